@@ -1,0 +1,83 @@
+"""What the core asks of the places where archives lie: a Source to read from, a Target to publish to.
+
+`stores/` has one module for each kind of place. Failures leave as the classes of `errors`, and a Target that
+fails or is closed unpublished leaves nothing behind: no output, no temporary file, no open upload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterator, Mapping, Optional, Protocol
+
+from .recipe import Recipe
+
+Progress = Callable[[int, int], None]
+"""Called often with (bytes of the source done, bytes in all); may raise to stop the repack cleanly."""
+
+
+class Source(Protocol):
+    """One version of one object, pinned when it was opened: a read after it was overwritten raises SourceChanged."""
+
+    size: int
+    etag: Optional[str]
+    version_id: Optional[str]
+    note: Mapping[str, str]
+    """What `Target.publish` was told to keep beside the object when this program made it; else empty."""
+    bytes_read: int
+    """Bytes that came from the store so far, for the Result."""
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a small range."""
+
+    def stream(self) -> Iterator[bytes]:
+        """The whole object in order, in chunks of at most 64 KiB, each a `bytes` of its own."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the store says of the output that is now there."""
+
+    size: int
+    etag: Optional[str]
+    version_id: Optional[str]
+    uploaded: int
+    """Bytes that went from here to the store."""
+    copied: int
+    """Bytes that the store copied by itself."""
+    proof: Optional[str]
+    """Which checksum of the store proved the output byte for byte ("CRC64NVME"), None where it gives none."""
+
+
+class Target(Protocol):
+    """The place of one output. Exactly one of `publish` and `write` is called, once."""
+
+    etag: Optional[str]
+    """Of what lies there now; None if nothing does."""
+    note: Mapping[str, str]
+    """The note of what lies there now."""
+
+    def anticipate(self, source: Source, shift: int) -> None:
+        """The recipe will most likely copy most of the source, each byte to its offset plus `shift`.
+
+        A store that gains by it begins now, beside the scan; what turns out wrong is overwritten by `publish`.
+        """
+
+    def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
+        """Make the output as the recipe says, all or nothing.
+
+        It replaces what lay there when the Target was opened, and only that: otherwise OutputChanged.
+        """
+
+    def write(
+        self, source: Source, head_size: int, body: Iterator[bytes], head: Callable[[], bytes], note: Mapping[str, str]
+    ) -> Published:
+        """Make the output of new bytes only, all or nothing, in constant memory.
+
+        The output is `head()`, `head_size` bytes long and asked for when `body` has ended, then the body's chunks.
+        """
+
+    def close(self) -> None:
+        """Abandon what was not published."""
