@@ -37,6 +37,16 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class Present:
+    """What lies at a Target before it is published."""
+
+    size: int
+    etag: Optional[str]
+    version_id: Optional[str]
+    note: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Published:
     """What the store says of the output that is now there."""
 
@@ -54,15 +64,16 @@ class Published:
 class Target(Protocol):
     """The place of one output. Exactly one of `publish` and `write` is called, once."""
 
-    etag: Optional[str]
-    """Of what lies there now; None if nothing does."""
-    note: Mapping[str, str]
-    """The note of what lies there now."""
+    present: Optional[Present]
+    """What lies there now."""
 
-    def anticipate(self, source: Source, shift: int) -> None:
-        """The recipe will most likely copy most of the source, each byte to its offset plus `shift`.
+    def existing(self) -> Source:
+        """What lies there now, to read from."""
 
-        A store that gains by it begins now, beside the scan; what turns out wrong is overwritten by `publish`.
+    def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
+        """`source.stream()`, told that the recipe will most likely put each byte of it to its offset plus `shift`.
+
+        A store that gains by it copies beside the scan; what turns out wrong is put right by `publish`.
         """
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:

@@ -1,0 +1,241 @@
+"""gzip (RFC 1952): members of header, deflate data and trailer, read in one pass and checked in full.
+
+`Reader.chunks` gives the uncompressed bytes; when they have all been taken, every member's CRC-32 and length are
+known to be right and nothing but zero padding follows the last one.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Iterable, Iterator, Optional
+
+from .crc import combine_crc32
+from .errors import ArchiveTooLarge, InvalidArchive
+from .inflate import DeflateError, crc32, inflater
+
+MAGIC = b"\x1f\x8b"
+TRAILER_SIZE = 8
+CHUNK = 64 << 10
+"""Uncompressed bytes asked for at a time: blocks of this size are recycled by malloc, larger ones are not."""
+
+HEADER_LIMIT = 1 << 20
+FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an archive may unpack to before it counts as a bomb."""
+
+    uncompressed: int = 1 << 40
+    """Bytes."""
+    ratio: float = 200.0
+    """Uncompressed to compressed; looked at beyond the first GiB, since honest small archives of zeros exist."""
+
+    def check(self, compressed: int, uncompressed: int) -> None:
+        """Raises ArchiveTooLarge."""
+        if uncompressed > self.uncompressed:
+            raise ArchiveTooLarge(f"the archive unpacks to more than {self.uncompressed} bytes; raise the limit if it may")
+        if uncompressed > 1 << 30 and uncompressed > self.ratio * compressed:
+            raise ArchiveTooLarge(
+                f"the archive unpacks to more than {self.ratio:g} times its size; raise the limit if it may"
+            )
+
+
+@dataclass(frozen=True)
+class Header:
+    """A member's header as far as it is kept."""
+
+    size: int
+    mtime: int = 0
+    extra_flags: int = 0
+    system: int = 255
+    extra: Optional[bytes] = None
+    name: Optional[bytes] = None
+    comment: Optional[bytes] = None
+
+    def to_bytes(self) -> bytes:
+        """The header with name and comment, without the extra field (streaming readers of CPython choke on it)."""
+        flags = (FNAME if self.name is not None else 0) | (FCOMMENT if self.comment is not None else 0)
+        fixed = struct.pack("<2sBBIBB", MAGIC, 8, flags, self.mtime, self.extra_flags, self.system)
+        return fixed + b"".join(text + b"\0" for text in (self.name, self.comment) if text is not None)
+
+
+def parse_header(data: bytes) -> Optional[Header]:
+    """The header that `data` begins with, None if it goes on beyond. Raises InvalidArchive if there is none."""
+    if not data.startswith(MAGIC[: len(data)]):
+        raise InvalidArchive("this is not gzip; give a .tar.gz")
+    try:
+        _, method, flags, mtime, extra_flags, system = struct.unpack_from("<2sBBIBB", data)
+        if method != 8 or flags & 0xE0:
+            raise InvalidArchive("the gzip header is damaged: unknown compression method or flags")
+        end, extra, name, comment = 10, None, None, None
+        if flags & FEXTRA:
+            end += 2 + struct.unpack_from("<H", data, end)[0]
+            extra = data[12:end]
+        if flags & FNAME:
+            name = data[end : data.index(0, end)]
+            end += len(name) + 1
+        if flags & FCOMMENT:
+            comment = data[end : data.index(0, end)]
+            end += len(comment) + 1
+        if flags & FHCRC:
+            if struct.unpack_from("<H", data, end)[0] != crc32(data[:end]) & 0xFFFF:
+                raise InvalidArchive("the gzip header is damaged: its checksum is wrong")
+            end += 2
+    except (struct.error, ValueError):  # beyond the end of data
+        return None
+    return Header(end, mtime, extra_flags, system, extra, name, comment) if end <= len(data) else None
+
+
+def trailer(crc: int, size: int) -> bytes:
+    """CRC-32 and the length modulo 2^32 of what a member holds uncompressed."""
+    return struct.pack("<II", crc, size & 0xFFFFFFFF)
+
+
+class Feed:
+    """Compressed chunks in order, of which a part can be put back."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._returned = b""
+        self.position = 0
+
+    def take(self, most: Optional[int] = None) -> bytes:
+        """The next bytes, at most `most`; empty at the end."""
+        data = self._returned or next(self._chunks, b"")
+        self._returned = b""
+        self.position += len(data)
+        if most is not None and len(data) > most:
+            self.put_back(data[most:])
+            data = data[:most]
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Make `data`, the last bytes taken, the next ones again."""
+        self._returned = data + self._returned
+        self.position -= len(data)
+
+
+@dataclass
+class Run:
+    """A stretch of deflate data that stands on its own, and what it holds."""
+
+    start: int
+    """Offset of its first byte in the source."""
+    stop: int = 0
+    crc: int = 0
+    """CRC-32 of the uncompressed bytes."""
+    size: int = 0
+    """Uncompressed."""
+
+
+@dataclass
+class Reader:
+    """One pass over a gzip stream that begins with `chunks`, all members of it.
+
+    With `cut` the first member's deflate data is known to fall into two runs that share no window: they are inflated
+    each on its own, so that a reference from the second into the first is found out.
+    """
+
+    source: Iterable[bytes]
+    limits: Limits = Limits()
+    cut: Optional[int] = None
+    """Offset in the source where the first member's second run begins."""
+    runs: list[Run] = field(default_factory=list)
+    """Of the first member: one, or with `cut` two."""
+    members: int = 0
+    uncompressed: int = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
+        self._feed = feed = Feed(self.source)
+        while self._member_follows(feed):
+            self._read_header(feed)
+            runs = self.runs if self.members == 0 else []
+            if self.cut is not None and self.members == 0:
+                yield from self._inflate(feed, runs, stop=self.cut)
+            yield from self._inflate(feed, runs)
+            self._check_trailer(feed, runs)
+            self.members += 1
+
+    @property
+    def position(self) -> int:
+        """How far into the source the pass is, within a chunk."""
+        return self._feed.position
+
+    def _member_follows(self, feed: Feed) -> bool:
+        start = feed.position
+        data = feed.take()
+        feed.put_back(data)
+        if self.members == 0:
+            return True
+        while data and not data.strip(b"\0"):  # tapes and some encoders pad with zeros
+            data = feed.take()
+        padded = feed.position > start
+        if not data.strip(b"\0"):
+            return False
+        if padded or not data.startswith(MAGIC[: len(data)]):
+            raise InvalidArchive(f"garbage follows the gzip data at byte {start}; cut it off or pack the model again")
+        return True
+
+    def _read_header(self, feed: Feed) -> Header:
+        data = b""
+        while (header := parse_header(data)) is None:
+            chunk = feed.take()
+            if not chunk:
+                raise cut_off(feed.position)
+            data += chunk
+            if len(data) > HEADER_LIMIT + CHUNK:
+                raise InvalidArchive("the gzip header is damaged: it does not end")
+        feed.put_back(data[header.size :])
+        return header
+
+    def _inflate(self, feed: Feed, runs: list[Run], stop: Optional[int] = None) -> Iterator[bytes]:
+        run = Run(start=feed.position)
+        runs.append(run)
+        inflate = inflater()
+        data = b""
+        while not inflate.eof:
+            data = data or feed.take(None if stop is None else stop - feed.position)
+            try:
+                out = inflate.decompress(data, CHUNK)
+            except DeflateError:
+                raise InvalidArchive(
+                    f"the archive is damaged: no deflate data before byte {feed.position}; pack the model again"
+                ) from None
+            if not data and not out and not inflate.eof:
+                break
+            data = inflate.unconsumed_tail
+            if out:
+                run.crc = crc32(out, run.crc)
+                run.size += len(out)
+                self.uncompressed += len(out)
+                self.limits.check(feed.position, self.uncompressed)
+                yield out
+        if stop is None and not inflate.eof:
+            raise cut_off(feed.position)
+        if stop is not None and (inflate.eof or feed.position < stop):
+            raise InvalidArchive("the archive is damaged: its first gzip member ends too early; pack the model again")
+        feed.put_back(inflate.unused_data)
+        run.stop = feed.position
+
+    def _check_trailer(self, feed: Feed, runs: list[Run]) -> None:
+        crc = size = 0
+        for run in runs:
+            crc, size = combine_crc32(crc, run.crc, run.size), size + run.size
+        found = b""
+        while len(found) < TRAILER_SIZE:
+            data = feed.take(TRAILER_SIZE - len(found))
+            if not data:
+                raise cut_off(feed.position)
+            found += data
+        if found != trailer(crc, size):
+            raise InvalidArchive(
+                f"the archive is damaged: CRC-32 or length before byte {feed.position} is wrong; pack the model again"
+            )
+
+
+def cut_off(position: int) -> InvalidArchive:
+    """The error of an archive that ends too early."""
+    return InvalidArchive(f"the archive is cut off after byte {position}; upload or pack it again")

@@ -1,0 +1,154 @@
+"""The prefix: our own entries at the front of the first gzip member, and the mark that makes the next repack O(1).
+
+    | gzip header, its comment the mark | prefix: our entries, deflated | rest: the source's deflate data | trailer |
+
+The prefix ends with a full flush (RFC 1951: an empty stored block, which ends on a byte boundary), and nothing after
+it refers back into it. So the rest is the source's bytes, verbatim; to change our entries, the prefix alone is made
+anew, and the new CRC follows from the rest's, which the mark remembers. The mark sits in the header's comment, since
+an extra field would break streaming readers of CPython before 3.12.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Mapping, Optional
+
+from .crc import combine_crc32
+from .errors import InvalidArchive, InvalidRequest
+from .gzip import TRAILER_SIZE, Header, Run, parse_header, trailer
+from .inflate import RAW, DeflateError, crc32, inflater
+from .store import Source
+from .tar import BLOCK, REGULAR, Stream, entries, normal, number, write_entry
+
+FILES_LIMIT = 10 << 20
+"""Bytes that may be put into one archive: they are held in memory, and uploaded."""
+
+PEEK = 64 << 10
+_MARK = re.compile(
+    rb"model-repacker 1 prefix=([0-9a-f]{8}) rest=([0-9a-f]{16}) crc=([0-9a-f]{8}) length=([0-9a-f]{16})(?: (.*))?", re.S
+)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Our entries as deflate data, and what they hold uncompressed."""
+
+    deflated: bytes = b""
+    crc: int = 0
+    size: int = 0
+
+
+def make_prefix(files: Mapping[str, bytes], mtime: int) -> Prefix:
+    """The files as tar entries in the order of their names, deflated up to a full flush.
+
+    Raises InvalidRequest if they are too many bytes.
+    """
+    if sum(map(len, files.values())) > FILES_LIMIT:
+        raise InvalidRequest(f"the files to put in have more than {FILES_LIMIT} bytes; pack them with the model instead")
+    tar = b"".join(write_entry(name, files[name], mtime) for name in sorted(files))
+    compressor = zlib.compressobj(level=6, wbits=RAW)
+    return Prefix(compressor.compress(tar) + compressor.flush(zlib.Z_FULL_FLUSH), crc32(tar), len(tar))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first bytes of an archive say: the header, and our prefix if a true mark tells of one."""
+
+    header: Header
+    mtime: int = 0
+    """Of the first entry, in seconds: what we put in front takes it over, so that no clock gets into the output."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What our prefix holds."""
+    prefix: Prefix = Prefix()
+    rest: Optional[Run] = None
+    """What follows our prefix, as the mark has it."""
+    comment: Optional[bytes] = None
+    """The header's comment without our mark."""
+
+    @property
+    def rest_start(self) -> int:
+        """Offset in the source of the deflate data that a graft keeps."""
+        return self.header.size + len(self.prefix.deflated)
+
+    def unmarked(self) -> Head:
+        """The same head, our mark not believed."""
+        return replace(self, files={}, prefix=Prefix(), rest=None)
+
+    def grafted(self, prefix: Prefix, rest: Run) -> bytes:
+        """The new first bytes, up to where the rest begins; as long for any `rest`."""
+        mark = b"model-repacker 1 prefix=%08x rest=%016x crc=%08x length=%016x" % (
+            len(prefix.deflated),
+            rest.stop - rest.start,
+            rest.crc,
+            rest.size,
+        )
+        comment = mark if self.comment is None else mark + b" " + self.comment
+        return replace(self.header, comment=comment).to_bytes() + prefix.deflated
+
+    @staticmethod
+    def trailer(prefix: Prefix, rest: Run) -> bytes:
+        """The first member's new trailer."""
+        return trailer(combine_crc32(prefix.crc, rest.crc, rest.size), prefix.size + rest.size)
+
+
+def read_head(source: Source) -> Head:
+    """The head of an archive, from a small read or two. A mark that is not true is as good as none.
+
+    Raises InvalidArchive if the source does not begin like gzip.
+    """
+    data = source.read(0, min(source.size, PEEK))
+    header = parse_header(data) if data else None
+    if header is None:
+        if len(data) == PEEK:
+            raise InvalidArchive(f"the gzip header is damaged or has more than {PEEK} bytes; pack the model again")
+        raise InvalidArchive(f"this is not gzip but a file of {len(data)} bytes; give a .tar.gz")
+    mark = _MARK.fullmatch(header.comment or b"")
+    if mark is None:
+        return Head(header, _first_mtime(data[header.size :]), comment=header.comment)
+    prefix_size, rest_size, crc, size = (int(figure, 16) for figure in mark.groups()[:4])
+    rest_start = header.size + prefix_size
+    rest = Run(rest_start, rest_start + rest_size, crc, size)
+    plain = Head(header, _first_mtime(data[header.size :]), comment=mark[5])
+    if prefix_size > 2 * FILES_LIMIT or rest.stop + TRAILER_SIZE > source.size:
+        return plain
+    if len(data) < rest_start:
+        data += source.read(len(data), rest_start)
+    return _believe(plain, data[header.size : rest_start], rest, source) or plain
+
+
+def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optional[Head]:
+    """The head with the prefix that a mark tells of, None if anything about it is not as we write it."""
+    inflate = inflater()
+    try:
+        tar = inflate.decompress(deflated, 2 * FILES_LIMIT)
+        files, mtime = _files(tar)
+    except (DeflateError, InvalidArchive):
+        return None
+    prefix = Prefix(deflated, crc32(tar), len(tar))
+    whole = not inflate.eof and not inflate.unconsumed_tail and deflated.endswith(b"\0\0\xff\xff")
+    proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
+    return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if whole and proved else None
+
+
+def _files(tar: bytes) -> tuple[dict[str, bytes], int]:
+    """The files of a prefix and the time they share. Raises InvalidArchive if it is none of ours."""
+    files: dict[str, bytes] = {}
+    mtime, end, stream = 0, 0, Stream([tar])
+    for entry in entries(stream):
+        if entry.type not in REGULAR or entry.name != normal(entry.name) or entry.name in files or entry.sparse:
+            raise InvalidArchive("this prefix is not ours")
+        files[entry.name] = stream.read(entry.data_size)
+        mtime, end = int(entry.mtime), entry.stop
+    if end != len(tar):
+        raise InvalidArchive("this prefix is not ours")
+    return files, mtime
+
+
+def _first_mtime(deflated: bytes) -> int:
+    """The time field of the tar's first block, 0 if it cannot be had: the scan says what is wrong with it."""
+    try:
+        return max(0, number(inflater().decompress(deflated, BLOCK)[136:148]))
+    except (DeflateError, InvalidArchive, IndexError):
+        return 0

@@ -1,0 +1,177 @@
+"""The repack itself: scan, plan, publish.
+
+    unchanged   the archive holds the overlay already     the source as it is
+    graft       none of it is there                       a new prefix, the rest verbatim
+    rewrite     old entries have to go                    everything anew
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Mapping, Optional
+
+from .errors import InvalidRequest
+from .gzip import TRAILER_SIZE, Limits, Run
+from .prefix import Head, make_prefix, read_head
+from .recipe import Copy, Literal, Recipe
+from .rewrite import rewritten
+from .scan import Findings, reported, scan
+from .search import Search
+from .store import Progress, Published, Source, Target
+from .tar import normal
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a repack went."""
+
+    method: str
+    published: Published
+    content: Mapping[str, bytes]
+    """What the archive now holds under the overlay's names, as far as this run has seen it."""
+    findings: Optional[Findings] = None
+    bytes_read: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One repack: from where, to where, what goes in."""
+
+    source: Source
+    target: Target
+    overlay: Mapping[str, bytes]
+    if_present: str = "replace"
+    verify: str = "once"
+    limits: Limits = field(default_factory=Limits)
+    progress: Progress = lambda done, total: None
+
+    def run(self) -> Outcome:
+        """Scan, plan, publish. Raises the errors of `errors`; then nothing is published."""
+        check_names(self.overlay)
+        if self.verify != "always" and (outcome := self._from_present()):
+            return outcome
+        head = read_head(self.source)
+        findings = self._trusted(head) or self._scan(head)
+        if findings is None:
+            return self._rewrite(head, self.overlay)
+        change = findings.search.change(self.overlay, self.if_present, findings.head.files)
+        content = {**self._seen(findings), **change.files}
+        if not change.files:
+            return self._publish("unchanged", [Copy(0, self.source.size)], content, findings)
+        if change.removed:
+            return self._rewrite(findings.head, change.files, findings)
+        return self._publish("graft", graft(findings, change.files, self.source.size), content, findings)
+
+    def _from_present(self) -> Optional[Outcome]:
+        """What can be had from an output that this program made of the same version of the source."""
+        present = self.target.present
+        if present is None or self.source.etag is None:
+            return None
+        note = self.note
+        if note.items() <= present.note.items():
+            there = Published(present.size, present.etag, present.version_id, 0, 0, None)
+            return Outcome("unchanged", there, self.overlay if self.if_present == "replace" else {})
+        note.pop("overlay")
+        if self.if_present != "replace" or not note.items() <= present.note.items():
+            return None
+        with closing(self.target.existing()) as earlier:
+            head = read_head(earlier)
+            if head.rest is None or head.files.keys() != self.overlay.keys():
+                return None
+            findings = Findings(head, Search(()), head.rest)
+            recipe = graft(findings, self.overlay, earlier.size)
+            published = self.target.publish(earlier, recipe, self.note, self.progress)
+            return Outcome("graft", published, self.overlay, bytes_read=earlier.bytes_read + self.source.bytes_read)
+
+    def _trusted(self, head: Head) -> Optional[Findings]:
+        """What the mark says, if it is enough and the request or our own note allows to believe it."""
+        believed = self.verify == "never" or (self.verify == "once" and "overlay" in self.source.note)
+        if not believed or head.rest is None or not head.files.keys() >= self.overlay.keys():
+            return None
+        return Findings(head, Search(()), head.rest)
+
+    def _scan(self, head: Head) -> Optional[Findings]:
+        """The scan, a graft's copy running beside it; None if it turned out that only a rewrite will do."""
+        expected = Run(head.rest_start)
+        prefix = make_prefix({**head.files, **self.overlay}, head.mtime)
+        shift = len(head.grafted(prefix, expected)) - head.rest_start
+
+        def only_rewrite(search: Search) -> bool:
+            if self.if_present != "replace" or head.rest is not None:
+                return False
+            return bool(search.change(self.overlay, self.if_present, {}).removed)
+
+        return scan(
+            lambda: self.target.anticipate(self.source, shift),
+            self.source.size,
+            head,
+            self.overlay,
+            self.limits,
+            self.progress,
+            stop=only_rewrite,
+        )
+
+    def _seen(self, findings: Findings) -> dict[str, bytes]:
+        """The contents under the overlay's names if nothing changes."""
+        if self.if_present == "replace":
+            return dict(self.overlay)
+        hits = {name: hits.content for name, hits in findings.search.hits.items() if hits.content is not None}
+        return {name: data for name, data in {**findings.head.files, **hits}.items() if name in self.overlay}
+
+    def _publish(self, method: str, recipe: Recipe, content: Mapping[str, bytes], findings: Findings) -> Outcome:
+        published = self.target.publish(self.source, recipe, self.note, self.progress)
+        return Outcome(method, published, content, findings, self.source.bytes_read)
+
+    def _rewrite(self, head: Head, files: Mapping[str, bytes], findings: Optional[Findings] = None) -> Outcome:
+        prefix = make_prefix({**head.files, **files}, head.mtime)
+        rest = Run(0)
+        chunks = reported(self.source.stream(), self.source.size, self.progress)
+        published = self.target.write(
+            self.source,
+            len(head.grafted(prefix, rest)),
+            rewritten(chunks, head, prefix, files, rest, self.limits),
+            lambda: head.grafted(prefix, rest),
+            self.note,
+        )
+        return Outcome("rewrite", published, {**self.overlay, **files}, findings, self.source.bytes_read)
+
+    @property
+    def note(self) -> dict[str, str]:
+        """What the output is made from, kept beside it: the same note means the same output."""
+        names, whole = hashlib.sha256(self.if_present.encode()), hashlib.sha256(self.if_present.encode())
+        for name in sorted(self.overlay):
+            names.update(b"%d " % len(name.encode("utf-8", "surrogateescape")) + name.encode("utf-8", "surrogateescape"))
+            whole.update(hashlib.sha256(self.overlay[name]).digest())
+        whole.update(names.digest())
+        return {
+            "format": "1",
+            "source": self.source.etag or "",
+            "source-version": self.source.version_id or "",
+            "names": names.hexdigest(),
+            "overlay": whole.hexdigest(),
+        }
+
+
+def graft(findings: Findings, files: Mapping[str, bytes], size: int) -> Recipe:
+    """New first bytes, the rest of the first member verbatim, its new trailer, and further members verbatim."""
+    head, rest = findings.head, findings.rest
+    prefix = make_prefix({**head.files, **files}, head.mtime)
+    recipe: Recipe = [
+        Literal(head.grafted(prefix, rest)),
+        Copy(rest.start, rest.stop),
+        Literal(Head.trailer(prefix, rest)),
+        Copy(rest.stop + TRAILER_SIZE, size),
+    ]
+    return [piece for piece in recipe if piece.size]
+
+
+def check_names(overlay: Mapping[str, bytes]) -> None:
+    """Raises InvalidRequest unless every name is a path that lies inside the archive, and none lies below another."""
+    for name in overlay:
+        if not name or "\0" in name or name != normal(name) or name == ".." or name.startswith("../"):
+            raise InvalidRequest(f"{name!r} cannot be a name in the archive; write it like code/inference.py")
+        for at, char in enumerate(name):
+            if char == "/" and name[:at] in overlay:
+                raise InvalidRequest(f"{name[:at]} cannot be a file and hold {name}")

@@ -1,0 +1,88 @@
+"""The scan: one pass over the source that inflates it, checks all of it and keeps what the plan needs.
+
+When it has ended, the archive is known to be intact (every gzip CRC-32 and length, every tar header's checksum, an
+end where it belongs), and every entry that matters has been seen. Nothing is extracted; memory is constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator, Optional
+
+from .errors import InvalidArchive
+from .gzip import Limits, Reader, Run
+from .prefix import Head
+from .search import Search
+from .store import Progress
+from .tar import SHARED_RECORDS, Entry, Stream, entries
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a scan found."""
+
+    head: Head
+    search: Search
+    rest: Run
+    """The deflate data of the first member that a graft keeps."""
+    uncompressed_size: Optional[int] = None
+    entries: Optional[int] = None
+    warnings: tuple[str, ...] = ()
+
+
+def scan(
+    stream: Callable[[], Iterable[bytes]],
+    size: int,
+    head: Head,
+    names: Iterable[str],
+    limits: Limits,
+    progress: Progress,
+    stop: Callable[[Search], bool] = lambda search: False,
+    visit: Callable[[Entry], None] = lambda entry: None,
+) -> Optional[Findings]:
+    """Scan an archive of `size` bytes that `stream()` gives from its beginning.
+
+    `visit` is called with every entry. After each hit `stop` may end the scan: then there are no findings. Raises
+    InvalidArchive, ArchiveTooLarge, and what the stream raises.
+    """
+    search = Search(names)
+    reader = Reader(reported(stream(), size, progress), limits, cut=head.rest_start if head.rest else None)
+    count = 0
+    try:
+        tar = Stream(reader.chunks())
+        for entry in entries(tar):
+            visit(entry)
+            count += entry.type != SHARED_RECORDS
+            if entry.start >= head.prefix.size and search.see(entry, tar) and stop(search):
+                return None
+        second_tar = False
+        for piece in tar.rest():
+            second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
+    except InvalidArchive:
+        if head.rest is None:
+            raise
+        lied = True
+    else:
+        lied = head.rest not in (None, reader.runs[-1])
+    if lied:  # the mark tells of another archive
+        return scan(stream, size, head.unmarked(), names, limits, progress, stop, visit)
+    if reader.uncompressed == 0:
+        raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
+    return Findings(head, search, reader.runs[-1], reader.uncompressed, count, tuple(_warnings(head, second_tar)))
+
+
+def reported(chunks: Iterable[bytes], size: int, progress: Progress) -> Iterator[bytes]:
+    """The chunks, with progress told after each has been used."""
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        progress(done, size)
+
+
+def _warnings(head: Head, second_tar: bool) -> Iterator[str]:
+    if second_tar:
+        yield "something follows the end of the tar; readers ignore it, and it was kept"
+    extra = head.header.extra or b""
+    if extra.startswith((b"BC", b"RA")):
+        yield "the archive was written for random access (BGZF or dictzip); its index does not fit the output"

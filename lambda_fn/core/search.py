@@ -1,0 +1,96 @@
+"""What the scan looks for: every spelling of the wanted names, and whatever would stand in their way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Mapping, Optional
+
+from .errors import EntryConflict, EntryExists
+from .prefix import FILES_LIMIT
+from .tar import HARD_LINK, REGULAR, Entry, Stream, normal
+
+
+@dataclass
+class Hits:
+    """The entries that extracting would write to one wanted path."""
+
+    count: int
+    last: Entry
+    content: Optional[bytes]
+    """Of the last, None if it is no plain file or has more than FILES_LIMIT bytes."""
+
+    def are(self, name: str) -> bool:
+        """Whether there is one entry, spelled just so."""
+        return self.count == 1 and self.last.name == name
+
+
+@dataclass(frozen=True)
+class Change:
+    """What must become of an archive."""
+
+    files: Mapping[str, bytes]
+    """To put in front."""
+    removed: frozenset[str]
+    """Paths whose entries must go."""
+
+
+class Search:
+    """Looks at each entry once and keeps what `change` needs, in memory that does not grow with the archive."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
+        self.hits: dict[str, Hits] = {}
+        self._obstacles: dict[str, str] = {}
+        self._above = {name[:at]: name for name in self.names for at, char in enumerate(name) if char == "/"}
+        self._below = tuple(name + "/" for name in self.names)
+
+    def see(self, entry: Entry, stream: Stream) -> bool:
+        """Whether `entry` is a hit; reads a hit's data from the stream."""
+        path = entry.path
+        if path in self.names and not entry.is_directory:
+            count = self.hits[path].count if path in self.hits else 0
+            plain = entry.type in REGULAR and not entry.sparse and entry.size <= FILES_LIMIT
+            self.hits[path] = Hits(count + 1, entry, stream.read(entry.data_size) if plain else None)
+            return True
+        if path in self.names:
+            self._obstacles.setdefault(path, f"the archive holds a directory called {path}")
+        elif path in self._above and not entry.is_directory:
+            self._obstacles.setdefault(self._above[path], f"{path} is no directory in the archive")
+        elif path.startswith(self._below):
+            name = next(name for name in self.names if path.startswith(name + "/"))
+            self._obstacles.setdefault(name, f"the archive holds {path}, below it")
+        elif entry.type == HARD_LINK and (target := normal(entry.link)) in self.names:
+            self._obstacles.setdefault(target, f"{path} is a hard link to {target} and its content would change too")
+        return False
+
+    def change(self, overlay: Mapping[str, bytes], if_present: str, prefix: Mapping[str, bytes]) -> Change:
+        """What must change so that the archive, which begins with `prefix`, holds the overlay.
+
+        Raises EntryExists, EntryConflict.
+        """
+        files: dict[str, bytes] = {}
+        removed = set()
+        for name, data in overlay.items():
+            hits = self.hits.get(name)
+            if if_present == "error" and (hits or name in prefix):
+                raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
+            if hits is None:
+                if name in prefix and if_present == "keep" or prefix.get(name) == data:
+                    continue
+            elif name not in prefix and hits.are(name) and (if_present == "keep" or hits.content == data):
+                continue
+            elif if_present == "keep":
+                data = _kept(hits)
+            if name in self._obstacles:
+                raise EntryConflict(f"cannot put in {name}: {self._obstacles[name]}; take it out of the model first")
+            files[name] = data
+            if hits:
+                removed.add(name)
+        return Change(files, frozenset(removed))
+
+
+def _kept(hits: Hits) -> bytes:
+    """The content that extracting leaves: the last entry's."""
+    if hits.content is None:
+        raise EntryConflict(f"cannot keep {hits.last.name}: it is no plain file of at most {FILES_LIMIT} bytes")
+    return hits.content

@@ -1,0 +1,280 @@
+"""The local disk: a source pinned by its size and times, an output that appears whole or not at all.
+
+The output is made in a temporary file in its own folder and renamed. The kernel copies (`copy_file_range`), in a
+thread beside the scan where the copy can be foreseen, so that a graft takes no longer than its scan.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Iterator, Mapping, Optional
+
+from ..core.errors import AccessDenied, InvalidRequest, SourceChanged, SourceNotFound, StoreFull, StoreUnavailable
+from ..core.recipe import Copy, Literal, Recipe
+from ..core.store import Present, Progress, Published, Source
+
+READ_SIZE = 64 << 10
+COPY_SIZE = 16 << 20
+READ_AHEAD = 8 << 20
+
+
+@contextmanager
+def named_errors(path: str) -> Iterator[None]:
+    """Turns the system's errors into ours, each naming the path."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise SourceNotFound(f"{path} does not exist") from None
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise AccessDenied(f"{error.filename or path}: {os.strerror(error.errno or 0).lower()}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull(f"no room for {path}; nothing was left behind") from None
+        if error.errno == errno.EROFS:
+            raise AccessDenied(f"{path}: {os.strerror(errno.EROFS).lower()}") from None
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise InvalidRequest(f"{path}: {os.strerror(error.errno).lower()}") from None
+        raise StoreUnavailable(f"{path}: {error.strerror or error}") from None
+
+
+class LocalSource:
+    """A file, opened once."""
+
+    etag: Optional[str] = None
+    version_id: Optional[str] = None
+    note: Mapping[str, str] = {}
+
+    def __init__(self, path: str) -> None:
+        """Raises SourceNotFound, AccessDenied."""
+        self.path = path
+        self.bytes_read = 0
+        with named_errors(path):
+            if Path(path).exists() and not Path(path).is_file():
+                raise SourceNotFound(f"{path} is not a file")
+            self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self._opened = os.fstat(self.fd)
+        self.size = self._opened.st_size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a small range. Raises SourceChanged."""
+        with named_errors(self.path):
+            data = os.pread(self.fd, stop - start, start)
+        self.bytes_read += len(data)
+        if len(data) < stop - start:
+            raise self._changed()
+        return data
+
+    def stream(self) -> Iterator[bytes]:
+        """The whole file in chunks. Raises SourceChanged."""
+        at = 0
+        while at < self.size:
+            data = self.read(at, min(at + READ_SIZE, self.size))
+            at += len(data)
+            yield data
+        self.check()
+
+    def check(self) -> None:
+        """Raises SourceChanged if the file was written to or replaced since it was opened."""
+        now = os.fstat(self.fd)
+        if (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
+            raise self._changed()
+
+    def _changed(self) -> SourceChanged:
+        return SourceChanged(f"{self.path} was written to while it was read; try again when it is complete")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class LocalTarget:
+    """A path for one output."""
+
+    present: Optional[Present] = None
+
+    def __init__(self, path: str) -> None:
+        """Raises AccessDenied, InvalidRequest."""
+        self.path = os.path.realpath(path)
+        self._temporary: Optional[str] = None
+        self._made_folders: list[Path] = []
+        self._fd = -1
+        self._copy: Optional[_Copy] = None
+        self._anticipated: Optional[tuple[Source, int]] = None
+        with named_errors(self.path):
+            if os.path.isdir(self.path) or path.endswith("/"):
+                raise InvalidRequest(f"{path} is a folder; name the new archive")
+
+    def existing(self) -> Source:
+        """The file that lies there now."""
+        return LocalSource(self.path)
+
+    def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
+        """`source.stream()`, the source copied into the temporary file meanwhile."""
+        self._open()
+        self._abandon_copy()
+        self._anticipated = source, shift
+        if isinstance(source, LocalSource):
+            self._copy = _Copy(source, self._fd, shift)
+            return source.stream()
+        return self._tee(source, shift)
+
+    def _tee(self, source: Source, shift: int) -> Iterator[bytes]:
+        at = shift
+        for chunk in source.stream():
+            with named_errors(self.path):
+                write_all(self._fd, chunk[max(0, -at) :], max(0, at))
+            at += len(chunk)
+            yield chunk
+
+    def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
+        """Make the output as the recipe says. Raises AccessDenied, StoreFull, SourceChanged."""
+        if self._is(source) and recipe == [Copy(0, source.size)]:
+            return Published(source.size, None, None, 0, 0, None)
+        self._open()
+        at = uploaded = 0
+        with named_errors(self.path):
+            if self._copy:
+                self._copy.finish()
+            for piece in recipe:
+                if isinstance(piece, Literal):
+                    write_all(self._fd, piece.data, at)
+                    uploaded += piece.size
+                elif self._anticipated != (source, at - piece.start):
+                    self._copy_range(source, piece, at)
+                at += piece.size
+            if isinstance(source, LocalSource):
+                source.check()
+            self._appear(at)
+        return Published(at, None, None, uploaded, at - uploaded, None)
+
+    def write(
+        self, source: Source, head_size: int, body: Iterator[bytes], head: Callable[[], bytes], note: Mapping[str, str]
+    ) -> Published:
+        """Make the output of new bytes only. Raises AccessDenied, StoreFull, SourceChanged."""
+        self._open()
+        self._abandon_copy()
+        at = head_size
+        with named_errors(self.path):
+            for chunk in body:
+                write_all(self._fd, chunk, at)
+                at += len(chunk)
+            write_all(self._fd, head(), 0)
+            self._appear(at)
+        return Published(at, None, None, at, 0, None)
+
+    def close(self) -> None:
+        """Remove the temporary file, and the folders made for it, unless the output is there."""
+        self._abandon_copy()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._temporary:
+            os.unlink(self._temporary)
+            self._temporary = None
+            for folder in self._made_folders:
+                folder.rmdir()
+
+    def _open(self) -> None:
+        if self._fd >= 0:
+            return
+        folder = Path(self.path).parent
+        with named_errors(self.path):
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made_folders = missing
+            temporary = str(folder / f".repack-{secrets.token_hex(8)}")
+            self._fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+            self._temporary = temporary
+            if os.path.exists(self.path):
+                os.fchmod(self._fd, os.stat(self.path).st_mode & 0o777)
+
+    def _appear(self, size: int) -> None:
+        assert self._temporary
+        os.ftruncate(self._fd, size)
+        os.fsync(self._fd)
+        os.replace(self._temporary, self.path)
+        self._temporary = None
+        folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _is(self, source: Source) -> bool:
+        if not isinstance(source, LocalSource) or not os.path.exists(self.path):
+            return False
+        return os.path.samestat(os.stat(self.path), os.fstat(source.fd))
+
+    def _copy_range(self, source: Source, piece: Copy, at: int) -> None:
+        if isinstance(source, LocalSource):
+            return copy_range(source.fd, self._fd, piece.start, piece.stop, at)
+        for start in range(piece.start, piece.stop, READ_AHEAD):
+            write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
+
+    def _abandon_copy(self) -> None:
+        self._anticipated = None
+        if self._copy:
+            self._copy.abandon()
+            self._copy = None
+
+
+class _Copy(threading.Thread):
+    """Copies a whole source to its offset plus a shift, beside the scan."""
+
+    def __init__(self, source: LocalSource, fd: int, shift: int) -> None:
+        super().__init__(name="copy", daemon=True)
+        self._source, self._fd, self._shift = source, fd, shift
+        self._abandoned = threading.Event()
+        self._error: Optional[Exception] = None
+        self.start()
+
+    def run(self) -> None:
+        start = max(0, -self._shift)
+        try:
+            while start < self._source.size and not self._abandoned.is_set():
+                stop = min(start + COPY_SIZE, self._source.size)
+                copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
+                start = stop
+        except Exception as error:
+            self._error = error
+
+    def finish(self) -> None:
+        """Wait for the copy's end. Raises what went wrong."""
+        self.join()
+        if self._error:
+            raise self._error
+
+    def abandon(self) -> None:
+        """Stop it."""
+        self._abandoned.set()
+        self.join()
+
+
+def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
+    """Copy a range between files, inside the kernel where it can (Linux, one file system). Raises SourceChanged."""
+    while start < stop:
+        try:
+            done = os.copy_file_range(source, target, stop - start, start, at)
+        except (AttributeError, OSError) as error:
+            if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+            done = write_all(target, os.pread(source, min(stop - start, 1 << 20), start), at)
+        if not done:
+            raise SourceChanged("the source was cut short while it was copied; try again when it is complete")
+        start, at = start + done, at + done
+
+
+def write_all(fd: int, data: bytes, at: int) -> int:
+    """Write all of `data` at an offset; a disk that fills up may take a part first."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(fd, view, at)
+        view, at = view[done:], at + done
+    return len(data)
