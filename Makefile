@@ -1,0 +1,37 @@
+# Every target does its own set-up: Python 3.11 or newer and make are enough.
+
+PYTHON ?= python3
+UV := uv==0.13.9
+
+.PHONY: help
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: demo
+demo: .venv-demo/ready ## Repack a small real model, and time it against the usual script
+	@.venv-demo/bin/python examples/demo.py
+
+.PHONY: test
+test: .venv/ready ## Lint, types and tests
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy .
+	.venv/bin/pytest
+
+.PHONY: bench
+bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
+	.venv/bin/python -m benchmarks.local
+
+.PHONY: clean
+clean: ## Remove everything that the other targets made
+	rm -rf .venv .venv-demo .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# A virtual environment is made anew when its list of requirements changes.
+.venv/ready: requirements.txt
+.venv-demo/ready: examples/requirements.txt
+.venv/ready .venv-demo/ready:
+	@echo "Making $(@D) from $<"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check $(UV)
+	@$(@D)/bin/uv pip install --quiet --python $(@D)/bin/python --requirements $<
+	@touch $@

@@ -1,0 +1,134 @@
+"""The import directions, read from the code: core <- stores <- repacker <- entry points, and infra apart from all."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("lambda_fn", "infra", "tests", "benchmarks", "examples")
+FILES = sorted(file for folder in OURS for file in (ROOT / folder).rglob("*.py"))
+
+# What a part of lambda_fn may import: parts of ours, and packages beside the standard library. The first that fits
+# a module counts; a module that fits none is an entry point.
+PARTS: dict[str, tuple[set[str], set[str]]] = {
+    "lambda_fn.core": ({"lambda_fn.core"}, {"isal", "zlib_ng"}),
+    "lambda_fn.stores.s3": ({"lambda_fn.core", "lambda_fn.stores"}, {"boto3", "botocore", "mypy_boto3_s3"}),
+    "lambda_fn.stores": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
+    "lambda_fn.contract": ({"lambda_fn.core"}, set()),
+    "lambda_fn.repacker": ({"lambda_fn.core", "lambda_fn.contract", "lambda_fn.stores"}, set()),
+}
+
+# What must run in SageMaker's oldest containers: Python 3.9 with nothing installed.
+ANYWHERE = [
+    *sorted((ROOT / "lambda_fn/core").glob("*.py")),
+    *(
+        ROOT / "lambda_fn" / name
+        for name in (
+            "contract.py",
+            "repacker.py",
+            "stores/__init__.py",
+            "stores/local.py",
+            "pipeline/dummy_training.py",
+        )
+        if (ROOT / "lambda_fn" / name).exists()
+    ),
+]
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(source: str, module: str, is_package: bool = False) -> Iterator[str]:
+    """The full dotted names that a module's source imports, relative ones resolved; names in it count as modules."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")
+            if node.level:
+                base = base[: len(base) - node.level + is_package]
+            prefix = ".".join([*(base if node.level else []), *([node.module] if node.module else [])])
+            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+
+
+def imports_of(file: Path) -> set[str]:
+    return set(imported(file.read_text(), module_name(file), file.name == "__init__.py"))
+
+
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("import lambda_fn.stores.local as l", {"lambda_fn.stores.local"}),
+        ("from . import tar", {"lambda_fn.core.tar"}),
+        ("from .recipe import Copy, Literal", {"lambda_fn.core.recipe.Copy", "lambda_fn.core.recipe.Literal"}),
+        ("from ..stores import local", {"lambda_fn.stores.local"}),
+        ("def late():\n    import boto3", {"boto3"}),
+    ],
+)
+def test_every_way_to_import_is_seen(line: str, names: set[str]) -> None:
+    assert set(imported(line, "lambda_fn.core.scan")) == names
+    assert set(imported(line, "lambda_fn.core", is_package=True)) == names
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.is_relative_to(ROOT / "lambda_fn")], ids=named)
+def test_imports_point_one_way(file: Path) -> None:
+    names = imports_of(file)
+    assert not {name for name in names if within(name, set(OURS) - {"lambda_fn"})}
+    for part, (ours, theirs) in PARTS.items():
+        if within(module_name(file), {part}):
+            allowed = ours | theirs | set(sys.stdlib_module_names)
+            assert not {name for name in names if not within(name, allowed)}
+            return
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.is_relative_to(ROOT / "infra")], ids=named)
+def test_infra_deploys_a_folder_and_imports_none_of_it(file: Path) -> None:
+    assert not {name for name in imports_of(file) if within(name, {"lambda_fn", "tests", "benchmarks"})}
+
+
+@pytest.mark.parametrize("file", ANYWHERE, ids=named)
+def test_what_runs_anywhere_is_written_in_python_3_9(file: Path) -> None:
+    ast.parse(file.read_text(), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("python", [sys.executable, "python3.9"], ids=["this-python", "python3.9"])
+def test_what_runs_anywhere_needs_the_standard_library_alone(python: str) -> None:
+    found = shutil.which(python)
+    if not found or subprocess.run([found, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"no {python} here")
+    modules = ", ".join(module_name(file) for file in ANYWHERE)
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.dont_write_bytecode = True; import {modules}"
+    without_site_packages = [found, "-E", "-s", "-S", "-c", code]
+    run = subprocess.run(without_site_packages, capture_output=True, text=True, cwd="/")
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.skipif(not (ROOT / "lambda_fn/handler.py").exists(), reason="no handler yet")
+def test_the_lambda_starts_without_pydantic() -> None:
+    code = "import sys, lambda_fn.handler; print([name for name in sys.modules if name.startswith('pydantic')])"
+    environment = {**os.environ, "AWS_DEFAULT_REGION": "eu-west-1", "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd="/")
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_a_files_name_says_what_it_holds() -> None:
+    nameless = {"common", "helper", "helpers", "misc", "util", "utils"}
+    assert not [named(file) for file in FILES if nameless & set(file.relative_to(ROOT).with_suffix("").parts)]
