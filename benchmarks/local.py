@@ -1,0 +1,213 @@
+"""Repacks on the local disk against what people use today, on models of 1 GiB; memory on models of 16 MiB, too.
+
+Writes local.md and local.svg into benchmarks/results and says of every promise whether it was kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from .measure import Contender, Runs, machine, race, table
+from .models import cached
+from .plot import Bar, bars
+
+RESULTS = Path(__file__).parent / "results"
+SCRATCH = Path(".cache/benchmarks/scratch")
+HYPERPARAMETERS, OUTPUT, OWN = (SCRATCH / name for name in ("hyperparameters.json", "output.tar.gz", "own.tar.gz"))
+
+USUAL = "extractall, then tarfile w:gz"
+INFLATE = "inflate it once (the limit)"
+CP = "cp"
+GRAFT = "repack, a new name"
+FIRST = "repack, replacing the first entry"
+LAST = "repack, replacing the last entry"
+AGAIN = "repack of its own output"
+OURS = (GRAFT, FIRST, LAST, AGAIN)
+
+
+@dataclass(frozen=True)
+class Race:
+    """One model's results: `big` by contender for 1 GiB, `small` by ours for 16 MiB, and each of ours' method."""
+
+    kind: str
+    source_size: int
+    big: dict[str, Runs]
+    small: dict[str, Runs]
+    methods: dict[str, str]
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.local", description=__doc__)
+    parser.add_argument("--kinds", nargs="+", default=["weights", "compressible"], help="which models")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (default: 3)")
+    options = parser.parse_args()
+    races = [measured(kind, options.rounds) for kind in options.kinds]
+    shutil.rmtree(SCRATCH)
+    RESULTS.mkdir(exist_ok=True)
+    RESULTS.joinpath("local.md").write_text(report(races, options.rounds))
+    RESULTS.joinpath("local.svg").write_text(picture(races))
+    print(RESULTS.joinpath("local.md").read_text())
+
+
+def measured(kind: str, rounds: int) -> Race:
+    """Everybody's runs with one kind of model."""
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    SCRATCH.mkdir(parents=True)
+    HYPERPARAMETERS.write_text('{"learning_rate": 0.01, "epochs": 7}\n')
+    small = ours(kind, 16)
+    small_runs = race(small, rounds)
+    quick = ours(kind, 1024)
+    methods = {contender.name: proved(contender) for contender in quick}
+    model = cached(kind, 1024)
+    quick += [rival(INFLATE, "inflate", model), Contender(CP, ("cp", str(OWN), str(OUTPUT)), OUTPUT)]
+    # The quick ones run after each slow one: more runs where differences are small.
+    lap = [contender for slow in todays(model) for contender in (slow, *quick)]
+    return Race(kind, model.stat().st_size, race(lap, rounds), small_runs, methods)
+
+
+def ours(kind: str, mib: int) -> list[Contender]:
+    """Our repacks: of a model without hyperparameters, with old ones at either end, and of our own output."""
+    subprocess.run(repack(cached(kind, mib), OWN, "--set", "epochs=3"), check=True)
+    return [
+        Contender(GRAFT, repack(cached(kind, mib), OUTPUT), OUTPUT),
+        Contender(FIRST, repack(cached(kind, mib, "first"), OUTPUT), OUTPUT),
+        Contender(LAST, repack(cached(kind, mib, "last"), OUTPUT), OUTPUT),
+        Contender(AGAIN, repack(OWN, OUTPUT, "--verify", "never"), OUTPUT),
+    ]
+
+
+def repack(source: Path, output: Path, *options: str) -> tuple[str, ...]:
+    """Our command."""
+    command = (sys.executable, "-m", "lambda_fn", "repack", str(source), "--output", str(output), "--quiet")
+    return (*command, "--hyperparameters", str(HYPERPARAMETERS), *options)
+
+
+def todays(model: Path) -> list[Contender]:
+    """What people use today, as far as it is on this machine."""
+    script = (
+        f"mkdir {SCRATCH}/model && tar {{0}} -xf {model} -C {SCRATCH}/model && cp {HYPERPARAMETERS} {SCRATCH}/model && "
+        f"tar {{0}} -cf {OUTPUT} -C {SCRATCH}/model . && rm -r {SCRATCH}/model"
+    )
+    contenders = [
+        rival(USUAL, "usual_script", model),
+        rival("SageMaker SDK's repack_model", "sagemaker_sdk", model),
+        Contender("tar -xzf, then tar -czf", ("sh", "-c", script.format("-z")), OUTPUT),
+    ]
+    if shutil.which("pigz"):
+        contenders.append(Contender("the same with tar -I pigz", ("sh", "-c", script.format("-I pigz")), OUTPUT))
+    return contenders
+
+
+def rival(name: str, function: str, model: Path) -> Contender:
+    """One of `rivals`."""
+    command = (sys.executable, "-m", "benchmarks.rivals", function, str(model), str(HYPERPARAMETERS), str(OUTPUT))
+    return Contender(name, command, OUTPUT if function != "inflate" else None)
+
+
+def proved(contender: Contender) -> str:
+    """Run it once, untimed: GNU tar must find the new hyperparameters alone. Returns the method it used."""
+    answer = subprocess.run((*contender.command, "--json"), check=True, capture_output=True, text=True).stdout
+    found = subprocess.run(
+        ("tar", "-xzOf", str(OUTPUT), "hyperparameters.json"), check=True, capture_output=True
+    ).stdout
+    if found != HYPERPARAMETERS.read_bytes():
+        raise SystemExit(f"{contender.name} made a wrong archive")
+    OUTPUT.unlink()
+    method: str = json.loads(answer)["method"]
+    return method
+
+
+def report(races: Sequence[Race], rounds: int) -> str:
+    """The Markdown page."""
+    tools = ", ".join(first_line(tool, "--version") for tool in ("gzip", "tar", "pigz") if shutil.which(tool))
+    command = f"python -m benchmarks.local --kinds {' '.join(race.kind for race in races)} --rounds {rounds}"
+    how = (
+        f"Whole processes in turn, medians: today's ways ran {rounds} times each, the others after each of them. "
+        "Memory is the peak of the largest process. A repack writes its output through to the disk (fsync) before it "
+        "ends; the others do not."
+    )
+    parts = [
+        "# Repacks on a local disk\n",
+        f"`{command}`, {date.today()}: {machine()}, isal {version('isal')}, {tools}.\n\n{how}\n",
+        "![Seconds for each model](local.svg)\n",
+        "## Promises\n",
+        table(("promise", "measured", ""), promises(races)),
+    ]
+    for result in races:
+        parts += [f"## {result.kind}, 1 GiB, {result.source_size / 2**20:.0f} MiB packed\n", everybody(result)]
+    return "\n".join(parts)
+
+
+def first_line(*command: str) -> str:
+    """Of what a command says."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.partition("\n")[0]
+
+
+def promises(races: Sequence[Race]) -> Iterator[tuple[str, str, str]]:
+    """Each promise in words, what was measured, and whether it was kept."""
+    for result in races:
+        graft, rewrite = {"weights": (14, 12), "compressible": (35, 25)}[result.kind]
+        for name, least in ((GRAFT, graft), (FIRST, rewrite), (LAST, rewrite)):
+            faster = result.big[USUAL].time / result.big[name].time
+            yield kept(
+                f"{result.kind}: {name}: at least {least} × faster than the usual script", faster, faster >= least
+            )
+        slower = result.big[GRAFT].time / result.big[INFLATE].time
+        yield kept(f"{result.kind}: {GRAFT}: at most 1.15 × the limit", slower, slower <= 1.15)
+        if result.kind == "weights":
+            slower = result.big[AGAIN].time / result.big[CP].time
+            yield kept(f"{result.kind}: {AGAIN}: at most 1.5 × cp", slower, slower <= 1.5)
+            growth = max(result.big[name].output_size for name in OURS) / result.source_size
+            yield kept(f"{result.kind}: output at most 1.02 × the source", growth, growth <= 1.02)
+    peak = max(runs.peak for result in races for name in OURS for runs in (result.big[name], result.small[name]))
+    yield "peak memory of every repack under 100 MiB", f"{peak:.0f} MiB", "met" if peak < 100 else "**missed**"
+    growth = max(result.big[name].peak / result.small[name].peak for result in races for name in OURS)
+    yield kept("peak memory with 1 GiB at most 1.1 × that with 16 MiB", growth, growth <= 1.1)
+
+
+def kept(promise: str, ratio: float, met: bool) -> tuple[str, str, str]:
+    """A promise's row."""
+    return promise, f"{ratio:.3f} ×" if ratio < 2 else f"{ratio:.1f} ×", "met" if met else "**missed**"
+
+
+def everybody(result: Race) -> str:
+    """The table of all contenders, slowest first."""
+    usual, rows = result.big[USUAL].time, []
+    for name, runs in sorted(result.big.items(), key=lambda item: -item[1].time):
+        label = f"**{name}** ({result.methods[name]})" if name in OURS else name
+        peak = f"{runs.peak:.0f}" + (f" ({result.small[name].peak:.0f} with 16 MiB)" if name in OURS else "")
+        size = f"{runs.output_size / result.source_size - 1:+.1%}" if runs.output_size else ""
+        rows.append((label, f"{runs.time:.2f}", f"{usual / runs.time:.1f}", peak, size))
+    return table(("", "seconds", "× faster than the usual script", "peak MiB", "output's size"), rows)
+
+
+def picture(races: Sequence[Race]) -> str:
+    """The plot: seconds, slowest first."""
+    groups = []
+    for result in races:
+        usual = result.big[USUAL].time
+        runs = sorted(result.big.items(), key=lambda item: -item[1].time)
+        groups.append(
+            (
+                f"{result.kind}, 1 GiB",
+                [
+                    Bar(name, run.time, f"{run.time:.1f} s, {usual / run.time:.0f} ×", name in OURS)
+                    for name, run in runs
+                ],
+            )
+        )
+    return bars("Seconds to put hyperparameters.json into a packed model", groups, f"{machine()}; less is better")
+
+
+if __name__ == "__main__":
+    main()

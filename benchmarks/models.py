@@ -1,0 +1,91 @@
+"""The models that are measured: big, the same on every machine, and packed by GNU gzip as people pack theirs.
+
+`python -m benchmarks.models KIND MIB OLD_ENTRY ARCHIVE` writes one. It streams: no model lies unpacked on disk.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+PARTS = 8
+CHUNK = 1 << 20
+OLD = b'{"epochs": 1}\n'
+
+
+def weights(random: np.random.Generator) -> bytes:
+    """1 MiB of float32 weights: what a network's layers look like, hard to compress."""
+    return random.standard_normal(CHUNK // 4, dtype=np.float32).tobytes()
+
+
+def compressible(random: np.random.Generator) -> bytes:
+    """1 MiB of vocabulary, zeros and small integers: embeddings of tokens, sparse tables, trees."""
+    tokens = " ".join(f"token{rank}" for rank in random.zipf(1.3, 80_000) % 5000).encode()[: CHUNK // 2]
+    integers = random.integers(0, 40, CHUNK // 16, dtype=np.int32).tobytes()
+    return tokens.ljust(CHUNK - len(integers), b"\0") + integers
+
+
+KINDS: dict[str, Callable[[np.random.Generator], bytes]] = {"weights": weights, "compressible": compressible}
+
+
+class Part(io.RawIOBase):
+    """One file of the model as tarfile reads it: made while it is read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes."""
+        while len(self._rest) < size:
+            self._rest += next(self._chunks)
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+def write(kind: str, mib: int, old_entry: str, archive: Path) -> None:
+    """An archive of `mib` MiB of such data in eight files, its old hyperparameters.json "first", "last" or "none"."""
+    random = np.random.default_rng(7)
+    partial = archive.with_name(archive.name + ".partial")
+    with partial.open("wb") as file, subprocess.Popen(["gzip", "-6n"], stdin=subprocess.PIPE, stdout=file) as gzip:
+        with tarfile.open(fileobj=gzip.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:
+            if old_entry == "first":
+                add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
+            for number in range(PARTS):
+                chunks = iter(lambda: KINDS[kind](random), b"")
+                add(tar, f"layer{number}.bin", mib * (1 << 20) // PARTS, Part(chunks))
+            if old_entry == "last":
+                add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
+        assert gzip.stdin
+        gzip.stdin.close()
+    if gzip.returncode:
+        raise SystemExit(f"gzip ended with status {gzip.returncode}")
+    partial.rename(archive)
+
+
+def add(tar: tarfile.TarFile, name: str, size: int, data: io.RawIOBase | io.BytesIO) -> None:
+    """Append one file's entry."""
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    entry.mtime = 1_700_000_000
+    tar.addfile(entry, data)
+
+
+def cached(kind: str, mib: int, old_entry: str = "none", folder: Path = Path(".cache/benchmarks")) -> Path:
+    """Such an archive's path, made unless it is there; made in a process of its own, because numpy is big."""
+    archive = folder / f"{kind}-{mib}-{old_entry}.tar.gz"
+    if not archive.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"making {archive}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", __spec__.name, kind, str(mib), old_entry, str(archive)], check=True)
+    return archive
+
+
+if __name__ == "__main__":
+    write(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
