@@ -12,7 +12,7 @@ ENTRY = "hyperparameters.json"
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The object in `data`. Raises InvalidHyperparameters unless it is UTF-8 JSON (RFC 8259) that all readers agree on."""
+    """The object in `data`. Raises InvalidHyperparameters unless it is JSON (RFC 8259) that all readers agree on."""
     try:
         document = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite

@@ -61,8 +61,8 @@ def repack(
         'graft'
 
     `if_present` says what becomes of an entry that is there already: replace, keep or error. `verify` says when the
-    model is scanned in full: once (what this program made and noted so on S3 is believed), always, or never (the mark in
-    the archive itself is believed). Raises the errors of `contract`.
+    model is scanned in full: once (what this program made and noted so on S3 is believed), always, or never (the mark
+    in the archive itself is believed). Raises the errors of `contract`.
     """
     began = time.monotonic()
     with closing(open_source(model_uri, s3)) as source, closing(open_target(output_uri, s3)) as target:

@@ -35,7 +35,9 @@ class Limits:
     def check(self, compressed: int, uncompressed: int) -> None:
         """Raises ArchiveTooLarge."""
         if uncompressed > self.uncompressed:
-            raise ArchiveTooLarge(f"the archive unpacks to more than {self.uncompressed} bytes; raise the limit if it may")
+            raise ArchiveTooLarge(
+                f"the archive unpacks to more than {self.uncompressed} bytes; raise the limit if it may"
+            )
         if uncompressed > 1 << 30 and uncompressed > self.ratio * compressed:
             raise ArchiveTooLarge(
                 f"the archive unpacks to more than {self.ratio:g} times its size; raise the limit if it may"

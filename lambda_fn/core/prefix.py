@@ -27,7 +27,8 @@ FILES_LIMIT = 10 << 20
 
 PEEK = 64 << 10
 _MARK = re.compile(
-    rb"model-repacker 1 prefix=([0-9a-f]{8}) rest=([0-9a-f]{16}) crc=([0-9a-f]{8}) length=([0-9a-f]{16})(?: (.*))?", re.S
+    rb"model-repacker 1 prefix=([0-9a-f]{8}) rest=([0-9a-f]{16}) crc=([0-9a-f]{8}) length=([0-9a-f]{16})(?: (.*))?",
+    re.DOTALL,
 )
 
 
@@ -46,7 +47,9 @@ def make_prefix(files: Mapping[str, bytes], mtime: int) -> Prefix:
     Raises InvalidRequest if they are too many bytes.
     """
     if sum(map(len, files.values())) > FILES_LIMIT:
-        raise InvalidRequest(f"the files to put in have more than {FILES_LIMIT} bytes; pack them with the model instead")
+        raise InvalidRequest(
+            f"the files to put in have more than {FILES_LIMIT} bytes; pack them with the model instead"
+        )
     tar = b"".join(write_entry(name, files[name], mtime) for name in sorted(files))
     compressor = zlib.compressobj(level=6, wbits=RAW)
     return Prefix(compressor.compress(tar) + compressor.flush(zlib.Z_FULL_FLUSH), crc32(tar), len(tar))
@@ -124,7 +127,7 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     try:
         tar = inflate.decompress(deflated, 2 * FILES_LIMIT)
         files, mtime = _files(tar)
-    except (DeflateError, InvalidArchive):
+    except (*DeflateError, InvalidArchive):
         return None
     prefix = Prefix(deflated, crc32(tar), len(tar))
     whole = not inflate.eof and not inflate.unconsumed_tail and deflated.endswith(b"\0\0\xff\xff")
@@ -150,5 +153,5 @@ def _first_mtime(deflated: bytes) -> int:
     """The time field of the tar's first block, 0 if it cannot be had: the scan says what is wrong with it."""
     try:
         return max(0, number(inflater().decompress(deflated, BLOCK)[136:148]))
-    except (DeflateError, InvalidArchive, IndexError):
+    except (*DeflateError, InvalidArchive, IndexError):
         return 0

@@ -1,8 +1,8 @@
 """The repack itself: scan, plan, publish.
 
-    unchanged   the archive holds the overlay already     the source as it is
-    graft       none of it is there                       a new prefix, the rest verbatim
-    rewrite     old entries have to go                    everything anew
+unchanged   the archive holds the overlay already     the source as it is
+graft       none of it is there                       a new prefix, the rest verbatim
+rewrite     old entries have to go                    everything anew
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ class Job:
         """What the output is made from, kept beside it: the same note means the same output."""
         names, whole = hashlib.sha256(self.if_present.encode()), hashlib.sha256(self.if_present.encode())
         for name in sorted(self.overlay):
-            names.update(b"%d " % len(name.encode("utf-8", "surrogateescape")) + name.encode("utf-8", "surrogateescape"))
+            names.update(
+                b"%d " % len(name.encode("utf-8", "surrogateescape")) + name.encode("utf-8", "surrogateescape")
+            )
             whole.update(hashlib.sha256(self.overlay[name]).digest())
         whole.update(names.digest())
         return {

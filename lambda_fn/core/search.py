@@ -75,15 +75,13 @@ class Search:
             if if_present == "error" and (hits or name in prefix):
                 raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
             if hits is None:
-                if name in prefix and if_present == "keep" or prefix.get(name) == data:
+                if (name in prefix and if_present == "keep") or prefix.get(name) == data:
                     continue
             elif name not in prefix and hits.are(name) and (if_present == "keep" or hits.content == data):
                 continue
-            elif if_present == "keep":
-                data = _kept(hits)
             if name in self._obstacles:
                 raise EntryConflict(f"cannot put in {name}: {self._obstacles[name]}; take it out of the model first")
-            files[name] = data
+            files[name] = _kept(hits) if hits and if_present == "keep" else data
             if hits:
                 removed.add(name)
         return Change(files, frozenset(removed))

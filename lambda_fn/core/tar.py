@@ -256,7 +256,7 @@ def text(field: bytes) -> str:
 
 
 def number(field: bytes) -> int:
-    """A number in octal, or in base 256 where the first byte is 0x80 (positive) or 0xFF (negative), as GNU tar has it."""
+    """A number in octal, or as GNU tar has large ones: in base 256, after 0x80 (positive) or 0xFF (negative)."""
     if field[0] in (0x80, 0xFF):
         return int.from_bytes(field[1:], "big") - (256 ** (len(field) - 1) if field[0] == 0xFF else 0)
     digits = field.split(b"\0", 1)[0].strip() or field.strip(b" \0")
@@ -267,7 +267,7 @@ def number(field: bytes) -> int:
 
 
 def write_entry(name: str, data: bytes, mtime: int) -> bytes:
-    """A regular file as the bytes of a tar entry, padding included: ustar, with a pax header where the name needs it."""
+    """A regular file as a tar entry, padding included: ustar, with a pax header where the name needs it."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(data), mtime, 0o644
     header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

@@ -214,7 +214,8 @@ class LocalTarget:
 
     def _copy_range(self, source: Source, piece: Copy, at: int) -> None:
         if isinstance(source, LocalSource):
-            return copy_range(source.fd, self._fd, piece.start, piece.stop, at)
+            copy_range(source.fd, self._fd, piece.start, piece.stop, at)
+            return
         for start in range(piece.start, piece.stop, READ_AHEAD):
             write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
 
@@ -242,7 +243,8 @@ class _Copy(threading.Thread):
                 stop = min(start + COPY_SIZE, self._source.size)
                 copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
                 start = stop
-        except Exception as error:
+            os.fsync(self._fd)  # so that little is left to wait for when the scan has ended
+        except (OSError, SourceChanged) as error:
             self._error = error
 
     def finish(self) -> None:
