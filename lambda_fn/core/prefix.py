@@ -26,6 +26,7 @@ FILES_LIMIT = 10 << 20
 """Bytes that may be put into one archive: they are held in memory, and uploaded."""
 
 PEEK = 64 << 10
+UNREADABLE: tuple[type[Exception], ...] = (*DeflateError, InvalidArchive, IndexError)
 _MARK = re.compile(
     rb"model-repacker 1 prefix=([0-9a-f]{8}) rest=([0-9a-f]{16}) crc=([0-9a-f]{8}) length=([0-9a-f]{16})(?: (.*))?",
     re.DOTALL,
@@ -127,7 +128,7 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     try:
         tar = inflate.decompress(deflated, 2 * FILES_LIMIT)
         files, mtime = _files(tar)
-    except (*DeflateError, InvalidArchive):
+    except UNREADABLE:
         return None
     prefix = Prefix(deflated, crc32(tar), len(tar))
     whole = not inflate.eof and not inflate.unconsumed_tail and deflated.endswith(b"\0\0\xff\xff")
@@ -153,5 +154,5 @@ def _first_mtime(deflated: bytes) -> int:
     """The time field of the tar's first block, 0 if it cannot be had: the scan says what is wrong with it."""
     try:
         return max(0, number(inflater().decompress(deflated, BLOCK)[136:148]))
-    except (*DeflateError, InvalidArchive, IndexError):
+    except UNREADABLE:
         return 0
