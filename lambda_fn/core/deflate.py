@@ -9,16 +9,10 @@ from __future__ import annotations
 import os
 import zlib
 from collections import deque
-from typing import Any, Iterable, Iterator, Union
+from typing import Iterable, Iterator, Union
 
 from .gzip import TRAILER_SIZE, Run
 from .inflate import RAW, crc32
-
-threaded: Any
-try:
-    from isal import igzip_threaded as threaded
-except ImportError:
-    threaded = None
 
 BLOCK = 1 << 20
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
@@ -28,7 +22,13 @@ Pieces = Iterable[Union[bytes, memoryview]]
 
 def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
     """The pieces as one complete deflate stream; `run` gets their CRC-32 and size, and its length from 0."""
-    for data in (_threaded if threaded else _single)(_measured(pieces, run)):
+    try:
+        import isal.igzip_threaded  # noqa: F401 (here, since a graft should not pay for it)
+
+        compress = _threaded
+    except ImportError:
+        compress = _single
+    for data in compress(_measured(pieces, run)):
         run.stop += len(data)
         yield data
 
@@ -50,8 +50,10 @@ def _single(pieces: Pieces) -> Iterator[bytes]:
 
 def _threaded(pieces: Pieces) -> Iterator[bytes]:
     """What isal writes as a gzip member, without the member's header and trailer."""
-    sink = _Sink()
-    with threaded.open(sink, "wb", compresslevel=1, threads=min(2, os.cpu_count() or 1), block_size=BLOCK) as member:
+    from isal import igzip_threaded
+
+    sink, threads = _Sink(), min(2, os.cpu_count() or 1)
+    with igzip_threaded.open(sink, "wb", compresslevel=1, threads=threads, block_size=BLOCK) as member:
         for piece in pieces:
             member.write(piece)
             while len(sink.parts) > 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,7 +188,7 @@ class LocalTarget:
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
             self._made_folders = missing
-            temporary = str(folder / f".repack-{secrets.token_hex(8)}")
+            temporary = str(folder / f".repack-{os.urandom(8).hex()}")
             self._fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
             self._temporary = temporary
             if os.path.exists(self.path):
