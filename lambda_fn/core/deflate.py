@@ -53,7 +53,9 @@ def _threaded(pieces: Pieces) -> Iterator[bytes]:
     from isal import igzip_threaded
 
     sink, threads = _Sink(), min(2, os.cpu_count() or 1)
-    with igzip_threaded.open(sink, "wb", compresslevel=1, threads=threads, block_size=BLOCK) as member:
+    with igzip_threaded.open(  # type: ignore[no-untyped-call]
+        sink, "wb", compresslevel=1, threads=threads, block_size=BLOCK
+    ) as member:
         for piece in pieces:
             member.write(piece)
             while len(sink.parts) > 1:

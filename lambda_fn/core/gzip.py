@@ -7,8 +7,9 @@ known to be right and nothing but zero padding follows the last one.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Iterable, Iterator, Optional
+from typing import Iterable, Iterator, NamedTuple, Optional
 
 from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
@@ -132,6 +133,24 @@ class Run:
     """Uncompressed."""
 
 
+class Recent(NamedTuple):
+    """A piece of output of the first member's last run."""
+
+    offset: int
+    """Of its first byte, counted from where the run begins."""
+    crc: int
+    """CRC-32 of the run before it."""
+    data: bytes
+    position: int
+    """How far into the source the decoder was when it gave this."""
+    used_up: bool
+    """Whether it then had given all that can be made of the source up to there."""
+
+
+RECENT = 32
+"""Pieces: some 2 MiB, which hold several blocks of almost any deflate data and still fit into a core's cache."""
+
+
 @dataclass
 class Reader:
     """One pass over a gzip stream that begins with `chunks`, all members of it.
@@ -146,6 +165,8 @@ class Reader:
     """Offset in the source where the first member's second run begins."""
     runs: list[Run] = field(default_factory=list)
     """Of the first member: one, or with `cut` two."""
+    recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """What came last, for a splice; empty after the first member."""
     members: int = 0
     uncompressed: int = 0
 
@@ -196,6 +217,7 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(start=feed.position)
         runs.append(run)
+        self.recent.clear()
         inflate = inflater()
         data = b""
         while not inflate.eof:
@@ -210,6 +232,9 @@ class Reader:
                 break
             data = inflate.unconsumed_tail
             if out:
+                if self.members == 0:
+                    position = feed.position - len(data)
+                    self.recent.append(Recent(run.size, run.crc, out, position, len(out) < CHUNK))
                 run.crc = crc32(out, run.crc)
                 run.size += len(out)
                 self.uncompressed += len(out)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Mapping, Optional
+from typing import Iterable, Mapping, Optional
 
 from .errors import InvalidRequest
 from .gzip import TRAILER_SIZE, Limits, Run
@@ -18,7 +18,8 @@ from .prefix import Head, make_prefix, read_head
 from .recipe import Copy, Literal, Recipe
 from .rewrite import rewritten
 from .scan import Findings, reported, scan
-from .search import Search
+from .search import Hits, Search
+from .splice import ENCODE_LIMIT, Cut, Spliced, splice
 from .store import Progress, Published, Source, Target
 from .tar import normal
 
@@ -60,9 +61,13 @@ class Job:
         content = {**self._seen(findings), **change.files}
         if not change.files:
             return self._publish("unchanged", [Copy(0, self.source.size)], content, findings)
+        rest: Optional[Spliced] = kept(findings.rest)
         if change.removed:
+            rest = splice(self.source, findings.rest, cuts(findings, change.removed))
+        if rest is None:
             return self._rewrite(findings.head, change.files, findings)
-        return self._publish("graft", graft(findings, change.files, self.source.size), content, findings)
+        recipe = graft(findings, change.files, rest, self.source.size)
+        return self._publish("splice" if change.removed else "graft", recipe, content, findings)
 
     def _from_present(self) -> Optional[Outcome]:
         """What can be had from an output that this program made of the same version of the source."""
@@ -81,7 +86,7 @@ class Job:
             if head.rest is None or head.files.keys() != self.overlay.keys():
                 return None
             findings = Findings(head, Search(()), head.rest)
-            recipe = graft(findings, self.overlay, earlier.size)
+            recipe = graft(findings, self.overlay, kept(head.rest), earlier.size)
             published = self.target.publish(earlier, recipe, self.note, self.progress)
             return Outcome("graft", published, self.overlay, bytes_read=earlier.bytes_read + self.source.bytes_read)
 
@@ -101,7 +106,8 @@ class Job:
         def only_rewrite(search: Search) -> bool:
             if self.if_present != "replace" or head.rest is not None:
                 return False
-            return bool(search.change(self.overlay, self.if_present, {}).removed)
+            removed = search.change(self.overlay, self.if_present, {}).removed
+            return not all(spliceable(search.hits[name]) for name in removed)
 
         return scan(
             lambda: self.target.anticipate(self.source, shift),
@@ -156,15 +162,35 @@ class Job:
         }
 
 
-def graft(findings: Findings, files: Mapping[str, bytes], size: int) -> Recipe:
-    """New first bytes, the rest of the first member verbatim, its new trailer, and further members verbatim."""
-    head, rest = findings.head, findings.rest
+def spliceable(hits: Hits) -> bool:
+    """Whether a splice may be able to cut these hits out: one entry, in the first member, not too large."""
+    return hits.count == 1 and bool(hits.recent) and hits.last.stop - hits.last.start <= ENCODE_LIMIT
+
+
+def cuts(findings: Findings, removed: Iterable[str]) -> list[Cut]:
+    """What to cut out of the rest, in order; nothing if no splice can do it."""
+    hits = [findings.search.hits[name] for name in removed]
+    if not all(map(spliceable, hits)):
+        return []
+    before = findings.head.prefix.size
+    found = [Cut(its.last.start - before, its.last.stop - before, its.recent) for its in hits]
+    return sorted(found, key=lambda cut: cut.start)
+
+
+def kept(rest: Run) -> Spliced:
+    """The rest as it is."""
+    return Spliced([Copy(rest.start, rest.stop)], rest)
+
+
+def graft(findings: Findings, files: Mapping[str, bytes], rest: Spliced, size: int) -> Recipe:
+    """New first bytes, what is left of the first member, its new trailer, and further members verbatim."""
+    head = findings.head
     prefix = make_prefix({**head.files, **files}, head.mtime)
     recipe: Recipe = [
-        Literal(head.grafted(prefix, rest)),
-        Copy(rest.start, rest.stop),
-        Literal(Head.trailer(prefix, rest)),
-        Copy(rest.stop + TRAILER_SIZE, size),
+        Literal(head.grafted(prefix, rest.run)),
+        *rest.recipe,
+        Literal(Head.trailer(prefix, rest.run)),
+        Copy(findings.rest.stop + TRAILER_SIZE, size),
     ]
     return [piece for piece in recipe if piece.size]
 

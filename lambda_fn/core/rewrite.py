@@ -35,7 +35,7 @@ def _kept(
     end = 0
     for entry in entries(tar):
         end = entry.stop
-        if entry.start < head.prefix.size or search.see(entry, tar):
+        if entry.start < head.prefix.size or search.see(entry):
             continue
         yield entry.blocks
         yield from tar.pieces(entry.padded_size)

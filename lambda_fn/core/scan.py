@@ -11,10 +11,10 @@ from typing import Callable, Iterable, Iterator, Optional
 
 from .errors import InvalidArchive
 from .gzip import Limits, Reader, Run
-from .prefix import Head
+from .prefix import FILES_LIMIT, Head
 from .search import Search
 from .store import Progress
-from .tar import SHARED_RECORDS, Entry, Stream, entries
+from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,12 @@ def scan(
         for entry in entries(tar):
             visit(entry)
             count += entry.type != SHARED_RECORDS
-            if entry.start >= head.prefix.size and search.see(entry, tar) and stop(search):
-                return None
+            hits = search.see(entry) if entry.start >= head.prefix.size else None
+            if hits:
+                hits.recent = tuple(reader.recent)
+                hits.content = _content(entry, tar)
+                if stop(search):
+                    return None
         second_tar = False
         for piece in tar.rest():
             second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
@@ -78,6 +82,11 @@ def reported(chunks: Iterable[bytes], size: int, progress: Progress) -> Iterator
         yield chunk
         done += len(chunk)
         progress(done, size)
+
+
+def _content(entry: Entry, tar: Stream) -> Optional[bytes]:
+    plain = entry.type in REGULAR and not entry.sparse and entry.size <= FILES_LIMIT
+    return tar.read(entry.data_size) if plain else None
 
 
 def _warnings(head: Head, second_tar: bool) -> Iterator[str]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional
 
 from .errors import EntryConflict, EntryExists
+from .gzip import Recent
 from .prefix import FILES_LIMIT
-from .tar import HARD_LINK, REGULAR, Entry, Stream, normal
+from .tar import HARD_LINK, Entry, normal
 
 
 @dataclass
@@ -16,8 +17,10 @@ class Hits:
 
     count: int
     last: Entry
-    content: Optional[bytes]
+    content: Optional[bytes] = None
     """Of the last, None if it is no plain file or has more than FILES_LIMIT bytes."""
+    recent: tuple[Recent, ...] = ()
+    """What the scan had decoded when it came to the last."""
 
     def are(self, name: str) -> bool:
         """Whether there is one entry, spelled just so."""
@@ -44,14 +47,13 @@ class Search:
         self._above = {name[:at]: name for name in self.names for at, char in enumerate(name) if char == "/"}
         self._below = tuple(name + "/" for name in self.names)
 
-    def see(self, entry: Entry, stream: Stream) -> bool:
-        """Whether `entry` is a hit; reads a hit's data from the stream."""
+    def see(self, entry: Entry) -> Optional[Hits]:
+        """The hits that `entry` is the last of, None if it is no hit."""
         path = entry.path
         if path in self.names and not entry.is_directory:
             count = self.hits[path].count if path in self.hits else 0
-            plain = entry.type in REGULAR and not entry.sparse and entry.size <= FILES_LIMIT
-            self.hits[path] = Hits(count + 1, entry, stream.read(entry.data_size) if plain else None)
-            return True
+            self.hits[path] = Hits(count + 1, entry)
+            return self.hits[path]
         if path in self.names:
             self._obstacles.setdefault(path, f"the archive holds a directory called {path}")
         elif path in self._above and not entry.is_directory:
@@ -61,7 +63,7 @@ class Search:
             self._obstacles.setdefault(name, f"the archive holds {path}, below it")
         elif entry.type == HARD_LINK and (target := normal(entry.link)) in self.names:
             self._obstacles.setdefault(target, f"{path} is a hard link to {target} and its content would change too")
-        return False
+        return None
 
     def change(self, overlay: Mapping[str, bytes], if_present: str, prefix: Mapping[str, bytes]) -> Change:
         """What must change so that the archive, which begins with `prefix`, holds the overlay.

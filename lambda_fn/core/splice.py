@@ -1,0 +1,237 @@
+"""The splice: entries cut out of the middle of deflate data, almost all of which stays as it is.
+
+A deflate stream cannot be cut just anywhere. A back-reference may reach 32 KiB back, so what follows a removed entry
+within 32 KiB may lean on it; and blocks begin and end at any bit. But from a block boundary at least 32 KiB after the
+entry on, the stream leans on nothing that is gone; and up to a block boundary before the entry nothing has changed.
+So only the neighbourhood between these two boundaries is encoded anew:
+
+      | head, verbatim | join | neighbourhood less the entry, encoded anew | join | tail, verbatim |
+                       q                                                          r
+
+The joins are about bits. The head ends at some bit of a byte: an empty stored block brings the stream to a byte
+boundary, where the new data begins. It ends on a byte boundary too, and empty blocks bring it to the very bit of a
+byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
+aligned to bytes. The byte they share is the one new byte of the tail.
+
+What is hard is to know a block boundary. The scan keeps its last 2 MiB of output, and of each piece the place in the
+source where the decoder had used up its input. A candidate q (see `blocks`) is decoded up to such a place: how much
+comes out does not depend on the unknown 32 KiB before q, so it tells q's offset in the output; with the offset, the
+32 KiB are known; with them, decoding must give exactly what the scan saw. From q on everything is decoded once more,
+so that r is found and proved in the same way. At last the literal itself is decoded, with the tail's beginning after
+it, and compared. If any of this fails within bounds, there is no splice, and the rewrite does the work.
+
+The CRC of what is left follows from those of the parts (see `crc`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Iterator, NamedTuple, Optional, Sequence, Union
+
+from .blocks import ALIGN, WINDOW, candidates, decode_from, decoder, joined
+from .crc import combine_crc32
+from .gzip import Recent, Run
+from .inflate import RAW, crc32
+from .recipe import Copy, Literal, size
+from .store import Source
+
+SEARCH_LIMIT = 1 << 20
+"""Bytes of compressed data in which a boundary must be found."""
+ENCODE_LIMIT = 16 << 20
+"""Bytes of output that may be decoded again; most of it is encoded again, and uploaded."""
+STEP = 32 << 10
+PROOF = 4 << 10
+"""Bytes of output that must agree before a boundary is believed."""
+HEADER = 400
+"""Bytes that a dynamic block's header has at most: where fewer are known it cannot be told from chance."""
+UNKNOWN = bytes(WINDOW)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An entry to remove: its uncompressed bytes from `start` up to `stop`, counted from where the run begins."""
+
+    start: int
+    stop: int
+    recent: Sequence[Recent]
+    """What the scan had just decoded when it came to `start`."""
+
+
+class Boundary(NamedTuple):
+    """A proved block boundary."""
+
+    bit: int
+    """Of the source."""
+    offset: int
+    """Uncompressed, in the run."""
+    window: bytes = b""
+    """The 32 KiB of output before it, fewer near the run's start."""
+    crc: int = 0
+    """CRC-32 of the run up to it."""
+
+
+@dataclass(frozen=True)
+class Spliced:
+    """What a splice leaves."""
+
+    recipe: list[Union[Literal, Copy]]
+    """The deflate data."""
+    run: Run
+    """Its figures."""
+
+
+def splice(source: Source, run: Run, cuts: Sequence[Cut]) -> Optional[Spliced]:
+    """The run's deflate data without the cuts, which come in order; None if it cannot be had this way."""
+    if not cuts:
+        return None
+    recipe: list[Union[Literal, Copy]] = []
+    ends: list[tuple[int, int]] = []
+    copied = run.start
+    for group in _neighbours(cuts):
+        head = find_head(source, run, group[0])
+        if head is None or head.bit < 8 * copied:
+            return None
+        middle = Neighbourhood(source, run, head)
+        tail = middle.find_tail(group[-1].stop)
+        if tail is None:
+            return None
+        literal = middle.encoded(group, tail)
+        if literal is None:
+            return None
+        recipe += [Copy(copied, head.bit // 8), Literal(literal)]
+        copied = -(-tail.bit // 8)
+        ends += [(middle.crc_before(cut.start), middle.crc_before(cut.stop)) for cut in group]
+    recipe.append(Copy(copied, run.stop))
+    left = Run(run.start, run.start + size(recipe), *_without(run, cuts, ends))
+    return Spliced([piece for piece in recipe if piece.size], left)
+
+
+def _neighbours(cuts: Sequence[Cut]) -> Iterator[list[Cut]]:
+    """The cuts in groups that one neighbourhood each will do for."""
+    group: list[Cut] = []
+    for cut in cuts:
+        if group and cut.start > group[-1].stop + SEARCH_LIMIT:
+            yield group
+            group = []
+        group.append(cut)
+    yield group
+
+
+def _without(run: Run, cuts: Sequence[Cut], crcs: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """CRC-32 and size of the run less the cuts, from the run's CRCs up to where each cut begins and ends."""
+    crc = left = crc_before = before = 0
+    for cut, (crc_start, crc_stop) in zip(cuts, crcs):
+        start, stop = cut.start, cut.stop
+        crc = combine_crc32(crc, combine_crc32(crc_before, crc_start, start - before), start - before)
+        left += start - before
+        crc_before, before = crc_stop, stop
+    crc = combine_crc32(crc, combine_crc32(crc_before, run.crc, run.size - before), run.size - before)
+    return crc, left + run.size - before
+
+
+def find_head(source: Source, run: Run, cut: Cut) -> Optional[Boundary]:
+    """The last block boundary before the cut that can be proved; the run's beginning is one where it is near."""
+    seen, seen_from = b"".join(piece.data for piece in cut.recent), cut.recent[0].offset
+    used_up = [piece for piece in cut.recent if piece.used_up]
+    if used_up:
+        stop, known = used_up[-1].position, used_up[-1].offset + len(used_up[-1].data) - seen_from
+        start = max(cut.recent[0].position if seen_from else run.start, stop - SEARCH_LIMIT)
+        data = source.read(start, stop)
+        for at in range(len(data), 0, -STEP):
+            for bit in sorted(candidates(data, max(0, at - STEP), at), reverse=True):
+                offset = _proved(data, bit, seen[:known], seen_from)
+                if offset is not None and offset <= cut.start:
+                    before = seen[: offset - seen_from]
+                    return Boundary(8 * start + bit, offset, before[-WINDOW:], crc32(before, cut.recent[0].crc))
+    return Boundary(8 * run.start, 0) if seen_from == 0 else None
+
+
+def _proved(data: bytes, bit: int, seen: bytes, seen_from: int) -> Optional[int]:
+    """The offset at which a block begins at `bit`, if decoding from there on gives just the end of `seen`."""
+    blind = decode_from(data, bit, UNKNOWN)
+    if blind is None or not PROOF <= len(blind) <= len(seen):
+        return None
+    before = len(seen) - len(blind)
+    if seen_from and before < WINDOW:
+        return None
+    decoded = decode_from(data, bit, seen[max(0, before - WINDOW) : before])
+    return seen_from + before if decoded == seen[before:] else None
+
+
+class Neighbourhood:
+    """What lies around cuts, decoded once more from a proved boundary on."""
+
+    def __init__(self, source: Source, run: Run, head: Boundary) -> None:
+        self._source, self._run, self._head = source, run, head
+        self._start, self._phase = divmod(head.bit, 8)
+        self._decoder = decoder(head.window)
+        self._data = b""
+        self._out = bytearray()
+
+    def find_tail(self, stop: int) -> Optional[Boundary]:
+        """The first boundary that can be proved where nothing refers back to before `stop`; else the run's end."""
+        while self._offset < stop + WINDOW and not self._decoder.eof:
+            if not self._decode_more():
+                return None
+        begin = searched = max(0, len(self._data) - STEP)
+        while len(self._data) - begin <= SEARCH_LIMIT:
+            if not self._decoder.eof and not self._decode_more():
+                return None
+            until = len(self._data) - (0 if self._decoder.eof else HEADER)
+            for bit in candidates(self._data, searched, until):
+                offset = _proved(self._data, bit, bytes(self._out), self._head.offset)
+                if offset is not None and offset >= stop + WINDOW:
+                    return Boundary(8 * self._start + bit, offset)
+            if self._decoder.eof:
+                return Boundary(8 * self._run.stop, self._offset) if self._offset == self._run.size else None
+            searched = until
+        return None
+
+    def encoded(self, cuts: Sequence[Cut], tail: Boundary) -> Optional[bytes]:
+        """The literal that joins head and tail without the cuts, None if it does not decode to what it should."""
+        kept, before = b"", self._head.offset
+        for cut in cuts:
+            kept += self._between(before, cut.start)
+            before = cut.stop
+        kept += self._between(before, tail.offset)
+        window = self._head.window
+        compressor = zlib.compressobj(wbits=RAW, zdict=window) if window else zlib.compressobj(wbits=RAW)
+        last = tail.bit == 8 * self._run.stop
+        encoded = compressor.compress(kept) + compressor.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+        at, phase = divmod(tail.bit - 8 * self._start, 8)
+        join = joined(phase, self._data[at]) if phase else b""
+        literal = self._aligned() + encoded + join
+        following = self._data[at + (phase > 0) :]
+        decoded = decode_from(literal + following, self._phase, self._head.window)
+        return literal if decoded == kept + self._between(tail.offset, self._offset) else None
+
+    def crc_before(self, offset: int) -> int:
+        """CRC-32 of the run's first `offset` bytes."""
+        return int(crc32(self._between(self._head.offset, offset), self._head.crc))
+
+    @property
+    def _offset(self) -> int:
+        return self._head.offset + len(self._out)
+
+    def _between(self, start: int, stop: int) -> bytes:
+        return bytes(self._out[start - self._head.offset : stop - self._head.offset])
+
+    def _aligned(self) -> bytes:
+        """The head's last bits, and an empty stored block that ends on a byte boundary."""
+        if not self._phase:
+            return b""
+        bits = self._data[0] & (1 << self._phase) - 1
+        return bits.to_bytes(2 if self._phase > 5 else 1, "little") + ALIGN
+
+    def _decode_more(self) -> bool:
+        """Decode another step; whether there was one within the limit."""
+        at = self._start + len(self._data)
+        step = self._source.read(at, min(at + STEP, self._run.stop))
+        try:
+            first = joined(self._phase, step[0]) + step[1:] if not self._data and self._phase else step
+            self._out += self._decoder.decompress(first)
+        except (zlib.error, IndexError):
+            return False
+        self._data += step
+        return len(self._out) <= ENCODE_LIMIT
