@@ -9,7 +9,7 @@ help: ## Say what there is
 
 .PHONY: demo
 demo: .venv-demo/ready ## Repack a small real model, and time it against the usual script
-	@.venv-demo/bin/python examples/demo.py
+	@.venv-demo/bin/python -m examples.demo
 
 .PHONY: test
 test: .venv/ready ## Lint, types and tests

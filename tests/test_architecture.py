@@ -23,24 +23,16 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
     "lambda_fn.stores.s3": ({"lambda_fn.core", "lambda_fn.stores"}, {"boto3", "botocore", "mypy_boto3_s3"}),
     "lambda_fn.stores": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.contract": ({"lambda_fn.core"}, set()),
-    "lambda_fn.repacker": ({"lambda_fn.core", "lambda_fn.contract", "lambda_fn.stores"}, set()),
+    "lambda_fn.hyperparameters": ({"lambda_fn.core"}, set()),
+    "lambda_fn.repacker": (
+        {"lambda_fn.core", "lambda_fn.contract", "lambda_fn.hyperparameters", "lambda_fn.stores"},
+        set(),
+    ),
 }
 
 # What must run in SageMaker's oldest containers: Python 3.9 with nothing installed.
-ANYWHERE = [
-    *sorted((ROOT / "lambda_fn/core").glob("*.py")),
-    *(
-        ROOT / "lambda_fn" / name
-        for name in (
-            "contract.py",
-            "repacker.py",
-            "stores/__init__.py",
-            "stores/local.py",
-            "pipeline/dummy_training.py",
-        )
-        if (ROOT / "lambda_fn" / name).exists()
-    ),
-]
+PORTABLE = ("core/*.py", "contract.py", "hyperparameters.py", "repacker.py", "stores/local.py", "pipeline/dummy_training.py")
+ANYWHERE = sorted(file for pattern in PORTABLE for file in (ROOT / "lambda_fn").glob(pattern))
 
 
 def module_name(file: Path) -> str:
