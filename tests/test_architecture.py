@@ -31,7 +31,15 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
 }
 
 # What must run in SageMaker's oldest containers: Python 3.9 with nothing installed.
-PORTABLE = ("core/*.py", "contract.py", "hyperparameters.py", "repacker.py", "stores/local.py", "pipeline/dummy_training.py")
+PORTABLE = (
+    "core/*.py",
+    "contract.py",
+    "hyperparameters.py",
+    "repacker.py",
+    "stores/__init__.py",
+    "stores/local.py",
+    "pipeline/dummy_training.py",
+)
 ANYWHERE = sorted(file for pattern in PORTABLE for file in (ROOT / "lambda_fn").glob(pattern))
 
 
