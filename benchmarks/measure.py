@@ -2,13 +2,14 @@
 
 They run in turn, round after round, so that a slow minute of the machine meets all of them; what counts is the
 median. Before each run the disk is brought to rest, so that nobody pays for the output of the one before.
-This process stays small and imports little: Linux counts a parent's memory as the child's until the child's exec.
+This process stays small and imports little: Linux counts a parent's peak as its child's.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+
+LOAD = os.getloadavg()[0]
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ def run(contender: Contender) -> tuple[float, int]:
     return seconds, usage.ru_maxrss
 
 
+def floor() -> float:
+    """The peak memory in MiB below which nothing is seen: that of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table, its first column to the left and the others to the right."""
     names = list(header)
@@ -86,9 +94,10 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def machine() -> str:
-    """The machine in a line."""
+    """The machine in a line, and how busy it was with others when this process began."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     cores = len(os.sched_getaffinity(0))
     name = cpu.partition(":")[2].strip() or platform.machine()
-    return f"{name}, {cores} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{name}, {cores} cores, {memory:.0f} GiB, {system}, load {LOAD:.1f} before"

@@ -11,27 +11,29 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # numpy is big: whoever only asks for a model's path has to stay small
+    from numpy.random import Generator
 
 PARTS = 8
 CHUNK = 1 << 20
 OLD = b'{"epochs": 1}\n'
 
 
-def weights(random: np.random.Generator) -> bytes:
+def weights(random: Generator) -> bytes:
     """1 MiB of float32 weights: what a network's layers look like, hard to compress."""
-    return random.standard_normal(CHUNK // 4, dtype=np.float32).tobytes()
+    return random.standard_normal(CHUNK // 4, dtype="float32").tobytes()
 
 
-def compressible(random: np.random.Generator) -> bytes:
+def compressible(random: Generator) -> bytes:
     """1 MiB of vocabulary, zeros and small integers: embeddings of tokens, sparse tables, trees."""
     tokens = " ".join(f"token{rank}" for rank in random.zipf(1.3, 80_000) % 5000).encode()[: CHUNK // 2]
-    integers = random.integers(0, 40, CHUNK // 16, dtype=np.int32).tobytes()
+    integers = random.integers(0, 40, CHUNK // 16, dtype="int32").tobytes()
     return tokens.ljust(CHUNK - len(integers), b"\0") + integers
 
 
-KINDS: dict[str, Callable[[np.random.Generator], bytes]] = {"weights": weights, "compressible": compressible}
+KINDS: dict[str, Callable[[Generator], bytes]] = {"weights": weights, "compressible": compressible}
 
 
 class Part(io.RawIOBase):
@@ -51,7 +53,9 @@ class Part(io.RawIOBase):
 
 def write(kind: str, mib: int, old_entry: str, archive: Path) -> None:
     """An archive of `mib` MiB of such data in eight files, its old hyperparameters.json "first", "last" or "none"."""
-    random = np.random.default_rng(7)
+    from numpy.random import default_rng
+
+    random = default_rng(7)
     partial = archive.with_name(archive.name + ".partial")
     with partial.open("wb") as file, subprocess.Popen(["gzip", "-6n"], stdin=subprocess.PIPE, stdout=file) as gzip:
         with tarfile.open(fileobj=gzip.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:
@@ -78,7 +82,7 @@ def add(tar: tarfile.TarFile, name: str, size: int, data: io.RawIOBase | io.Byte
 
 
 def cached(kind: str, mib: int, old_entry: str = "none", folder: Path = Path(".cache/benchmarks")) -> Path:
-    """Such an archive's path, made unless it is there; made in a process of its own, because numpy is big."""
+    """Such an archive's path, made, in a process of its own, unless it is there."""
     archive = folder / f"{kind}-{mib}-{old_entry}.tar.gz"
     if not archive.exists():
         folder.mkdir(parents=True, exist_ok=True)
