@@ -1,0 +1,63 @@
+"""Blocks are found wherever an encoder began one, and empty ones lead to any bit."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from lambda_fn.core.blocks import EMPTY_DYNAMIC, candidates, decode_from, decoder, filler
+from tests.archives import noise
+
+TEXT = b" ".join(b"%d" % (n * n) for n in range(60_000))
+
+
+@pytest.mark.parametrize("phase", range(8))
+def test_filler_ends_at_the_phase_and_decodes_to_nothing(phase: int) -> None:
+    whole, bits = filler(phase)
+    final = bytes([bits | 0b011 << phase & 0xFF, 0b011 >> 8 - phase, 0]) if phase else bytes([0b011, 0])
+    decode = zlib.decompressobj(-15)
+    assert decode.decompress(whole + final) == b""
+    assert decode.eof
+
+
+def test_the_empty_dynamic_block_has_an_odd_number_of_bits() -> None:
+    assert EMPTY_DYNAMIC[1] % 2 == 1
+
+
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_nearly_every_candidate_in_a_dynamic_stream_is_a_block(level: int) -> None:
+    compressor = zlib.compressobj(level, wbits=-15)
+    data = compressor.compress(TEXT) + compressor.flush()
+    found = list(candidates(data, 0, len(data)))
+    proved = []
+    for bit in found:
+        blind = decode_from(data, bit, bytes(1 << 15))
+        start = len(TEXT) - len(blind or TEXT)
+        if decode_from(data, bit, TEXT[max(0, start - (1 << 15)) : start]) == TEXT[start:]:
+            proved.append(bit)
+    assert len(proved) > 3
+    assert len(found) <= len(proved) + 10
+
+
+def test_the_end_of_every_stored_block_is_a_candidate() -> None:
+    data = zlib.compress(noise(200_000), 0)[2:-4]
+    ends, at = [], 0
+    while (at := at + 5 + int.from_bytes(data[at + 1 : at + 3], "little")) < len(data):
+        ends.append(8 * at)
+    assert len(ends) > 2
+    assert set(ends) <= set(candidates(data, 0, len(data)))
+
+
+def test_chance_seldom_looks_like_a_block() -> None:
+    data = noise(1 << 18)
+    dynamic = [bit for bit in candidates(data, 0, len(data)) if decode_from(data, bit, bytes(1 << 15)) is not None]
+    assert len(dynamic) < 10
+
+
+def test_a_decoder_knows_the_window_it_is_given() -> None:
+    window = noise(1 << 15)
+    compressor = zlib.compressobj(wbits=-15, zdict=window)
+    data = compressor.compress(window[-5000:]) + compressor.flush()
+    assert len(data) < 200
+    assert decoder(window).decompress(data) == window[-5000:]
