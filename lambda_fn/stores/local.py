@@ -102,6 +102,8 @@ class LocalTarget:
 
     def __init__(self, path: str) -> None:
         """Raises AccessDenied, InvalidRequest."""
+        if "\0" in path:
+            raise InvalidRequest(f"{path!r} is no path")
         self.path = os.path.realpath(path)
         self._temporary: Optional[str] = None
         self._made_folders: list[Path] = []
@@ -193,11 +195,11 @@ class LocalTarget:
         with named_errors(self.path):
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
             for path in reversed(missing):
+                self._made_folders.append(path)  # before it is made, since a signal may come between
                 path.mkdir()
-                self._made_folders.append(path)
-            temporary = str(folder / f".repack-{os.urandom(8).hex()}")
-            self._fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
-            self._temporary = temporary
+            self._temporary = str(folder / f".repack-{os.urandom(8).hex()}")
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            self._fd = os.open(self._temporary, flags, 0o666)
             if os.path.exists(self.path):
                 os.fchmod(self._fd, os.stat(self.path).st_mode & 0o777)
 
