@@ -47,9 +47,9 @@ def make_prefix(files: Mapping[str, bytes], mtime: int) -> Prefix:
 
     Raises InvalidRequest if they are too many bytes.
     """
-    if sum(map(len, files.values())) > FILES_LIMIT:
+    if sum(map(len, files.values())) > FILES_LIMIT or 3 * BLOCK * len(files) > FILES_LIMIT:
         raise InvalidRequest(
-            f"the files to put in have more than {FILES_LIMIT} bytes; pack them with the model instead"
+            f"the files to put in are too many, or have more than {FILES_LIMIT} bytes; pack them with the model instead"
         )
     tar = b"".join(write_entry(name, files[name], mtime) for name in sorted(files))
     compressor = zlib.compressobj(level=6, wbits=RAW)
@@ -153,6 +153,6 @@ def _files(tar: bytes) -> tuple[dict[str, bytes], int]:
 def _first_mtime(deflated: bytes) -> int:
     """The time field of the tar's first block, 0 if it cannot be had: the scan says what is wrong with it."""
     try:
-        return max(0, number(inflater().decompress(deflated, BLOCK)[136:148]))
+        return min(max(0, number(inflater().decompress(deflated, BLOCK)[136:148])), 8**11 - 1)
     except UNREADABLE:
         return 0

@@ -174,6 +174,8 @@ def cuts(findings: Findings, removed: Iterable[str]) -> list[Cut]:
         return []
     before = findings.head.prefix.size
     found = [Cut(its.last.start - before, its.last.stop - before, its.recent) for its in hits]
+    if any(cut.stop > findings.rest.size for cut in found):  # it goes on in the second member
+        return []
     return sorted(found, key=lambda cut: cut.start)
 
 

@@ -20,6 +20,11 @@ HEADER_LIMIT = 4 << 20
 
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, DIRECTORY, SHARED_RECORDS = b"1", b"5", b"g"
+UNDERSTOOD = frozenset(
+    ("path", "linkpath", "size", "mtime", "GNU.sparse.name", "GNU.sparse.size", "GNU.sparse.realsize")
+)
+"""Keys of pax records that are looked at; the others are not kept, since shared ones could pile up."""
+
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
 
@@ -141,6 +146,8 @@ def entries(stream: Stream) -> Iterator[Entry]:
             if kind not in b"xXgLK":
                 break
             data = read_extension(stream, block, len(blocks))
+            if kind == SHARED_RECORDS and len(blocks) > BLOCK:
+                raise InvalidArchive("the tar is damaged: a shared header inside an entry's own; pack the model again")
             blocks += data
             if kind == SHARED_RECORDS:
                 break
@@ -162,9 +169,9 @@ def check(block: bytes, offset: int) -> None:
     """Raises InvalidArchive unless `block` is a whole header block with the right checksum (old tars sum signed)."""
     if len(block) == BLOCK:
         plain = sum(block) - sum(block[148:156]) + 8 * ord(" ")
-        signed = plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
         try:
-            if number(block[148:156]) in (plain, signed):
+            found = number(block[148:156])
+            if found == plain or found == plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
                 return
         except InvalidArchive:
             pass
@@ -175,8 +182,9 @@ def check(block: bytes, offset: int) -> None:
 
 def read_extension(stream: Stream, block: bytes, before: int) -> bytes:
     """The data, with padding, of an extended header."""
-    size = padded(number(block[124:136]))
-    if before + size > HEADER_LIMIT:
+    exact = number(block[124:136])
+    size = padded(exact)
+    if exact < 0 or before + size > HEADER_LIMIT:
         raise InvalidArchive(f"the tar is damaged: an extended header of {size} bytes; pack the model again")
     data = stream.read(size)
     if len(data) < size:
@@ -207,19 +215,21 @@ def extend(extension: Extension, kind: bytes, data: bytes) -> None:
 
 
 def records(data: bytes) -> dict[str, str]:
-    """pax records: "length key=value\\n" each, the length in decimal and counting itself."""
-    found = {}
-    while data.strip(b"\0"):
+    """The UNDERSTOOD ones of pax records: "length key=value\\n" each, the length in decimal and counting itself."""
+    found, at, end = {}, 0, len(data.rstrip(b"\0"))
+    while at < end:
         try:
-            size = int(data[: data.index(b" ", 0, 20)])
-            record = data[:size]
-            key, value = record[record.index(b" ") + 1 : -1].split(b"=", 1)
-            if len(record) < size or not record.endswith(b"\n"):
+            space = data.index(b" ", at, at + 20)
+            size = int(data[at:space])
+            record = data[space + 1 : at + size]
+            key, value = record[:-1].split(b"=", 1)
+            if size <= 0 or at + size > len(data) or not record.endswith(b"\n"):
                 raise ValueError
         except ValueError:
             raise InvalidArchive("the tar is damaged: a broken pax record; pack the model again") from None
-        found[text(key)] = value.decode("utf-8", "surrogateescape")
-        data = data[size:]
+        if (name := text(key)) in UNDERSTOOD:
+            found[name] = value.decode("utf-8", "surrogateescape")
+        at += size
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Optional
 
@@ -29,7 +29,7 @@ def named_errors(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise SourceNotFound(f"{path} does not exist") from None
-    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise AccessDenied(f"{error.filename or path}: {os.strerror(error.errno or 0).lower()}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -53,6 +53,8 @@ class LocalSource:
         self.path = path
         self.bytes_read = 0
         with named_errors(path):
+            if "\0" in path:
+                raise InvalidRequest(f"{path!r} is no path")
             if Path(path).exists() and not Path(path).is_file():
                 raise SourceNotFound(f"{path} is not a file")
             self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -100,6 +102,8 @@ class LocalTarget:
 
     def __init__(self, path: str) -> None:
         """Raises AccessDenied, InvalidRequest."""
+        if "\0" in path:
+            raise InvalidRequest(f"{path!r} is no path")
         self.path = os.path.realpath(path)
         self._temporary: Optional[str] = None
         self._made_folders: list[Path] = []
@@ -109,6 +113,8 @@ class LocalTarget:
         with named_errors(self.path):
             if os.path.isdir(self.path) or path.endswith("/"):
                 raise InvalidRequest(f"{path} is a folder; name the new archive")
+            if os.path.exists(self.path) and not os.path.isfile(self.path):
+                raise InvalidRequest(f"{path} is a device, pipe or socket; name the new archive")
 
     def existing(self) -> Source:
         """The file that lies there now."""
@@ -175,10 +181,12 @@ class LocalTarget:
             os.close(self._fd)
             self._fd = -1
         if self._temporary:
-            os.unlink(self._temporary)
+            with suppress(OSError):
+                os.unlink(self._temporary)
             self._temporary = None
-            for folder in self._made_folders:
-                folder.rmdir()
+        while self._made_folders:
+            with suppress(OSError):  # somebody else has put something there
+                self._made_folders.pop().rmdir()
 
     def _open(self) -> None:
         if self._fd >= 0:
@@ -186,11 +194,12 @@ class LocalTarget:
         folder = Path(self.path).parent
         with named_errors(self.path):
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
-            self._made_folders = missing
-            temporary = str(folder / f".repack-{os.urandom(8).hex()}")
-            self._fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
-            self._temporary = temporary
+            for path in reversed(missing):
+                self._made_folders.append(path)  # before it is made, since a signal may come between
+                path.mkdir()
+            self._temporary = str(folder / f".repack-{os.urandom(8).hex()}")
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            self._fd = os.open(self._temporary, flags, 0o666)
             if os.path.exists(self.path):
                 os.fchmod(self._fd, os.stat(self.path).st_mode & 0o777)
 
@@ -199,12 +208,13 @@ class LocalTarget:
         os.ftruncate(self._fd, size)
         os.fsync(self._fd)
         os.replace(self._temporary, self.path)
-        self._temporary = None
-        folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self._temporary, self._made_folders = None, []
+        with suppress(OSError):  # a folder may be written to and not read; the output is there
+            folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def _is(self, source: Source) -> bool:
         if not isinstance(source, LocalSource) or not os.path.exists(self.path):
@@ -242,7 +252,8 @@ class _Copy(threading.Thread):
                 stop = min(start + COPY_SIZE, self._source.size)
                 copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
                 start = stop
-            os.fsync(self._fd)  # so that little is left to wait for when the scan has ended
+            if not self._abandoned.is_set():
+                os.fsync(self._fd)  # so that little is left to wait for when the scan has ended
         except (OSError, SourceChanged) as error:
             self._error = error
 

@@ -1,0 +1,402 @@
+"""Archives to repack: tars made header by header or by other people's tools, gzipped by every encoder at hand.
+
+What is made here by hand knows its own parts, so that a test can say what must come out without asking the code
+under test.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import strategies as st
+from isal import isal_zlib
+from zlib_ng import zlib_ng
+
+WANTED = "hyperparameters.json"
+SPELLINGS = [
+    WANTED,
+    f"./{WANTED}",
+    f"/{WANTED}",
+    f"//{WANTED}",
+    f".//./{WANTED}",
+    f"code/../{WANTED}",
+]
+NEIGHBOURS = [f"code/{WANTED}", f"{WANTED}.bak", f"x{WANTED}", "hyperparameters", WANTED.upper(), f".{WANTED}"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One entry of a tar, or a shared pax header: all of its blocks."""
+
+    name: str
+    blocks: bytes
+    old: bool = False
+    """Whether it must be gone after a repack that puts in WANTED."""
+
+
+@dataclass(frozen=True)
+class Tar:
+    """A tar by its parts."""
+
+    parts: Sequence[Part]
+    end: bytes = bytes(1024)
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(part.blocks for part in self.parts) + self.end
+
+    @property
+    def without_old(self) -> bytes:
+        return b"".join(part.blocks for part in self.parts if not part.old) + self.end
+
+    @property
+    def old(self) -> list[Part]:
+        return [part for part in self.parts if part.old]
+
+
+# Parts
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 512)
+
+
+def checksummed(block: bytes) -> bytes:
+    """The header block with its checksum put right."""
+    return block[:148] + b"%06o\0 " % (sum(block) - sum(block[148:156]) + 8 * 32) + block[156:]
+
+
+def entry(
+    name: str,
+    data: bytes = b"",
+    *,
+    type: bytes = tarfile.REGTYPE,
+    format: int | str = tarfile.PAX_FORMAT,
+    old: bool = False,
+    mtime: float = 1_700_000_000,
+    mode: int = 0o644,
+    link: str = "",
+    records: dict[str, str] | None = None,
+) -> Part:
+    """An entry as Python's tarfile writes it, or in the format "v7". Raises ValueError for what that cannot hold."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.mode, info.linkname, info.pax_headers = type, len(data), mode, link, dict(records or {})
+    info.mtime = mtime if format == tarfile.PAX_FORMAT else int(mtime)
+    if format != "v7":
+        assert isinstance(format, int)
+        return Part(name, info.tobuf(format, "utf-8", "surrogateescape") + padded(data), old)
+    if type not in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE) or len(os.fsencode(name)) > 98:
+        raise ValueError("v7 has no such entry")
+    info.type = tarfile.AREGTYPE if type in (tarfile.REGTYPE, tarfile.DIRTYPE) else type
+    info.name = name.rstrip("/") + "/" if type == tarfile.DIRTYPE else name
+    block = info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")
+    return Part(name, checksummed(block[:257] + bytes(255)) + padded(data), old)
+
+
+def shared(records: dict[str, str]) -> Part:
+    """A pax header for all entries that follow."""
+    return Part("", tarfile.TarInfo.create_pax_global_header(records))
+
+
+def raw_header(name: bytes, size: bytes, type: bytes = b"0", **fields: bytes) -> bytes:
+    """A ustar header block with whatever in its fields, its checksum right."""
+    block = bytearray(512)
+    layout = {"mode": (100, 8), "mtime": (136, 12), "link": (157, 100), "prefix": (345, 155)}
+    block[:100] = name.ljust(100, b"\0")
+    block[124:136] = size.ljust(12, b"\0")
+    block[156:157] = type
+    block[257:265] = b"ustar\x0000"
+    for field, value in {"mode": b"0000644", "mtime": b"00000000000", **fields}.items():
+        at, width = layout[field]
+        block[at : at + width] = value.ljust(width, b"\0")
+    return checksummed(bytes(block))
+
+
+# Generated tars
+
+_segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+_names = st.one_of(
+    st.sampled_from(NEIGHBOURS),
+    st.lists(_segments, min_size=1, max_size=4).map("/".join),
+    st.integers(90, 300).map(lambda length: "long/" + "n" * length),
+    st.binary(min_size=1, max_size=8).map(lambda name: os.fsdecode(name.replace(b"\0", b"_").replace(b"/", b"_"))),
+)
+_decorations = st.sampled_from(["", "", "", "./", "/", "//", "a/./"])
+_data = st.one_of(
+    st.just(b""),
+    st.binary(max_size=1500),
+    st.builds(lambda unit, times: unit * times, st.binary(min_size=1, max_size=40), st.integers(1, 4000)),
+    st.builds(lambda seed, size: noise(size, seed), st.integers(0, 99), st.integers(1, 100_000)),
+)
+_kinds = st.sampled_from(
+    [tarfile.REGTYPE] * 5 + [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+)
+FORMATS: list[int | str] = [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, "v7"]
+ENDS = [bytes(1024), bytes(512), b"", bytes(10240)]
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Bytes that no compressor makes smaller, the same each time."""
+    return random.Random(seed).randbytes(size)
+
+
+def harmless(name: str) -> bool:
+    """Whether an entry of this name neither is WANTED nor stands in its way."""
+    path = os.path.normpath(name.lstrip("/"))
+    return path != WANTED and not path.startswith(f"{WANTED}/")
+
+
+@st.composite
+def parts(draw: st.DrawFn, format: int | str) -> Part:
+    """Any part that a repack must keep as it is."""
+    records = draw(
+        st.sampled_from([None, None, {"SCHILY.xattr.user.a": "b=c\nd"}, {"comment": "ü" * 300}, {"LIBARCHIVE.x": "1"}])
+    )
+    if format == tarfile.PAX_FORMAT and draw(st.integers(0, 9)) == 0:
+        return shared(records or {"comment": "shared"})
+    type, data = draw(_kinds), draw(_data)
+    name = draw(_decorations) + draw(_names.filter(harmless))
+    mtime = draw(st.sampled_from([0, 1_700_000_000, 1_700_000_000.123456, 2**33 - 1, 1]))
+    link = draw(st.sampled_from(["target", "./code/x", "t" * 200, NEIGHBOURS[0]])) if type in b"12" else ""
+    kind = dict(type=type, format=format, mtime=mtime, mode=draw(st.integers(0, 0o7777)))
+    try:
+        return entry(name, data if type == tarfile.REGTYPE else b"", link=link, records=records, **kind)  # type: ignore[arg-type]
+    except ValueError:  # more than this format can hold
+        return entry("plain", data, format=format)
+
+
+@st.composite
+def tars(draw: st.DrawFn, old: st.SearchStrategy[int]) -> Tar:
+    """A tar in any format, with `old` entries of the wanted name in any spelling, anywhere."""
+    format = draw(st.sampled_from(FORMATS))
+    made = draw(st.lists(parts(format), max_size=6))
+    for _ in range(draw(old)):
+        name, data = draw(st.sampled_from(SPELLINGS)), draw(_data)
+        made.insert(draw(st.integers(0, len(made))), entry(name, data, format=format, old=True))
+    end = draw(st.sampled_from(ENDS))
+    return Tar(made, end if made or end else bytes(1024))
+
+
+# gzip encoders
+
+
+def member(
+    data: bytes,
+    level: int = 6,
+    strategy: int = zlib.Z_DEFAULT_STRATEGY,
+    *,
+    name: bytes | None = None,
+    comment: bytes | None = None,
+    extra: bytes | None = None,
+    checked: bool = False,
+) -> bytes:
+    """One gzip member with any header."""
+    flags = 2 * checked | 4 * (extra is not None) | 8 * (name is not None) | 16 * (comment is not None)
+    header = b"\x1f\x8b\x08" + bytes([flags]) + struct.pack("<I", 12345) + b"\0\x03"
+    if extra is not None:
+        header += struct.pack("<H", len(extra)) + extra
+    header += b"".join(text + b"\0" for text in (name, comment) if text is not None)
+    if checked:
+        header += struct.pack("<H", zlib.crc32(header) & 0xFFFF)
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    deflated = compressor.compress(data) + compressor.flush()
+    return header + deflated + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
+
+
+def members(data: bytes, size: int, **header: bytes) -> bytes:
+    """Members of `size` uncompressed bytes each."""
+    return b"".join(member(data[at : at + size], **header) for at in range(0, len(data), size))  # type: ignore[arg-type]
+
+
+def flushed(data: bytes, flush: int) -> bytes:
+    """One member with a flush every 1,000 bytes, as log writers and web servers do."""
+    compressor = zlib.compressobj(6, wbits=31)
+    done = b"".join(
+        compressor.compress(data[at : at + 1000]) + compressor.flush(flush) for at in range(0, len(data), 1000)
+    )
+    return done + compressor.flush()
+
+
+Encoder = Callable[[bytes], bytes]
+
+SINGLE: dict[str, Encoder] = {
+    **{f"zlib {level}": (lambda data, level=level: member(data, level)) for level in range(10)},
+    **{f"isal {level}": (lambda data, level=level: isal_zlib.compress(data, level, wbits=31)) for level in range(4)},
+    **{f"zlib-ng {level}": (lambda data, level=level: zlib_ng.compress(data, level, wbits=31)) for level in (1, 2, 6)},
+    "fixed Huffman": lambda data: member(data, strategy=zlib.Z_FIXED),
+    "Huffman only": lambda data: member(data, strategy=zlib.Z_HUFFMAN_ONLY),
+    "run lengths": lambda data: member(data, strategy=zlib.Z_RLE),
+    "sync flushes": lambda data: flushed(data, zlib.Z_SYNC_FLUSH),
+    "full flushes": lambda data: flushed(data, zlib.Z_FULL_FLUSH),
+    "FNAME": lambda data: member(data, name=b"model.tar"),
+    "FCOMMENT": lambda data: member(data, comment=b"made by hand \xff"),
+    "FHCRC": lambda data: member(data, checked=True),
+    "FEXTRA": lambda data: member(data, extra=b"AB\x04\0abcd"),
+    "all header fields": lambda data: member(data, name=b"n", comment=b"c", extra=b"AB\0\0", checked=True),
+    "zero padding": lambda data: member(data) + bytes(700),
+}
+SEVERAL: dict[str, Encoder] = {
+    "halves": lambda data: members(data, max(1, -(-len(data) // 2))),
+    "members of 300 bytes": lambda data: members(data, 300),
+    "empty members": lambda data: member(b"") + member(data) + member(b""),
+    "BGZF": lambda data: members(data, 65280, extra=b"BC\x02\0\0\0") + member(b"", extra=b"BC\x02\0\x1b\0"),
+    "padded members": lambda data: members(data, 5000) + bytes(64 << 10),
+}
+ENCODERS = {**SINGLE, **SEVERAL}
+
+encoders = st.sampled_from(sorted(ENCODERS)).map(ENCODERS.__getitem__)
+"""The strategy of all encoders that are fast enough for it."""
+
+
+def _filter(*command: str) -> Encoder:
+    def encode(data: bytes) -> bytes:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            named = [part.format(file=file.name) for part in command]
+            return subprocess.run(named, input=data, capture_output=True, check=True).stdout
+
+    return encode
+
+
+_PROGRAMS = {
+    "gzip -1": ("gzip", "-1"),
+    "gzip -9": ("gzip", "-9"),
+    "gzip --rsyncable": ("gzip", "--rsyncable"),
+    "pigz": ("pigz", "-p2", "-b128"),
+    "pigz -0": ("pigz", "-0"),
+    "pigz -11": ("pigz", "-11", "-I1"),
+    "busybox gzip": ("busybox", "gzip", "-c"),
+    "7z": ("7z", "a", "-si", "-so", "-tgzip", "-mx9", "-bd", "a.gz"),
+    "zopfli": ("zopfli", "--i1", "-c", "{file}"),
+}
+PROGRAMS = {name: _filter(*command) for name, command in _PROGRAMS.items() if shutil.which(command[0])}
+"""Other people's encoders that are installed here."""
+
+
+# Trees packed by other people's tars
+
+
+def make_tree(root: Path) -> None:
+    """Everything that a model folder may hold and a few things it should not."""
+    (root / "code/lib/empty").mkdir(parents=True)
+    (root / "code/inference.py").write_text("print('hello')\n")
+    (root / "code" / WANTED).write_text('{"not": "ours"}')
+    (root / "weights.bin").write_bytes(noise(200_000))
+    (root / "empty").touch()
+    (root / "code/lib/empty").chmod(0o700)
+    (root / "code/inference.py").chmod(0o4755)
+    (root / "link").symlink_to("weights.bin")
+    (root / "dangling").symlink_to("nowhere")
+    os.link(root / "weights.bin", root / "zz-hard-link")
+    os.mkfifo(root / "fifo")
+    long = root / ("d" * 120) / ("e" * 120)
+    long.mkdir(parents=True)
+    (long / ("f" * 100)).write_text("deep")
+    (root / "naïve name ☃").write_text("utf-8")
+    with open(os.fsencode(root) + b"/\xff\xfe undecodable", "wb") as file:
+        file.write(b"latin")
+    with open(root / "sparse", "wb") as file:
+        for at in range(0, 6 << 20, 200 << 10):  # more holes than an old GNU header has room for
+            file.seek(at)
+            file.write(noise(4096, at))
+        file.truncate(8 << 20)
+    os.utime(root / "empty", ns=(1_600_000_000_123_456_789, 1_600_000_000_987_654_321))
+
+
+def make_plain_tree(root: Path) -> None:
+    """What v7 and strict ustar can hold."""
+    (root / "code").mkdir(parents=True)
+    (root / "code/inference.py").write_text("print('hello')\n")
+    (root / "weights.bin").write_bytes(noise(50_000))
+    (root / "link").symlink_to("weights.bin")
+    os.link(root / "weights.bin", root / "zz-hard-link")
+
+
+_GNU = ("tar", "--sort=name")
+_TREE_TARS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "GNU tar": ((*_GNU,), True),
+    "GNU tar oldgnu sparse": ((*_GNU, "--format=oldgnu", "--sparse"), True),
+    "GNU tar pax sparse 0.0": ((*_GNU, "--format=pax", "--sparse", "--sparse-version=0.0"), True),
+    "GNU tar pax sparse 0.1": ((*_GNU, "--format=pax", "--sparse", "--sparse-version=0.1"), True),
+    "GNU tar pax sparse 1.0": ((*_GNU, "--format=pax", "--sparse", "--sparse-version=1.0"), True),
+    "GNU tar pax xattrs": ((*_GNU, "--format=pax", "--xattrs", "--pax-option=globexthdr.name=g"), True),
+    "GNU tar absolute": ((*_GNU, "-P", "--transform=s,^\\./,/model/,"), True),
+    "GNU tar v7": ((*_GNU, "--format=v7"), False),
+    "GNU tar ustar": ((*_GNU, "--format=ustar"), False),
+    "bsdtar": (("bsdtar",), True),
+    "bsdtar pax": (("bsdtar", "--format=pax"), True),
+    "bsdtar gnutar": (("bsdtar", "--format=gnutar"), False),
+    "bsdtar ustar": (("bsdtar", "--format=ustar"), False),
+    "bsdtar v7": (("bsdtar", "--format=v7"), False),
+    "busybox tar": (("busybox", "tar"), False),
+    "7z": (("7z",), False),
+}
+
+
+def _is_gnu_tar() -> bool:
+    return b"GNU" in subprocess.run(["tar", "--version"], capture_output=True).stdout
+
+
+TREE_TARS = [
+    name
+    for name, (command, _) in _TREE_TARS.items()
+    if shutil.which(command[0]) and (command[0] != "tar" or _is_gnu_tar())
+] + ["Python pax", "Python GNU"]
+
+
+def pack_tree(tool: str, root: Path) -> bytes:
+    """A fresh tree under `root`, and its tar by one of TREE_TARS."""
+    if tool.startswith("Python"):
+        make_tree(root)
+        file = root.with_suffix(".tar")
+        format = tarfile.PAX_FORMAT if tool == "Python pax" else tarfile.GNU_FORMAT
+        with tarfile.open(file, "w", format=format) as tar:
+            tar.add(root, ".")
+        return file.read_bytes()
+    command, rich = _TREE_TARS[tool]
+    (make_tree if rich else make_plain_tree)(root)
+    if tool == "7z":
+        subprocess.run(["7z", "a", "-ttar", "-snl", "-bd", f"{root}.tar", "."], cwd=root, capture_output=True, check=True)
+        return Path(f"{root}.tar").read_bytes()
+    done = subprocess.run([*command, "-cf", "-", "."], cwd=root, capture_output=True)
+    assert done.stdout, done.stderr.decode(errors="replace")
+    return done.stdout
+
+
+# Damage
+
+
+def truncations(data: bytes) -> Iterator[bytes]:
+    return (data[:size] for size in range(len(data)))
+
+
+def flips(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Every flipped bit: its number, and the data with it."""
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit >> 3] ^= 1 << (bit & 7)
+        yield bit, bytes(flipped)
+
+
+def small() -> Tar:
+    """A tar that has something of everything and packs into few bytes."""
+    return Tar([entry("model.txt", b"weights " * 40, mtime=1), entry("code/x.py", b"pass\n", mtime=1)])
+
+
+def gunzip(data: bytes) -> bytes:
+    """All members, by Python's own reader."""
+    return gzip.decompress(data)
+
+

@@ -1,0 +1,383 @@
+"""The local disk: outputs appear whole or not at all, and nothing else is left, whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lambda_fn import repack
+from lambda_fn.contract import (
+    AccessDenied,
+    InvalidArchive,
+    InvalidRequest,
+    SourceChanged,
+    SourceNotFound,
+    StoreFull,
+)
+from lambda_fn.core.recipe import Copy, Literal, Recipe
+from lambda_fn.stores import local
+from lambda_fn.stores.local import LocalSource, LocalTarget
+from tests import archives
+from tests.archives import WANTED, Tar, entry, gunzip, member
+
+ROOT = Path(__file__).parents[2]
+OVERLAY = {WANTED: b"{}"}
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """All that lies in a folder, with its content."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    file = tmp_path / "model.tar.gz"
+    file.write_bytes(member(Tar([entry("w", archives.noise(300_000)), *archives.small().parts]).data))
+    return file
+
+
+@pytest.fixture
+def old_model(tmp_path: Path) -> Path:
+    """One that must be rewritten, since it holds the name twice."""
+    file = tmp_path / "old.tar.gz"
+    twice = [entry(WANTED, b"1"), entry("w", archives.noise(300_000)), entry(WANTED, b"2")]
+    file.write_bytes(member(Tar(twice).data))
+    return file
+
+
+def test_folders_are_made_for_the_output(model: Path, tmp_path: Path) -> None:
+    result = repack(str(model), str(tmp_path / "a/b/c/out.tar.gz"), OVERLAY)
+    assert os.listdir(tmp_path / "a/b/c") == ["out.tar.gz"]
+    assert result.output.size == (tmp_path / "a/b/c/out.tar.gz").stat().st_size
+
+
+@pytest.mark.parametrize("which", ["model", "old_model"])
+def test_the_output_may_be_the_source(which: str, request: pytest.FixtureRequest) -> None:
+    file: Path = request.getfixturevalue(which)
+    before = os.open(file, os.O_RDONLY)
+    content = file.read_bytes()
+    file.chmod(0o640)
+    repack(str(file), str(file), OVERLAY)
+    assert b"{}" in gunzip(file.read_bytes())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert os.pread(before, len(content) + 1, 0) == content, "who had it open still reads the old one"
+    assert os.listdir(file.parent) == [file.name]
+
+
+def test_a_link_to_the_output_stays_a_link(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real.tar.gz")
+    repack(str(model), str(tmp_path / "link"), OVERLAY)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real.tar.gz").is_file()
+
+
+def test_a_new_output_has_the_mode_of_any_new_file(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "any").touch()
+    repack(str(model), str(tmp_path / "out"), OVERLAY)
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_unchanged_and_in_place_touches_nothing(model: Path) -> None:
+    repack(str(model), str(model), OVERLAY)
+    before = model.stat()
+    assert repack(str(model), str(model), OVERLAY).method == "unchanged"
+    assert model.stat() == before
+
+
+# What goes wrong
+
+BROKEN = {
+    "damaged": lambda data: data[:-20] + b"x" + data[-19:],
+    "cut off": lambda data: data[:-1],
+    "not gzip": lambda data: b"PK" + data,
+    "empty": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+@pytest.mark.parametrize("which", ["model", "old_model"])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_bad_source_leaves_nothing(damage: str, which: str, there: bool, request: pytest.FixtureRequest) -> None:
+    file: Path = request.getfixturevalue(which)
+    file.write_bytes(BROKEN[damage](file.read_bytes()))
+    output = file.parent / "new/folder/out.tar.gz"
+    if there:
+        output.parent.mkdir(parents=True)
+        output.write_bytes(b"the old output")
+    before = everything(file.parent)
+    with pytest.raises(InvalidArchive):
+        repack(str(file), str(output), OVERLAY)
+    assert everything(file.parent) == before
+
+
+@pytest.mark.parametrize("which", ["model", "old_model"])
+def test_a_progress_that_raises_stops_cleanly(which: str, request: pytest.FixtureRequest) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:
+            raise Enough
+
+    file: Path = request.getfixturevalue(which)
+    before = everything(file.parent)
+    with pytest.raises(Enough):
+        repack(str(file), str(file.parent / "a/b/out"), OVERLAY, progress=stop)
+    assert everything(file.parent) == before
+
+
+@pytest.mark.parametrize("which", ["model", "old_model"])
+@pytest.mark.parametrize("how", ["appended", "overwritten", "cut short"])
+def test_a_source_that_changes_meanwhile_is_refused(which: str, how: str, request: pytest.FixtureRequest) -> None:
+    file: Path = request.getfixturevalue(which)
+
+    def change(done: int, total: int) -> None:
+        if how == "appended":
+            file.open("ab").write(b"more")
+        elif how == "overwritten":
+            with file.open("r+b") as opened:
+                opened.seek(total - 1000)
+                opened.write(b"x")
+        else:
+            os.truncate(file, total // 2)
+
+    with pytest.raises((SourceChanged, InvalidArchive)):
+        repack(str(file), str(file.parent / "out/out"), OVERLAY, progress=change)
+    assert everything(file.parent).keys() == {file.name}
+
+
+def test_a_source_that_is_replaced_meanwhile_is_read_to_its_end(model: Path, tmp_path: Path) -> None:
+    content = gunzip(model.read_bytes())
+
+    def replace(done: int, total: int) -> None:
+        (tmp_path / "other").write_bytes(b"other")
+        os.replace(tmp_path / "other", model)
+
+    repack(str(model), str(tmp_path / "out"), OVERLAY, progress=replace)
+    assert gunzip((tmp_path / "out").read_bytes()).endswith(content)
+
+
+@pytest.mark.parametrize("path", ["missing", "missing/too", "folder", "fifo", "loop", "nul\0nul", "n" * 300, ""])
+def test_a_source_that_is_no_file_is_named(path: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises((SourceNotFound, InvalidRequest)) as caught:
+        LocalSource(f"{tmp_path}/{path}" if path else "")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["folder", "folder/", "new/", "file/out", "file/a/out", "new/" + "n" * 300, "new/" + "n" * 300 + "/out", "fifo", "nul\0"]
+)
+def test_an_output_that_cannot_be_is_named_and_leaves_nothing(path: str, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((AccessDenied, InvalidRequest)):
+        repack(str(model), f"{tmp_path}/{path}", OVERLAY)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_device_is_not_replaced_by_a_file(model: Path) -> None:
+    with pytest.raises(InvalidRequest):
+        repack(str(model), os.devnull, OVERLAY)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+@pytest.mark.parametrize("where", ["source", "output"])
+def test_what_is_not_permitted_is_named(where: str, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    source = folder / "model.tar.gz"
+    source.write_bytes(model.read_bytes())
+    source.chmod(0o644 if where == "output" else 0)
+    folder.chmod(0o555)
+    output = folder / "out.tar.gz" if where == "output" else "/tmp/never-there.tar.gz"
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from lambda_fn import repack
+from lambda_fn.contract import AccessDenied
+if os.getuid() == 0: os.setgid(65534); os.setuid(65534)
+try: repack({str(source)!r}, {str(output)!r}, {OVERLAY!r})
+except AccessDenied as error: print(error)
+"""
+    for parent in [tmp_path, *tmp_path.parents][:-2]:  # pytest's own folders are closed to others
+        if parent.owner() == model.owner():
+            parent.chmod(parent.stat().st_mode | 0o011)
+    try:
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    finally:
+        folder.chmod(0o755)
+    assert "permission denied" in run.stdout, run.stderr
+    assert str(source if where == "source" else folder) in run.stdout
+    assert os.listdir(folder) == ["model.tar.gz"]
+
+
+LIMITED = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from lambda_fn import repack
+from lambda_fn.contract import RepackError
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try: repack(sys.argv[2], sys.argv[3], {"hyperparameters.json": b"{}"})
+except RepackError as error: print(error.name, error)
+"""
+
+
+@pytest.mark.parametrize("which", ["model", "old_model"])
+def test_a_file_that_may_not_grow_leaves_nothing(which: str, request: pytest.FixtureRequest) -> None:
+    file: Path = request.getfixturevalue(which)
+    before = everything(file.parent)
+    command = [sys.executable, "-c", LIMITED, str(ROOT), str(file), str(file.parent / "a/out")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.stdout.startswith("StoreFull no room for"), run.stderr
+    assert everything(file.parent) == before
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> list[str]:
+    """The start of a command that runs a shell line with 200 KiB of disk mounted on tmp_path/disk."""
+    (tmp_path / "disk").mkdir()
+    mount = f"mount -t tmpfs -o size=200k none {tmp_path}/disk && "
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount + "true"], capture_output=True).returncode:
+        pytest.skip("no mounts of our own here")
+    return ["unshare", "-rm", "sh", "-c", mount + '"$@"; ls -A ' + f"{tmp_path}/disk", "sh"]
+
+
+@pytest.mark.parametrize("which", ["model", "old_model"])
+def test_a_full_disk_leaves_nothing(which: str, mounted: list[str], request: pytest.FixtureRequest) -> None:
+    file: Path = request.getfixturevalue(which)
+    repacking = [sys.executable, "-m", "lambda_fn", "repack", str(file), "--set", "a=1", "--quiet"]
+    command = [*mounted, *repacking, "--output", str(file.parent / "disk/new/out")]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert run.stderr.startswith("error: StoreFull: no room for"), run.stderr
+    assert run.stderr.count("\n") == 1
+    assert run.stdout == "", "nothing lies on the disk"
+
+
+# Being stopped
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("which", ["graft", "rewrite"])
+def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, which: str, tmp_path: Path) -> None:
+    unit = archives.noise(1 << 20)
+    old = entry(WANTED, b"x") if which == "rewrite" else entry("x")
+    source = tmp_path / "model.tar.gz"
+    body = Tar([old, entry("w", unit * 60), old]).data
+    source.write_bytes(archives.isal_zlib.compress(body, 0, wbits=31))
+    output = tmp_path / "new/out.tar.gz"
+    command = [sys.executable, "-m", "lambda_fn", "repack", str(source), "--set", "a=1", "--output", str(output)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not output.parent.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    if output.exists():
+        pytest.skip("this machine was faster than the signal")
+    assert process.returncode in (1, 128 + number)
+    assert "Traceback" not in errors
+    assert os.listdir(tmp_path) == ["model.tar.gz"]
+
+
+# Recipes and ranges
+
+
+@pytest.fixture
+def no_kernel_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delattr(os, "copy_file_range", raising=False)
+    yield
+
+
+def carried_out(recipe: Recipe, folder: Path, shift: int | None) -> bytes:
+    source, target = LocalSource(str(folder / "source")), LocalTarget(str(folder / "target"))
+    if shift is not None:
+        for _ in target.anticipate(source, shift):
+            pass
+    published = target.publish(source, recipe, {}, lambda done, total: None)
+    target.close()
+    source.close()
+    data = (folder / "target").read_bytes()
+    assert (published.size, published.uploaded + published.copied) == (len(data), len(data))
+    return data
+
+
+RECIPES: list[list[Literal | Copy]] = [
+    [Copy(0, 100_000)],
+    [Literal(b"head"), Copy(10, 99_992), Literal(b"trailer!")],
+    [Literal(b"h" * 50_000), Copy(10, 50_000), Literal(b"x" * 10), Copy(60_000, 100_000)],
+    [Copy(99_999, 100_000), Copy(0, 1), Copy(0, 1)],
+    [Literal(b"all new")],
+]
+
+
+@pytest.mark.parametrize("shift", [None, 0, 4, -6, 49_990, -99_999, 200_000])
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kernel", [True, False])
+def test_a_recipe_is_carried_out_whatever_was_anticipated(
+    recipe: list[Literal | Copy], shift: int | None, kernel: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if not kernel:
+        request.getfixturevalue("no_kernel_copies")
+    source = archives.noise(100_000)
+    (tmp_path / "source").write_bytes(source)
+    expected = b"".join(one.data if isinstance(one, Literal) else source[one.start : one.stop] for one in recipe)
+    assert carried_out(recipe, tmp_path, shift) == expected
+    assert sorted(os.listdir(tmp_path)) == ["source", "target"]
+
+
+def test_a_source_cut_short_while_it_is_copied_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(bytes(1000))
+    fds = [os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("source", "target")]
+    with pytest.raises(SourceChanged):
+        local.copy_range(fds[0], fds[1], 0, 2000, 0)
+
+
+def test_a_folder_that_somebody_uses_meanwhile_stays(model: Path, tmp_path: Path) -> None:
+    def use(done: int, total: int) -> None:
+        (tmp_path / "new/theirs").touch()
+        raise StoreFull("stop here")
+
+    with pytest.raises(StoreFull):
+        repack(str(model), str(tmp_path / "new/out"), OVERLAY, progress=use)
+    assert os.listdir(tmp_path / "new") == ["theirs"]
+
+
+PEAK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from lambda_fn import repack
+print(repack(sys.argv[2], sys.argv[3], {"hyperparameters.json": b"{}"}).method)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is asked of Linux")
+@pytest.mark.parametrize("method", ["graft", "splice", "rewrite"])
+def test_memory_stays_small(method: str, tmp_path: Path) -> None:
+    unit = b"".join(archives.noise(100, at) * 20 for at in range(200))
+    zeros = Tar([entry("w", unit * 375)])  # 150 MB
+    olds = {"graft": [], "splice": [entry(WANTED, b"x")], "rewrite": [entry(WANTED, b"x"), entry(f"./{WANTED}")]}
+    source = tmp_path / "model.tar.gz"
+    source.write_bytes(archives.isal_zlib.compress(Tar([*zeros.parts, *olds[method], *zeros.parts]).data, 1, wbits=31))
+    command = [sys.executable, "-c", PEAK, str(ROOT), str(source), str(tmp_path / "out")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    done, peak = run.stdout.split()
+    assert done == method or (method, done) == ("splice", "rewrite"), run.stderr
+    assert int(peak) < 100 << 10
+
+
