@@ -20,7 +20,7 @@ FILES = sorted(file for folder in OURS for file in (ROOT / folder).rglob("*.py")
 # a module counts; a module that fits none is an entry point.
 PARTS: dict[str, tuple[set[str], set[str]]] = {
     "lambda_fn.core": ({"lambda_fn.core"}, {"isal", "zlib_ng"}),
-    "lambda_fn.stores.s3": ({"lambda_fn.core", "lambda_fn.stores"}, {"boto3", "botocore", "mypy_boto3_s3"}),
+    "lambda_fn.stores.s3": ({"lambda_fn.core", "lambda_fn.stores"}, {"awscrt", "botocore", "urllib3"}),
     "lambda_fn.stores": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.contract": ({"lambda_fn.core"}, set()),
     "lambda_fn.hyperparameters": ({"lambda_fn.core"}, set()),

@@ -1,0 +1,171 @@
+"""Repacks inside S3 against download, usual script and upload, on the same LocalStack, for models of several sizes.
+
+Writes s3.md into benchmarks/results. Seconds are of a stand-in on this machine: only their ratio says something.
+Requests and bytes are counted by a proxy, in a run of its own that is not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tests.stand_ins.faults import Proxy
+from tests.stand_ins.localstack import localstack
+
+from .measure import Contender, Runs, machine, race, table
+from .models import cached
+
+RESULTS = Path(__file__).parent / "results"
+BUCKET = "benchmark"
+MODEL, OWN, OUTPUT = (f"s3://{BUCKET}/{name}.tar.gz" for name in ("model", "own", "output"))
+
+FIRST = "repack, the first time"
+SECOND = "repack of its own output"
+SAME = "the same request again"
+USUAL = "download, usual script, upload"
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one repack asked of S3, as the proxy saw it and as the Result tells."""
+
+    requests: int
+    received: int
+    sent: int
+    copied: int
+    method: str
+    proof: str | None
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.s3", description=__doc__)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[64, 256, 1024], metavar="MIB", help="of the models")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each is run (default: 1)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, localstack() as url:
+        hyperparameters = Path(folder, "hyperparameters.json")
+        hyperparameters.write_text('{"learning_rate": 0.01, "epochs": 7}\n')
+        os.environ.update(environment(url))
+        client().create_bucket(Bucket=BUCKET)
+        rows = [row for size in options.sizes for row in measured(size, options.rounds, hyperparameters, url)]
+    RESULTS.mkdir(exist_ok=True)
+    RESULTS.joinpath("s3.md").write_text(report(rows, options.sizes, options.rounds))
+    print(RESULTS.joinpath("s3.md").read_text())
+
+
+def measured(mib: int, rounds: int, hyperparameters: Path, url: str) -> Iterator[tuple[str, ...]]:
+    """The table's rows for one size."""
+    model = cached("weights", mib)
+    client().upload_file(str(model), BUCKET, "model.tar.gz")
+    size = model.stat().st_size
+    for source, output in ((MODEL, OWN), (MODEL, OUTPUT)):
+        subprocess.run(repack(source, output, hyperparameters), check=True, stdout=subprocess.DEVNULL)
+    ours = {
+        FIRST: anew(repack(MODEL, OUTPUT, hyperparameters, "--verify", "always")),
+        SECOND: anew(repack(OWN, OUTPUT, hyperparameters)),
+        SAME: repack(MODEL, OWN, hyperparameters),
+    }
+    usual = (sys.executable, "-m", "benchmarks.s3", "usual", str(hyperparameters))
+    runs = race((Contender(name, command) for name, command in {**ours, USUAL: usual}.items()), rounds)
+    for name, command in ours.items():
+        cost = counted(command, url)
+        how = (str(cost.requests), mebibytes(cost.received), mebibytes(cost.sent), mebibytes(cost.copied))
+        yield row(mib, name, runs, (*how, f"{cost.method}, {cost.proof or 'nothing written'}"))
+    yield row(mib, USUAL, runs, ("", mebibytes(size), mebibytes(size), "0", "rewrite, nothing"))
+
+
+def row(mib: int, name: str, runs: dict[str, Runs], cost: Sequence[str]) -> tuple[str, ...]:
+    """One contender's line of the table."""
+    times = f"{runs[USUAL].time / runs[name].time:.1f}"
+    return (f"{mib} MiB: {name}", f"{runs[name].time:.2f}", times, f"{runs[name].peak:.0f}", *cost)
+
+
+def repack(source: str, output: str, hyperparameters: Path, *options: str) -> tuple[str, ...]:
+    """Our command."""
+    command = (sys.executable, "-m", "lambda_fn", "repack", source, "--output", output, "--json", "--quiet")
+    return (*command, "--hyperparameters", str(hyperparameters), *options)
+
+
+def anew(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with other hyperparameters every time, so that the output never is there already."""
+    return ("sh", "-c", 'exec "$@" --set run=$(date +%s%N)', "sh", *command)
+
+
+def counted(command: tuple[str, ...], url: str) -> Cost:
+    """One run of ours behind the proxy."""
+    with Proxy(url) as proxy:
+        run = subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment(proxy.url)})
+        result = json.loads(run.stdout)
+        sent = sum(seen.sent for seen in proxy.seen if seen.operation in ("UploadPart", "PutObject"))
+        method, copied, proof = result["method"], result["bytes"]["copied"], result["output"]["proof"]
+        return Cost(len(proxy.seen), proxy.received, sent, copied, method, proof)
+
+
+def usual(hyperparameters: Path) -> None:
+    """What people use today."""
+    from .rivals import usual_script
+
+    with tempfile.TemporaryDirectory() as folder, closing(client()) as s3:
+        source, output = Path(folder, "model.tar.gz"), Path(folder, "output.tar.gz")
+        s3.download_file(BUCKET, "model.tar.gz", str(source))
+        usual_script(source, hyperparameters, output)
+        s3.upload_file(str(output), BUCKET, "usual.tar.gz")
+
+
+def client() -> Any:
+    """boto3's client, by the environment."""
+    import boto3
+
+    return boto3.client("s3")
+
+
+def environment(url: str) -> dict[str, str]:
+    """What points every AWS client of a process there."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    return {**keys, "AWS_ENDPOINT_URL_S3": url}
+
+
+def mebibytes(size: int) -> str:
+    """As the table shows it."""
+    return f"{size / MIB:.1f}" if size >= MIB / 10 else f"{size / MIB:.3f}"
+
+
+def report(rows: Sequence[tuple[str, ...]], sizes: Sequence[int], rounds: int) -> str:
+    """The Markdown page."""
+    command = f"python -m benchmarks.s3 --sizes {' '.join(map(str, sizes))} --rounds {rounds}"
+    header = (
+        "",
+        "s",
+        "times faster",
+        "peak MiB",
+        "requests",
+        "MiB read",
+        "MiB uploaded",
+        "MiB copied",
+        "method, proof",
+    )
+    return (
+        f"# Repacks inside S3\n\n`{command}`, {date.today()}: {machine()}, LocalStack on the same machine.\n\n"
+        "Whole processes in turn, medians. Weights packed by gzip -6. The server shares the machine's cores, and its "
+        "copies and uploads are this machine's disk: what carries over to AWS is what moves, not how fast.\n\n"
+        + table(header, rows)
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["usual"]:
+        usual(Path(sys.argv[2]))
+    else:
+        main()

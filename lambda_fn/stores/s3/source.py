@@ -1,0 +1,135 @@
+"""One version of one object, pinned at open and read by parallel ranged GETs a bounded way ahead."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, Callable, Generator, Mapping, Optional
+
+import urllib3.exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ...core.errors import SourceChanged, SourceNotFound, StoreUnavailable
+from . import checksum, metadata
+from .access import Place, S3Access, code, named_errors
+
+BLOCK = 8 << 20
+"""Bytes of one ranged GET of a stream."""
+AHEAD = 4
+"""GETs under way while a block is consumed: 40 MiB in memory at most, and both ends of the object."""
+CHUNK = 64 << 10
+ATTEMPTS = 6
+"""For a range whose body breaks or falls short; botocore retries what fails before the body."""
+PAUSE = 0.5
+"""Seconds before the second attempt at most, then twice as many each time."""
+BROKEN = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
+
+
+class S3Source:
+    """A `core.store.Source`. Raises SourceNotFound, AccessDenied, InvalidRequest and StoreUnavailable at open.
+
+    In a versioned bucket the version found at open is read to its end even when a newer one appears; elsewhere
+    an overwritten object is SourceChanged.
+    """
+
+    def __init__(self, uri: str, access: S3Access) -> None:
+        self.place = Place.parse(uri)
+        self.access = access
+        with named_errors(self.place, missing=SourceNotFound):
+            self.head: Mapping[str, Any] = access.client.head_object(**access.on(self.place), ChecksumMode="ENABLED")
+        self.size: int = self.head["ContentLength"]
+        self.etag: Optional[str] = self.head["ETag"]
+        self.version_id: Optional[str] = self.head.get("VersionId")
+        self.note: Mapping[str, str] = metadata.note_of(self.head)
+        self.bytes_read = 0
+        self.checksums = checksum.Prefixes.of_object(self.head)
+        """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
+        self._ends: dict[int, bytes] = {}
+        self._counting = threading.Lock()
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a range; those of the first and last blocks of a stream are still at hand."""
+        for end, block in self._ends.items():
+            if end <= start and stop <= end + len(block):
+                return block[start - end : stop - end]
+        return b"".join(self._get(start, stop)) if start < stop else b""
+
+    def stream(self) -> Generator[bytes, None, None]:
+        """The whole object in order, in chunks of at most 64 KiB."""
+        crc = checksum.known()[0]
+        prefixes = checksum.Prefixes(crc)
+        position = value = 0
+        with closing(self._blocks()) as blocks:
+            for block in blocks:
+                start = position
+                for chunk in block:
+                    value = crc.of(chunk, value)
+                    position += len(chunk)
+                    yield chunk
+                prefixes.append(position, value)
+                if start == 0 or position == self.size:
+                    self._ends[start] = b"".join(block)  # recipes cut near both ends
+        self.checksums = prefixes
+
+    def tags(self) -> dict[str, str]:
+        """The object's tags; none where we may not see them, or the store has no such thing."""
+        version = {"VersionId": self.version_id} if self.version_id else {}
+        with named_errors(self.place, missing=SourceChanged):
+            try:
+                answer = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
+            except ClientError as error:
+                if code(error) in ("AccessDenied", "MethodNotAllowed", "NotImplemented"):
+                    return {}
+                raise
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def close(self) -> None:
+        """Let go of what was kept; a stream that was left early has ended its own fetching."""
+        self._ends.clear()
+
+    def _blocks(self) -> Generator[list[bytes], None, None]:
+        """The object in blocks of chunks, in order, fetched ahead by a few threads."""
+        pending: deque[Future[list[bytes]]] = deque()
+        left = threading.Event()
+        with ThreadPoolExecutor(AHEAD, thread_name_prefix="s3-read") as pool:
+            try:
+                for start in range(0, self.size, BLOCK):
+                    pending.append(pool.submit(self._get, start, min(start + BLOCK, self.size), left.is_set))
+                    if len(pending) == AHEAD:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            except BaseException:
+                left.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _get(self, start: int, stop: int, unwanted: Callable[[], bool] = lambda: False) -> list[bytes]:
+        """One range in chunks, or some of it once it is unwanted. Raises SourceChanged, StoreUnavailable."""
+        version = {"VersionId": self.version_id} if self.version_id else {}
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(random.uniform(0, PAUSE * 2**attempt))
+            with named_errors(self.place, missing=SourceChanged, changed=SourceChanged):
+                body = self.access.client.get_object(
+                    **self.access.on(self.place), **version, IfMatch=self.etag, Range=f"bytes={start}-{stop - 1}"
+                )["Body"]
+            chunks: list[bytes] = []
+            try:
+                with closing(body):
+                    for chunk in body.iter_chunks(CHUNK):
+                        chunks.append(chunk)
+                        if unwanted():
+                            return chunks
+                if sum(map(len, chunks)) == stop - start:
+                    return chunks
+            except BROKEN:
+                pass
+            finally:
+                with self._counting:
+                    self.bytes_read += sum(map(len, chunks))
+        raise StoreUnavailable(f"{self.place}: S3 broke off bytes {start} to {stop} {ATTEMPTS} times")

@@ -1,0 +1,285 @@
+"""The place of one output in S3: published all or nothing, on condition that nobody else did, and proved."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, Iterator, Mapping, Optional
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from ...core import recipe as recipes
+from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError
+from ...core.recipe import Copy, Literal, Recipe
+from ...core.store import Present, Progress, Published, Source
+from ..local import LocalSource
+from . import checksum, metadata, parts
+from .access import Place, S3Access, code, named_errors, status
+from .checksum import Crc
+from .multipart import MultipartUpload
+from .parts import Part, Upload
+from .source import S3Source
+
+PARALLEL = 6
+"""Parts under way at once; of those that are uploaded, so many are in memory."""
+WRITING = 2
+"""Parts of a rewrite under way while the next is made."""
+TICK = 1.0
+"""Seconds between two reports of progress while S3 is busy."""
+
+
+class S3Target:
+    """A `core.store.Target`. Raises AccessDenied, InvalidRequest and StoreUnavailable at open."""
+
+    def __init__(self, uri: str, access: S3Access) -> None:
+        self.place = Place.parse(uri)
+        self.access = access
+        head = self._head()
+        if not head:
+            self._bucket_exists()
+        self.present: Optional[Present] = None
+        if head:
+            self.present = Present(head["ContentLength"], head["ETag"], head.get("VersionId"), metadata.note_of(head))
+        self._condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}
+        self._publication = uuid4().hex
+
+    def existing(self) -> Source:
+        """The object that lies there now."""
+        return S3Source(str(self.place), self.access)
+
+    def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
+        """The stream alone: S3's copies are a few requests, whenever they are made."""
+        return source.stream()
+
+    def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
+        """Copies inside S3 what comes from a source in S3, and uploads the rest."""
+        inside = source if isinstance(source, S3Source) else None
+        if inside and self._is(inside) and recipe == [Copy(0, source.size)]:
+            return Published(source.size, source.etag, source.version_id, 0, 0, None)
+        planned = parts.plan(recipe, source.size, copies=inside is not None)
+        crc = inside.checksums.crc if inside and inside.checksums else checksum.known()[0]
+        if len(planned) == 1 and isinstance(planned[0], Upload):
+            return self._put(_bytes_of(planned[0], source), source, note, crc)
+        size = recipes.size(recipe)
+        crcs = [0] * len(planned)
+
+        def send(number: int, part: Part) -> int:
+            if isinstance(part, Upload):
+                crcs[number - 1] = upload.upload(number, _bytes_of(part, source))
+            elif inside:
+                upload.copy(number, inside, part)
+            return part.size
+
+        with MultipartUpload(self.place, self.access, crc, self._attributes(source, note)) as upload:
+            self._send_all(planned, send, upload, lambda sent: progress(sent, size))
+            if inside:
+                expected = _crc_of(recipe, crc, inside)
+            else:
+                expected = crc.joined(zip(crcs, (part.size for part in planned)))
+            answer = self._settled(lambda: upload.complete(size, expected, self._condition))
+        copied = sum(part.size for part in planned if isinstance(part, Copy))
+        return self._proved(answer, crc, expected, size, copied)
+
+    def write(
+        self, source: Source, head_size: int, body: Iterator[bytes], head: Callable[[], bytes], note: Mapping[str, str]
+    ) -> Published:
+        """Streams parts up as they are made; the first, which begins with the head, goes last."""
+        crc = checksum.known()[0]
+        part_size = parts.upload_part(2 * source.size)  # no sane encoder doubles an archive
+        made = _in_parts(body, part_size - head_size, part_size)
+        first = next(made, [])
+        second = next(made, None)
+        if second is None:
+            return self._put(b"".join([head(), *first]), source, note, crc)
+        crcs: list[tuple[int, int]] = []
+
+        def send(number: int, chunks: list[bytes]) -> tuple[int, int]:
+            data = b"".join(chunks)
+            return upload.upload(number, data), len(data)
+
+        with MultipartUpload(self.place, self.access, crc, self._attributes(source, note)) as upload:
+            under_way: deque[Future[tuple[int, int]]] = deque()
+            with ThreadPoolExecutor(WRITING, thread_name_prefix="s3-write") as pool:
+                under_way.append(pool.submit(send, 2, second))
+                del second
+                for number, chunks in enumerate(made, 3):
+                    if len(under_way) == WRITING:
+                        crcs.append(under_way.popleft().result())
+                    under_way.append(pool.submit(send, number, chunks))
+                crcs.extend(future.result() for future in under_way)
+            crcs.insert(0, send(1, [head(), *first]))
+            expected, size = crc.joined(crcs), sum(length for _, length in crcs)
+            answer = self._settled(lambda: upload.complete(size, expected, self._condition))
+        return self._proved(answer, crc, expected, size, copied=0)
+
+    def close(self) -> None:
+        """Nothing is open between publications."""
+
+    def _is(self, source: S3Source) -> bool:
+        return self.place == source.place and self._condition == {"IfMatch": source.etag}
+
+    def _send_all(
+        self,
+        planned: list[Part],
+        send: Callable[[int, Part], int],
+        upload: MultipartUpload,
+        report: Callable[[int], None],
+    ) -> None:
+        """All parts, several at once; the first failure, ours or `report`'s, ends them all."""
+        finished: SimpleQueue[Future[int]] = SimpleQueue()
+        sent = done = 0
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="s3-publish") as pool:
+            try:
+                for number, part in enumerate(planned, 1):
+                    pool.submit(send, number, part).add_done_callback(finished.put)
+                while done < len(planned):
+                    try:
+                        sent += finished.get(timeout=TICK).result()
+                        done += 1
+                    except Empty:
+                        pass
+                    report(sent)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                upload.abort()  # at once, before the parts under way have ended: this machine may not live so long
+                raise
+
+    def _put(self, data: bytes, source: Source, note: Mapping[str, str], crc: Crc) -> Published:
+        """An output too small for parts, in one request."""
+        value = crc.of(data, 0)
+
+        def put() -> Mapping[str, Any]:
+            with named_errors(self.place, missing=OutputChanged, changed=OutputChanged):
+                answer: Mapping[str, Any] = self.access.client.put_object(
+                    **self.access.on(self.place),
+                    **self.access.encryption,
+                    **self._attributes(source, note),
+                    **self._condition,
+                    **{crc.field: crc.encode(value)},
+                    Body=data,
+                )
+            return answer
+
+        return self._proved(self._settled(put), crc, value, len(data), copied=0)
+
+    def _settled(self, publish: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The answer to the request that makes the output; if it fails, the output's own word whether it did.
+
+        When an answer is lost, its repetition finds our own output there and fails on the condition.
+        """
+        try:
+            return publish()
+        except RepackError:
+            head = self._head()
+            if metadata.publication_of(head) != self._publication:
+                raise
+            return head
+
+    def _proved(
+        self, answer: Mapping[str, Any], crc: Crc, expected: Optional[int], size: int, copied: int
+    ) -> Published:
+        """Compares what S3 says of the output with what was sent; an output that differs is deleted."""
+        if expected is None or crc.field not in answer:
+            head = self._head()
+            if head.get("ETag") == answer.get("ETag"):
+                answer = {**head, **answer}
+        given = answer.get(crc.field)
+        provable = expected is not None and given is not None
+        if answer.get("ContentLength", size) != size or (provable and given != crc.encode(expected or 0)):
+            self._delete(answer)
+            raise OutputNotProved(f"{self.place}: S3 holds other bytes than were sent; it was deleted")
+        return Published(
+            size=size,
+            etag=answer.get("ETag"),
+            version_id=answer.get("VersionId"),
+            uploaded=size - copied,
+            copied=copied,
+            proof=crc.name if provable else None,
+        )
+
+    def _delete(self, answer: Mapping[str, Any]) -> None:
+        """Exactly what was written: by its version, or else while its ETag is still there."""
+        version = answer.get("VersionId")
+        exactly = {"VersionId": version} if version else {"IfMatch": answer["ETag"]}
+        with named_errors(self.place, missing=OutputChanged, changed=OutputChanged):
+            try:
+                self.access.client.delete_object(**self.access.on(self.place), **exactly)
+            except ClientError as error:
+                if code(error) != "NotImplemented":
+                    raise
+                self.access.client.delete_object(**self.access.on(self.place))
+
+    def _attributes(self, source: Source, note: Mapping[str, str]) -> dict[str, Any]:
+        """The arguments that say what stands beside the output."""
+        head: Mapping[str, Any] = source.head if isinstance(source, S3Source) else {}
+        attributes = metadata.kept(head, source.tags() if isinstance(source, S3Source) else {})
+        attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
+        if self.access.storage_class:
+            attributes["StorageClass"] = self.access.storage_class
+        return attributes
+
+    def _head(self) -> Mapping[str, Any]:
+        """What lies there now; empty if nothing does."""
+        with named_errors(self.place):
+            try:
+                head: Mapping[str, Any] = self.access.client.head_object(
+                    **self.access.on(self.place), ChecksumMode="ENABLED"
+                )
+            except ClientError as error:
+                if status(error) != 404:
+                    raise
+                return {}
+        return head
+
+    def _bucket_exists(self) -> None:
+        """A HEAD of nothing does not tell a missing object from a missing bucket; a scan should not begin for that."""
+        with named_errors(f"the bucket of {self.place}", missing=InvalidRequest):
+            try:
+                arguments = self.access.on(self.place)
+                self.access.client.head_bucket(
+                    **{name: value for name, value in arguments.items() if name in ("Bucket", "ExpectedBucketOwner")}
+                )
+            except ClientError as error:
+                if status(error) == 404:
+                    raise  # whoever may write but not list is told when writing
+
+
+def _bytes_of(part: Upload, source: Source) -> bytes:
+    data = b"".join(
+        piece.data if isinstance(piece, Literal) else source.read(piece.start, piece.stop) for piece in part.pieces
+    )
+    if isinstance(source, LocalSource):
+        source.check()
+    return data
+
+
+def _crc_of(recipe: Recipe, crc: Crc, source: S3Source) -> Optional[int]:
+    """The output's CRC by its literals and what is known of the source; None if nothing is."""
+    known = source.checksums
+    if known is None:
+        return None
+    return crc.joined(
+        (
+            crc.of(piece.data, 0)
+            if isinstance(piece, Literal)
+            else known.between(piece.start, piece.stop, source.read),
+            piece.size,
+        )
+        for piece in recipe
+    )
+
+
+def _in_parts(body: Iterator[bytes], first: int, others: int) -> Iterator[list[bytes]]:
+    """The body's chunks in lists of just over the wanted size; the last is what is left."""
+    wanted = first
+    chunks: list[bytes] = []
+    for chunk in body:
+        chunks.append(chunk)
+        wanted -= len(chunk)
+        if wanted <= 0:
+            yield chunks
+            chunks, wanted = [], others
+    if chunks:
+        yield chunks

@@ -1,0 +1,83 @@
+"""An S3 to test against: LocalStack, alone or behind a proxy that fails on purpose."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.config import Config
+from botocore.retries import standard
+from botocore.session import Session
+
+from lambda_fn.stores.s3 import S3Access, source
+from tests.stand_ins.faults import Proxy
+from tests.stand_ins.localstack import CannotStart, localstack
+
+PATIENCE = 1.5
+"""Seconds a client of these tests waits for an answer."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """LocalStack's URL."""
+    try:
+        with localstack() as url:
+            yield url
+    except CannotStart as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def proxy(server: str) -> Iterator[Proxy]:
+    with Proxy(server, delay=PATIENCE + 0.3) as proxy:
+        yield proxy
+
+
+def client(url: str, **options: Any) -> Any:
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 4},
+        s3={"addressing_style": "path"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        **options,
+    )
+    session = Session()
+    session.set_credentials("test", "test")
+    return session.create_client("s3", region_name="us-east-1", endpoint_url=url, config=config)
+
+
+@pytest.fixture(scope="session")
+def s3(server: str) -> Any:
+    """A client that nothing stands in the way of."""
+    return client(server)
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"bucket-{uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def access(s3: Any) -> S3Access:
+    return S3Access(s3)
+
+
+@pytest.fixture
+def proxied(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Access]:
+    """Access through the proxy, without long pauses between attempts."""
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
+    monkeypatch.setattr(source, "PAUSE", 0.01)
+    proxy.reset()
+    yield S3Access(client(proxy.url, read_timeout=PATIENCE, connect_timeout=PATIENCE, max_pool_connections=16))
+    proxy.reset()
+
+
+@pytest.fixture(scope="session")
+def noise() -> bytes:
+    """Bytes that no range of repeats, enough for three copied parts."""
+    return random.Random(3).randbytes(23 << 20)

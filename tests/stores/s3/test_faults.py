@@ -1,0 +1,170 @@
+"""Every request of every method, gone wrong in every way: the right output or the old one, and nothing left behind."""
+
+from __future__ import annotations
+
+import io
+import random
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from lambda_fn.core.errors import RepackError
+from lambda_fn.repacker import repack
+from lambda_fn.stores.s3 import S3Access
+from tests.stand_ins.faults import DELAYED, DENIED, FAILED, FAULTS, Proxy, always, at
+
+NEW, OLD = b'{"depth": 7}', b'{"depth": 6}'
+
+
+def archive(size: int, **files: bytes) -> bytes:
+    """A tar.gz of so many bytes that do not compress, and some files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
+        for name, data in {"weights.bin": random.Random(size).randbytes(size), **files}.items():
+            member = tarfile.TarInfo(name.replace("_json", ".json"))
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def hyperparameters_in(packed: bytes) -> list[bytes]:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        found = [tar.extractfile(member) for member in tar if member.name.endswith("hyperparameters.json")]
+        return [file.read() for file in found if file]
+
+
+LARGE, SMALL = archive(12 << 20), archive(1000)
+LARGE_WITH, SMALL_WITH = archive(12 << 20, hyperparameters_json=OLD), archive(1000, hyperparameters_json=OLD)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A repack of one archive; `own` of our own output, `up` and `down` from and to the local disk."""
+
+    name: str
+    model: bytes
+    method: str
+    own: bool = False
+    up: bool = False
+    down: bool = False
+
+
+CASES = [
+    Case("graft", LARGE, "graft"),
+    Case("small graft", SMALL, "graft"),
+    Case("rewrite", LARGE_WITH, "rewrite"),
+    Case("small rewrite", SMALL_WITH, "rewrite"),
+    Case("own output", LARGE, "graft", own=True),
+    Case("unchanged", SMALL_WITH, "unchanged"),
+    Case("upload", LARGE, "graft", up=True),
+    Case("download", SMALL, "graft", down=True),
+]
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+
+
+class Stage:
+    """A bucket with the model of a case, and an old output; repacks go through the proxy."""
+
+    def __init__(self, case: Case, s3: Any, bucket: str, access: S3Access, proxy: Proxy, folder: Path) -> None:
+        self.case, self.s3, self.bucket, self.access, self.proxy = case, s3, bucket, access, proxy
+        self.wanted = OLD if case.method == "unchanged" else NEW
+        self.folder = folder
+        self.model = f"s3://{bucket}/in"
+        if case.up:
+            self.model = str(folder / "in")
+            (folder / "in").write_bytes(case.model)
+        else:
+            s3.put_object(Bucket=bucket, Key="in", Body=case.model)
+        if case.own:
+            repack(self.model, f"s3://{bucket}/own", {"hyperparameters.json": OLD}, s3=access)
+            self.model = f"s3://{bucket}/own"
+
+    def clear(self) -> None:
+        """A fresh place with an old output."""
+        self.key = uuid4().hex
+        self.proxy.reset()
+        if self.case.down:
+            (self.folder / self.key).write_bytes(b"old")
+        else:
+            self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=b"old")
+
+    def repack(self) -> str:
+        output = str(self.folder / self.key) if self.case.down else f"s3://{self.bucket}/{self.key}"
+        return repack(self.model, output, {"hyperparameters.json": self.wanted}, s3=self.access).method
+
+    def output(self) -> bytes:
+        if self.case.down:
+            return (self.folder / self.key).read_bytes()
+        data: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
+        return data
+
+    def check(self, failed: RepackError | None) -> None:
+        """All or nothing, and nothing else."""
+        output = self.output()
+        assert output == b"old" if failed else hyperparameters_in(output) == [self.wanted]
+        self.check_nothing_left()
+
+    def check_nothing_left(self) -> None:
+        assert "Uploads" not in self.s3.list_multipart_uploads(Bucket=self.bucket)
+        assert not [file for file in self.folder.iterdir() if file.name.startswith(".")]
+
+    def disturbed(self) -> RepackError | None:
+        """One repack; how it failed."""
+        try:
+            self.repack()
+        except RepackError as error:
+            return error
+        return None
+
+    def check_rerun(self) -> None:
+        self.proxy.reset()
+        self.repack()
+        assert hyperparameters_in(self.output()) == [self.wanted]
+
+
+@pytest.fixture
+def stage(s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, tmp_path: Path) -> Callable[[Case], Stage]:
+    return lambda case: Stage(case, s3, bucket, proxied, proxy, tmp_path)
+
+
+@every_case
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_fault_at_any_request_is_got_over(stage: Callable[[Case], Stage], case: Case, fault: str) -> None:
+    here = stage(case)
+    here.clear()
+    assert here.repack() == case.method
+    operations = here.proxy.operations
+    points: Iterable[int] = range(len(operations))
+    if fault == DELAYED:  # takes its time: once for each kind of request
+        points = [operations.index(operation) for operation in sorted(set(operations))]
+    for number in points:
+        here.clear()
+        here.proxy.fault = at(number, fault)
+        failed = here.disturbed()
+        assert failed is None, (operations[number], failed)
+        here.check(failed)
+    assert len(list(points)) >= 2
+    here.check_rerun()
+
+
+@every_case
+@pytest.mark.parametrize("fault", [FAILED, DENIED])
+def test_what_always_fails_ends_the_repack_and_leaves_nothing(
+    stage: Callable[[Case], Stage], case: Case, fault: str
+) -> None:
+    here = stage(case)
+    here.clear()
+    here.repack()
+    for operation in sorted(set(here.proxy.operations)):
+        here.clear()
+        here.proxy.fault = always(operation, fault)
+        failed = here.disturbed()
+        optional = operation == "GetObjectTagging" and fault == DENIED
+        assert bool(failed) != optional, operation
+        here.check(failed)
+        here.check_rerun()

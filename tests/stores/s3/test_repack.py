@@ -1,0 +1,121 @@
+"""Whole repacks from, to and inside S3: what they cost, and that the second time is free."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambda_fn.contract import Request, Result
+from lambda_fn.core.errors import SourceChanged
+from lambda_fn.repacker import repack, run
+from lambda_fn.stores.s3 import S3Access
+from tests.stand_ins.faults import Proxy, Seen
+from tests.stores.s3.test_faults import LARGE, LARGE_WITH, NEW, OLD, hyperparameters_in
+
+MiB = 1 << 20
+
+
+def object_of(s3: Any, bucket: str, key: str) -> bytes:
+    data: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return data
+
+
+@pytest.fixture
+def model(s3: Any, bucket: str) -> str:
+    s3.put_object(Bucket=bucket, Key="in", Body=LARGE, ChecksumAlgorithm="SHA256")
+    return f"s3://{bucket}/in"
+
+
+def test_the_first_time_reads_the_model_once_and_uploads_one_part(
+    s3: Any, bucket: str, model: str, proxied: S3Access, proxy: Proxy
+) -> None:
+    result = repack(model, f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=proxied)
+    assert hyperparameters_in(object_of(s3, bucket, "out")) == [NEW]
+    assert (result.method, result.output.proof) == ("graft", "CRC64NVME")
+    assert len(LARGE) <= result.bytes.read <= len(LARGE) + MiB
+    assert result.bytes.uploaded <= 6 * MiB
+    assert sum(seen.sent for seen in proxy.seen if seen.operation == "UploadPart") == result.bytes.uploaded
+
+
+def test_the_same_again_is_two_heads(bucket: str, model: str, proxied: S3Access, proxy: Proxy) -> None:
+    document = {"model_uri": model, "output_uri": f"s3://{bucket}/out", "hyperparameters": {"depth": 7}}
+    first = run(Request.from_json(document), s3=proxied)
+    proxy.reset()
+    second = run(Request.from_json(document), s3=proxied)
+    assert second.method == "unchanged"
+    assert second.output.etag == first.output.etag
+    assert proxy.operations == ["HeadObject", "HeadObject"]
+    assert (second.bytes.read, second.bytes.uploaded, second.bytes.copied) == (0, 0, 0)
+
+
+def check_cheap(result: Result, proxy: Proxy) -> None:
+    assert result.method == "graft"
+    assert result.output.proof == "CRC64NVME"
+    assert len(proxy.seen) <= 20
+    assert proxy.received <= 16 * MiB
+    assert result.bytes.read < 16 * MiB
+    assert result.bytes.read < len(LARGE)
+    assert result.bytes.uploaded <= 16 * MiB
+
+
+@pytest.mark.parametrize("where", ["elsewhere", "in-place", "same-model-again"])
+def test_the_second_time_scans_nothing(
+    s3: Any, bucket: str, model: str, proxied: S3Access, proxy: Proxy, where: str
+) -> None:
+    own = f"s3://{bucket}/own"
+    repack(model, own, {"hyperparameters.json": OLD}, s3=proxied)
+    source, output = {
+        "elsewhere": (own, f"s3://{bucket}/out"),
+        "in-place": (own, own),
+        "same-model-again": (model, own),
+    }[where]
+    proxy.reset()
+    result = repack(source, output, {"hyperparameters.json": NEW}, s3=proxied)
+    assert hyperparameters_in(object_of(s3, bucket, output.rpartition("/")[2])) == [NEW]
+    check_cheap(result, proxy)
+
+
+def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -> None:
+    own = f"s3://{bucket}/own"
+    for _ in range(2):
+        result = repack(model, own, {"hyperparameters.json": NEW}, verify="always", s3=access)
+        assert result.bytes.read >= len(LARGE)
+
+
+def test_from_disk_to_s3_and_back(s3: Any, bucket: str, access: S3Access, tmp_path: Path) -> None:
+    local, back = tmp_path / "in", tmp_path / "back"
+    for data, method in ((LARGE, "graft"), (LARGE_WITH, "rewrite")):
+        local.write_bytes(data)
+        up = repack(str(local), f"s3://{bucket}/{method}", {"hyperparameters.json": NEW}, s3=access)
+        assert (up.method, up.output.proof) == (method, "CRC64NVME")
+        assert hyperparameters_in(object_of(s3, bucket, method)) == [NEW]
+        repack(f"s3://{bucket}/{method}", str(back), {"hyperparameters.json": OLD}, s3=access)
+        assert hyperparameters_in(back.read_bytes()) == [OLD]
+
+
+@pytest.mark.parametrize("when", ["GetObject", "UploadPartCopy"])
+def test_a_model_overwritten_meanwhile_is_told(
+    s3: Any, bucket: str, model: str, proxied: S3Access, proxy: Proxy, when: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="out", Body=b"old")
+
+    def overwritten(seen: Seen) -> None:
+        if seen.operation == when:
+            s3.put_object(Bucket=bucket, Key="in", Body=LARGE_WITH)
+
+    proxy.before = overwritten
+    with pytest.raises(SourceChanged):
+        repack(model, f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=proxied)
+    assert object_of(s3, bucket, "out") == b"old"
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_the_same_request_twice_gives_the_same_bytes(s3: Any, bucket: str, model: str, access: S3Access) -> None:
+    digests = set()
+    for key in ("one", "two"):
+        repack(model, f"s3://{bucket}/{key}", {"hyperparameters.json": NEW}, s3=access)
+        digests.add(hashlib.sha256(object_of(s3, bucket, key)).digest())
+    assert len(digests) == 1
