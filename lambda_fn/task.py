@@ -1,0 +1,127 @@
+"""The Fargate task: `python -m lambda_fn.task`, a Request without the Lambda's clock.
+
+The Request comes as JSON in `REPACK_REQUEST` or as the only argument. With a state machine's `TASK_TOKEN` the Result,
+flat, or the error's name goes there, and a heartbeat now and then while the work moves on.
+
+| exit status | meaning                                                               |
+|-------------|-----------------------------------------------------------------------|
+| 0           | done                                                                  |
+| 1           | refused: a mistake of the caller's, which trying again does not mend  |
+| 2           | no request was given                                                  |
+| 75          | failed, but may succeed when tried again                              |
+| 143         | told to stop (SIGTERM), or nobody waits any more; nothing was left    |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Mapping
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from .contract import CALLER, InvalidRequest, OutOfTime, RepackError, Request
+from .settings import Settings
+from .stores.s3 import S3Access
+from .telemetry import logger, repacked, tell
+
+DONE, REFUSED, USAGE, TRY_AGAIN, STOPPED = 0, 1, 2, 75, 143
+
+SECONDS_BETWEEN_BEATS = 30.0
+NOBODY_WAITS = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+CAUSE = 32768
+"""Characters that Step Functions takes."""
+
+
+@dataclass
+class Waiter:
+    """The state machine that waits for this task; nobody without a token."""
+
+    token: str | None
+    client: Any = None
+    beaten: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if self.token:
+            self.client = get_session().create_client("stepfunctions")
+
+    def beat(self, done: int, total: int) -> None:
+        """A Progress: a log line and a heartbeat. From here and not from a thread, a work that hangs is noticed."""
+        if time.monotonic() - self.beaten < SECONDS_BETWEEN_BEATS:
+            return
+        self.beaten = time.monotonic()
+        logger.info("progress", done=done, total=total)
+        if not self._say("send_task_heartbeat"):
+            raise OutOfTime("the state machine does not wait for this task any more")
+
+    def succeed(self, result: Mapping[str, Any]) -> None:
+        self._say("send_task_success", output=json.dumps(result))
+
+    def fail(self, name: str, cause: str) -> None:
+        self._say("send_task_failure", error=name, cause=cause[:CAUSE])
+
+    def _say(self, call: str, **arguments: str) -> bool:
+        """False if nobody waits any more. That we could not be heard is no reason to stop the work."""
+        if self.client is None:
+            return True
+        try:
+            getattr(self.client, call)(taskToken=self.token, **arguments)
+        except ClientError as error:
+            logger.warning(f"{call}: {error}")
+            return error.response["Error"]["Code"] not in NOBODY_WAITS
+        except BotoCoreError as error:
+            logger.warning(f"{call}: {error}")
+        return True
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Carry the request out and answer; the exit status."""
+    signal.signal(signal.SIGTERM, stop)
+    waiter = Waiter(environ.get("TASK_TOKEN"))
+    try:
+        settings = Settings.from_environment(environ)
+        s3 = S3Access.default(
+            expected_bucket_owner=settings.expected_bucket_owner,
+            sse_kms_key_id=settings.kms_key_id,
+        )
+        given = arguments[0] if arguments else environ.get("REPACK_REQUEST")
+        if given is None:
+            print("give the request as JSON in REPACK_REQUEST or as the only argument", file=sys.stderr)
+            waiter.fail(InvalidRequest.__name__, "the task was started without a request")
+            return USAGE
+        result = repacked(Request.from_json(parsed(given)), s3, waiter.beat)
+    except RepackError as error:
+        tell(error)
+        waiter.fail(error.name, str(error))
+        if isinstance(error, OutOfTime):
+            return STOPPED
+        return REFUSED if error.category == CALLER else TRY_AGAIN
+    except Exception as error:
+        waiter.fail(type(error).__name__, str(error))
+        raise
+    waiter.succeed(result.flat())
+    return DONE
+
+
+def parsed(given: str) -> Any:
+    """The request's JSON. Raises InvalidRequest."""
+    try:
+        return json.loads(given)
+    except ValueError as error:
+        raise InvalidRequest(f"the request is not JSON: {error}") from None
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """On SIGTERM: an exception wherever the work is, so that the store lets go of what it has begun."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise OutOfTime("the task was told to stop; start it again")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
