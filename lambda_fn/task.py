@@ -26,7 +26,7 @@ from typing import Any, Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from .contract import CALLER, InvalidRequest, OutOfTime, RepackError, Request
+from .contract import CALLER, PASSING, TOO_BIG, InvalidRequest, OutOfTime, RepackError, Request
 from .settings import Settings
 from .stores.s3 import S3Access
 from .telemetry import logger, repacked, tell
@@ -97,16 +97,21 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
             return USAGE
         result = repacked(Request.from_json(parsed(given)), s3, waiter.beat)
     except RepackError as error:
-        tell(error)
-        waiter.fail(error.name, str(error))
-        if isinstance(error, OutOfTime):
-            return STOPPED
-        return REFUSED if error.category == CALLER else TRY_AGAIN
+        return failed(error, waiter)
+    except SystemExit:
+        return failed(OutOfTime("the task was told to stop; start it again"), waiter)
     except Exception as error:
         waiter.fail(type(error).__name__, str(error))
         raise
     waiter.succeed(result.flat())
     return DONE
+
+
+def failed(error: RepackError, waiter: Waiter) -> int:
+    """Tell everyone; the exit status."""
+    tell(error)
+    waiter.fail(error.name, str(error))
+    return {CALLER: REFUSED, PASSING: TRY_AGAIN, TOO_BIG: STOPPED}[error.category]
 
 
 def parsed(given: str) -> Any:
@@ -118,9 +123,12 @@ def parsed(given: str) -> Any:
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """On SIGTERM: an exception wherever the work is, so that the store lets go of what it has begun."""
+    """On SIGTERM: raise wherever the work is, so that the store lets go of what it has begun.
+
+    Not a named error: botocore takes every Exception inside a request for a fault of the network, and tries again.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise OutOfTime("the task was told to stop; start it again")
+    raise SystemExit(STOPPED)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def deployment(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     for name, value in ANYBODY.items():
         monkeypatch.setenv(name, value)
     config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
-    client = get_session().create_client("s3", region_name="eu-west-1", endpoint_url=s3_url, config=config)
+    client: Any = get_session().create_client("s3", region_name="eu-west-1", endpoint_url=s3_url, config=config)
     models, outputs = f"models-{uuid4().hex[:8]}", f"outputs-{uuid4().hex[:8]}"
     for bucket in (models, outputs):
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

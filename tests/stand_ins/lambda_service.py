@@ -35,6 +35,8 @@ class Function:
     """A context manager: the handler of a folder, running in `python`, which must be of the folder's version."""
 
     def __init__(self, folder: Path, handler: str, python: Path, environment: Mapping[str, str]) -> None:
+        self.ready = threading.Event()
+        """Set when the init is over and the function asks for its first event."""
         self._events: queue.Queue[tuple[Any, float]] = queue.Queue()
         self._answers: queue.Queue[Answer] = queue.Queue()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._api())
@@ -84,6 +86,7 @@ class Function:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                function.ready.set()
                 event, seconds = function._events.get()
                 body = json.dumps(event).encode()
                 self.send_response_only(200)
