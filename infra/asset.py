@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lambda_fn"
@@ -87,13 +87,15 @@ def _compile(folder: Path) -> None:
 
 
 def _uv(*arguments: str | Path) -> None:
-    command: Sequence[str | Path] = (shutil.which("uv") or Path(sys.executable).with_name("uv"), *arguments)
+    uv = shutil.which("uv") or Path(sys.executable).with_name("uv")
     # Under pyenv the other interpreters show themselves only when asked for.
-    done = subprocess.run(
-        command, env={**os.environ, "PYENV_VERSION": PYTHON}, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "PYENV_VERSION": PYTHON}
+    try:
+        done = subprocess.run((uv, *arguments), env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise AssetError("uv is not here: `pip install uv`") from None
     if done.returncode:
-        raise AssetError(f"`{' '.join(map(str, command))}` failed: {done.stderr.strip()}")
+        raise AssetError(f"`uv {' '.join(map(str, arguments))}` failed: {done.stderr.strip()}")
 
 
 def _remove(path: Path) -> None:

@@ -25,7 +25,6 @@ from .events import ARCHIVE, Arrival, arrivals, requests
 from .planner import Plan, plan
 from .settings import Settings
 from .stores import open_source
-from .stores.s3 import S3Access
 from .stores.s3.access import named_errors
 from .telemetry import SERVICE, logger, repacked, tell
 
@@ -40,10 +39,7 @@ RESULT_STRING = 1024
 """Characters that S3 Batch Operations takes."""
 
 settings = Settings.from_environment(os.environ)
-s3 = S3Access.default(
-    expected_bucket_owner=settings.expected_bucket_owner,
-    sse_kms_key_id=settings.kms_key_id,
-)
+s3 = settings.s3()
 # The SDK's calls are not traced one by one: there are thousands, from many threads.
 tracer = Tracer(service=SERVICE, auto_patch=False)
 
@@ -174,7 +170,7 @@ def batch_operation(event: Json, progress: Progress) -> Json:
 
 
 def batch_task(task: Mapping[str, Any], progress: Progress) -> str:
-    """The repack of one object of the manifest; its Result as JSON. Raises InvalidRequest if there is nothing to do."""
+    """Repack one object of the manifest; what was done. Raises InvalidRequest if there is nothing to do."""
     bucket = task.get("s3Bucket") or task["s3BucketArn"].rpartition(":")[2]
     arrival = Arrival(bucket, unquote_plus(task["s3Key"]))
     wanted, why = asked(arrival)
@@ -186,7 +182,8 @@ def batch_task(task: Mapping[str, Any], progress: Progress) -> str:
         source.close()
         if source.version_id != version:
             raise InvalidRequest(f"version {version} of {arrival.uri} is not its newest; only that is repacked")
-    return "\n".join(json.dumps(repacked(request, s3, progress).flat()) for request in wanted)
+    results = [repacked(request, s3, progress) for request in wanted]
+    return ", ".join(f"{result.method}: {result.output_uri}" for result in results)
 
 
 def asked(arrival: Arrival) -> tuple[list[Request], str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Mapping
 
 from .contract import InvalidRequest
+from .stores.s3 import S3Access
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,7 @@ class Settings:
             kms_key_id=given.get("kms_key_id"),
             expected_bucket_owner=given.get("expected_bucket_owner"),
         )
+
+    def s3(self) -> S3Access:
+        """How S3 is reached, with a client of our own. Raises AccessDenied."""
+        return S3Access.default(expected_bucket_owner=self.expected_bucket_owner, sse_kms_key_id=self.kms_key_id)

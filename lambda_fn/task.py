@@ -28,13 +28,14 @@ from botocore.session import get_session
 
 from .contract import CALLER, PASSING, TOO_BIG, InvalidRequest, OutOfTime, RepackError, Request
 from .settings import Settings
-from .stores.s3 import S3Access
 from .telemetry import logger, repacked, tell
 
 DONE, REFUSED, USAGE, TRY_AGAIN, STOPPED = 0, 1, 2, 75, 143
 
 SECONDS_BETWEEN_BEATS = 30.0
 NOBODY_WAITS = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+SECONDS_TO_STOP = 10
+"""Fargate kills a task 30 seconds after SIGTERM; these are for what is under way, the others for what it has begun."""
 CAUSE = 32768
 """Characters that Step Functions takes."""
 
@@ -80,25 +81,56 @@ class Waiter:
         return True
 
 
+class Forced(BaseException):
+    """Not an Exception: botocore takes each of those inside a request for a fault of the network, and tries again."""
+
+
+class Stop:
+    """SIGTERM stops the work where it next reports progress, or by force where nothing moves for a while.
+
+    Not at once: a request cut off in the middle may still be carried out, and nobody would know what it has begun.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGALRM, self._force)
+
+    def check(self) -> None:
+        """Raises OutOfTime if we were told to stop."""
+        if self.asked:
+            signal.alarm(0)
+            raise OutOfTime("the task was told to stop; start it again")
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self.asked = True
+        signal.alarm(SECONDS_TO_STOP)
+
+    def _force(self, number: int, frame: FrameType | None) -> None:
+        raise Forced
+
+
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Carry the request out and answer; the exit status."""
-    signal.signal(signal.SIGTERM, stop)
+    stop = Stop()
     waiter = Waiter(environ.get("TASK_TOKEN"))
+
+    def progress(done: int, total: int) -> None:
+        stop.check()
+        waiter.beat(done, total)
+
     try:
-        settings = Settings.from_environment(environ)
-        s3 = S3Access.default(
-            expected_bucket_owner=settings.expected_bucket_owner,
-            sse_kms_key_id=settings.kms_key_id,
-        )
+        s3 = Settings.from_environment(environ).s3()
         given = arguments[0] if arguments else environ.get("REPACK_REQUEST")
         if given is None:
             print("give the request as JSON in REPACK_REQUEST or as the only argument", file=sys.stderr)
             waiter.fail(InvalidRequest.__name__, "the task was started without a request")
             return USAGE
-        result = repacked(Request.from_json(parsed(given)), s3, waiter.beat)
+        result = repacked(Request.from_json(parsed(given)), s3, progress)
     except RepackError as error:
         return failed(error, waiter)
-    except SystemExit:
+    except Forced:
         return failed(OutOfTime("the task was told to stop; start it again"), waiter)
     except Exception as error:
         waiter.fail(type(error).__name__, str(error))
@@ -120,15 +152,6 @@ def parsed(given: str) -> Any:
         return json.loads(given)
     except ValueError as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from None
-
-
-def stop(number: int, frame: FrameType | None) -> None:
-    """On SIGTERM: raise wherever the work is, so that the store lets go of what it has begun.
-
-    Not a named error: botocore takes every Exception inside a request for a fault of the network, and tries again.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(STOPPED)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,5 @@ def tell(error: RepackError) -> None:
 
 
 def _publish(**dimension: str) -> None:
-    _metrics.add_dimension("service", SERVICE)
     _metrics.add_dimensions(service=SERVICE, **dimension)
     _metrics.flush_metrics()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from infra import asset
 from lambda_fn import task
 from lambda_fn.stores.s3 import S3Access
 from tests.conftest import MODEL, OUTPUT, Deployment, archive
-from tests.stand_ins.faults import Proxy, Seen
+from tests.stand_ins.faults import DELAYED, Proxy, Seen
 from tests.stand_ins.lambda_service import python_of
 from tests.stand_ins.step_functions import FAILURE, HEARTBEAT, SUCCESS, StateMachine
 from tests.test_asset import UV
@@ -88,12 +89,13 @@ def test_a_task_without_a_request_is_a_failed_one(machine: StateMachine, environ
 
 @pytest.fixture
 def in_process(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """For `task.main` in this process: its environment, and a SIGTERM handler that does not stay."""
+    """For `task.main` in this process: its environment, and signal handlers that do not stay."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
     yield environment
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_a_failing_store_is_worth_another_try(
@@ -168,6 +170,24 @@ def test_sigterm_stops_cleanly_at_any_moment(
     assert deployment.left == []
 
 
+def test_sigterm_stops_by_force_what_does_not_move(
+    deployment: Deployment, machine: StateMachine, in_process: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.put(MODEL, archive(BIG))
+    monkeypatch.setattr(task, "SECONDS_TO_STOP", 1)
+    with Proxy(deployment.environment["AWS_ENDPOINT_URL_S3"], delay=20) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        proxy.fault = lambda seen: DELAYED if seen.operation == "CompleteMultipartUpload" else None
+        proxy.before = lambda seen: (
+            signal.raise_signal(signal.SIGTERM) if seen.operation == "CompleteMultipartUpload" else None
+        )
+        began = time.monotonic()
+        assert task.main([], in_process) == task.STOPPED
+        assert time.monotonic() - began < 15
+    assert [(call, told["error"]) for call, told in machine.told] == [(FAILURE, "OutOfTime")]
+    assert deployment.open_uploads == []
+
+
 def test_the_images_command_needs_nothing_but_the_images_folder_and_writes_nothing(
     deployment: Deployment, machine: StateMachine, environment: dict[str, str]
 ) -> None:
@@ -183,3 +203,9 @@ def test_the_images_command_needs_nothing_but_the_images_folder_and_writes_nothi
     )
     assert done.returncode == task.DONE
     assert [call for call, _ in machine.told] == [SUCCESS]
+
+
+def test_the_dockerfile_has_no_findings() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run((hadolint, ROOT / "lambda_fn" / "Dockerfile"), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
