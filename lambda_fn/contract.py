@@ -165,3 +165,16 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the same shape."""
         return {**asdict(self), "warnings": list(self.warnings)}
+
+    def flat(self) -> dict[str, Any]:
+        """The same as one object of plain values, for callers that cannot look into nested ones (a SageMaker step).
+
+        Names are joined: `source_etag`, `output_size`, `bytes_read`. The warnings are one text of at most 1024
+        characters, all that such a step takes.
+        """
+        document: dict[str, Any] = {}
+        for name, value in self.to_json().items():
+            document.update(
+                {f"{name}_{part}": of for part, of in value.items()} if isinstance(value, dict) else {name: value}
+            )
+        return {**document, "warnings": "\n".join(self.warnings)[:1024]}

@@ -368,7 +368,9 @@ def pack_tree(tool: str, root: Path) -> bytes:
     command, rich = _TREE_TARS[tool]
     (make_tree if rich else make_plain_tree)(root)
     if tool == "7z":
-        subprocess.run(["7z", "a", "-ttar", "-snl", "-bd", f"{root}.tar", "."], cwd=root, capture_output=True, check=True)
+        subprocess.run(
+            ["7z", "a", "-ttar", "-snl", "-bd", f"{root}.tar", "."], cwd=root, capture_output=True, check=True
+        )
         return Path(f"{root}.tar").read_bytes()
     done = subprocess.run([*command, "-cf", "-", "."], cwd=root, capture_output=True)
     assert done.stdout, done.stderr.decode(errors="replace")
@@ -398,5 +400,3 @@ def small() -> Tar:
 def gunzip(data: bytes) -> bytes:
     """All members, by Python's own reader."""
     return gzip.decompress(data)
-
-

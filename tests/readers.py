@@ -59,7 +59,9 @@ def _available(readers: dict[str, tuple[str | None, Callable[[Path], bytes]]]) -
 
 
 NODE = node() or "node"
-_STREAMED = "fs=require('fs');fs.createReadStream(process.argv[1]).pipe(require('zlib').createGunzip()).pipe(process.stdout)"
+_STREAMED = (
+    "fs=require('fs');fs.createReadStream(process.argv[1]).pipe(require('zlib').createGunzip()).pipe(process.stdout)"
+)
 _AT_ONCE = "fs=require('fs');fs.writeSync(1,require('zlib').gunzipSync(fs.readFileSync(process.argv[1])))"
 
 GUNZIPS = _available(

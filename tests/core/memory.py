@@ -68,7 +68,9 @@ class MemoryTarget:
     def close(self) -> None: ...
 
 
-def repacked(archive: bytes, overlay: Mapping[str, bytes], chunk: int = 64 << 10, **options: object) -> tuple[bytes, Outcome]:
+def repacked(
+    archive: bytes, overlay: Mapping[str, bytes], chunk: int = 64 << 10, **options: object
+) -> tuple[bytes, Outcome]:
     """The output and how it went. Raises the errors of `errors`; then there is no output."""
     target = MemoryTarget()
     try:

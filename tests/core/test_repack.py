@@ -7,16 +7,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.core import inflate
-from lambda_fn.core.errors import EntryConflict, EntryExists, InvalidArchive, InvalidRequest, RepackError
-from lambda_fn.core.gzip import Limits
-from lambda_fn.core.recipe import Copy
+from lambda_fn.core.errors import EntryConflict, EntryExists, InvalidArchive, InvalidRequest
 from tests import archives, readers
 from tests.archives import ENCODERS, PROGRAMS, SINGLE, SPELLINGS, WANTED, Tar, entry, gunzip, member
-from tests.core.memory import MemorySource, repacked
+from tests.core.memory import repacked
 
 FIRST = b'{"depth": 6}\n'
 SECOND = b'{"depth": 7, "note": "' + b"longer " * 30 + b'"}\n'
@@ -170,9 +167,7 @@ def test_files_put_in_before_stay_when_others_follow() -> None:
     assert outcome.findings and outcome.findings.entries == 4, "a name that is new to a prefix needs a scan"
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "/x", "a/", "./a", "a//b", "a/../b", "a\0b", "../", "a/./b"]
-)
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/", "./a", "a//b", "a/../b", "a\0b", "../", "a/./b"])
 def test_a_name_that_is_no_path_inside_the_archive_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest):
         repacked(member(archives.small().data), {name: b""})
@@ -400,7 +395,10 @@ def test_what_is_no_tar_gz_is_refused(data: bytes) -> None:
 
 
 def test_a_header_that_does_not_end_is_refused() -> None:
-    for data in (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (100 << 10), member(b"") + b"\x1f\x8b\x08\x08" + b"n" * (3 << 20)):
+    for data in (
+        b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (100 << 10),
+        member(b"") + b"\x1f\x8b\x08\x08" + b"n" * (3 << 20),
+    ):
         with pytest.raises(InvalidArchive):
             repacked(data, {WANTED: FIRST})
 
@@ -447,7 +445,9 @@ def test_every_program_that_gzips_will_do(program: str) -> None:
     output, outcome = repacked(source, {WANTED: FIRST})
     assert outcome.method == "graft"
     assert split(gunzip(output)) == (WANTED, FIRST, data)
-    assert gunzip(repacked(output, {WANTED: SECOND}, verify="never")[0]) == gunzip(repacked(source, {WANTED: SECOND})[0])
+    assert gunzip(repacked(output, {WANTED: SECOND}, verify="never")[0]) == gunzip(
+        repacked(source, {WANTED: SECOND})[0]
+    )
 
 
 # Everybody's readers

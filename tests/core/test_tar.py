@@ -223,7 +223,12 @@ def test_what_is_written_is_read_by_python(name: str, data: bytes) -> None:
     blocks = write_entry(name, data, 1_700_000_000)
     with tarfile.open(fileobj=io.BytesIO(blocks)) as tar:
         (info,) = tar
-        assert (info.name, info.mode, info.mtime, info.type) == (name.rstrip("/"), 0o644, 1_700_000_000, tarfile.REGTYPE)
+        assert (info.name, info.mode, info.mtime, info.type) == (
+            name.rstrip("/"),
+            0o644,
+            1_700_000_000,
+            tarfile.REGTYPE,
+        )
         assert tar.extractfile(info).read() == data  # type: ignore[union-attr]
 
 
@@ -232,5 +237,3 @@ def test_a_hundred_thousand_entries_are_read_in_seconds() -> None:
     began = time.process_time()
     assert len(read(tar, 64 << 10)) == 20_000
     assert time.process_time() - began < 2
-
-

@@ -34,9 +34,7 @@ OVERLAY = {WANTED: b"{}"}
 
 def everything(folder: Path) -> dict[str, bytes | None]:
     """All that lies in a folder, with its content."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 @pytest.fixture
@@ -178,7 +176,18 @@ def test_a_source_that_is_no_file_is_named(path: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["folder", "folder/", "new/", "file/out", "file/a/out", "new/" + "n" * 300, "new/" + "n" * 300 + "/out", "fifo", "nul\0"]
+    "path",
+    [
+        "folder",
+        "folder/",
+        "new/",
+        "file/out",
+        "file/a/out",
+        "new/" + "n" * 300,
+        "new/" + "n" * 300 + "/out",
+        "fifo",
+        "nul\0",
+    ],
 )
 def test_an_output_that_cannot_be_is_named_and_leaves_nothing(path: str, model: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
@@ -379,5 +388,3 @@ def test_memory_stays_small(method: str, tmp_path: Path) -> None:
     done, peak = run.stdout.split()
     assert done == method or (method, done) == ("splice", "rewrite"), run.stderr
     assert int(peak) < 100 << 10
-
-

@@ -14,25 +14,14 @@ from botocore.session import Session
 
 from lambda_fn.stores.s3 import S3Access, source
 from tests.stand_ins.faults import Proxy
-from tests.stand_ins.localstack import CannotStart, localstack
 
 PATIENCE = 1.5
 """Seconds a client of these tests waits for an answer."""
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """LocalStack's URL."""
-    try:
-        with localstack() as url:
-            yield url
-    except CannotStart as error:
-        pytest.fail(str(error), pytrace=False)
-
-
-@pytest.fixture(scope="session")
-def proxy(server: str) -> Iterator[Proxy]:
-    with Proxy(server, delay=PATIENCE + 0.3) as proxy:
+def proxy(s3_url: str) -> Iterator[Proxy]:
+    with Proxy(s3_url, delay=PATIENCE + 0.3) as proxy:
         yield proxy
 
 
@@ -50,9 +39,9 @@ def client(url: str, **options: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def s3(server: str) -> Any:
+def s3(s3_url: str) -> Any:
     """A client that nothing stands in the way of."""
-    return client(server)
+    return client(s3_url)
 
 
 @pytest.fixture

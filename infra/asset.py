@@ -1,0 +1,102 @@
+"""The Lambda's deployment folder: our package, its requirements for Lambda's platform, and their byte code. No Docker.
+
+The folder's name holds a digest of all that goes in, so that the same input is built once and gives the same asset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "lambda_fn"
+REQUIREMENTS = PACKAGE / "requirements.txt"
+BUILD = ROOT / "build"
+
+PYTHON = "3.13"
+"""The runtime that the function is deployed to; byte code belongs to one version."""
+PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+"""Lambda's architectures in uv's words. Its Amazon Linux 2023 has glibc 2.34."""
+SERVICES = frozenset({"s3", "stepfunctions"})
+"""The API models of botocore that are kept: it brings those of 400 services, 27 MB."""
+
+
+class AssetError(Exception):
+    """The folder cannot be built; the text says what is missing."""
+
+
+def build_asset(architecture: str) -> Path:
+    """The folder to deploy for `arm64` or `x86_64`, built unless it is there. Raises AssetError."""
+    asset = BUILD / f"lambda-{architecture}-{_digest(architecture)}"
+    if not asset.exists():
+        BUILD.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="lambda-", dir=BUILD) as work:
+            folder = Path(work, "asset")
+            _install(folder, PLATFORMS[architecture])
+            _compile(folder)
+            try:
+                folder.rename(asset)
+            except OSError:  # another build was faster, with the same content
+                if not asset.exists():
+                    raise
+    return asset
+
+
+def _sources() -> Iterator[Path]:
+    """The files of our package that run in the Lambda, in a stable order."""
+    return (path for path in sorted(PACKAGE.rglob("*.py")) if "pipeline" not in path.relative_to(PACKAGE).parts)
+
+
+def _digest(architecture: str) -> str:
+    digest = hashlib.sha256(architecture.encode())
+    for path in (Path(__file__), REQUIREMENTS, *_sources()):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(ROOT)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _install(folder: Path, platform: str) -> None:
+    _uv(
+        *("pip", "install", "--quiet", "--target", folder, "--requirements", REQUIREMENTS, "--no-deps"),
+        *("--python-platform", platform, "--python-version", PYTHON, "--only-binary", ":all:"),
+    )
+    for rest in (".lock", "bin"):  # scripts begin with this machine's path to Python
+        _remove(folder / rest)
+    for service in (folder / "botocore" / "data").iterdir():
+        if service.is_dir() and service.name not in SERVICES:
+            shutil.rmtree(service)
+    for path in _sources():
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _compile(folder: Path) -> None:
+    # Unpacking an asset gives files other times than these here: only byte code that is not checked
+    # against them is used. The folder's own path stays out of it, so that every build gives the same.
+    _uv(
+        *("run", "--quiet", "--no-project", "--python", PYTHON, "python", "-m", "compileall", "-q"),
+        *("--invalidation-mode", "unchecked-hash", "-s", folder, "-p", "/var/task", folder),
+    )
+
+
+def _uv(*arguments: str | Path) -> None:
+    uv = shutil.which("uv") or Path(sys.executable).with_name("uv")
+    # Under pyenv the other interpreters show themselves only when asked for.
+    environment = {**os.environ, "PYENV_VERSION": PYTHON}
+    try:
+        done = subprocess.run((uv, *arguments), env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise AssetError("uv is not here: `pip install uv`") from None
+    if done.returncode:
+        raise AssetError(f"`uv {' '.join(map(str, arguments))}` failed: {done.stderr.strip()}")
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""What S3 says has happened, in the two dialects it speaks, and what that asks of us.
+
+EventBridge brings keys as they are; the classic notification (`Records`) brings them URL-encoded. Both may
+arrive wrapped in a queue's message. A model and the `hyperparameters.json` beside it, in the same folder, make
+a request: whichever arrives last finds the other there, and the first one waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping
+from urllib.parse import unquote_plus
+
+from .contract import InvalidRequest, Request
+from .settings import Settings
+
+HYPERPARAMETERS = "hyperparameters.json"
+ARCHIVE = ".tar.gz"
+
+Exists = Callable[[str, str], bool]
+"""Whether bucket holds key."""
+Archives = Callable[[str, str], list[str]]
+"""The keys of the archives in one folder of a bucket; the folder is empty or ends with a slash."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An object that was just written. Its newest version counts: a later one has an event of its own."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def arrivals(event: Mapping[str, Any]) -> list[Arrival]:
+    """The objects that the event says were written: none of a deletion or a test message. Raises InvalidRequest."""
+    try:
+        if "detail-type" in event:
+            if event["detail-type"] != "Object Created":
+                return []
+            detail = event["detail"]
+            return [Arrival(detail["bucket"]["name"], detail["object"]["key"])]
+        return [
+            Arrival(record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"]))
+            for record in event.get("Records", [])
+            if record["eventName"].startswith("ObjectCreated:")
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidRequest(f"this is not an S3 event as AWS documents it: {error!r} is not there") from error
+
+
+def requests(arrival: Arrival, settings: Settings, exists: Exists, archives: Archives) -> tuple[list[Request], str]:
+    """What an arrival asks for, and, where that is nothing, one sentence why. Raises InvalidRequest."""
+    if settings.output_bucket is None:
+        raise InvalidRequest("set REPACK_OUTPUT_BUCKET: without it there is no place for the outputs of S3 events")
+    bucket, key = arrival.bucket, arrival.key
+    folder, name = key[: key.rfind("/") + 1], key[key.rfind("/") + 1 :]
+    beside = f"{folder}{HYPERPARAMETERS}"
+
+    def watched(key: str) -> bool:
+        # Where outputs go nothing counts as a source: this keeps us from triggering ourselves.
+        ours = bucket == settings.output_bucket and key.startswith(settings.output_prefix)
+        return key.startswith(settings.input_prefix) and not ours
+
+    def request(model: str, hyperparameters_uri: str) -> Request:
+        output = settings.output_prefix + model.removeprefix(settings.input_prefix)
+        return Request(f"s3://{bucket}/{model}", f"s3://{settings.output_bucket}/{output}", None, hyperparameters_uri)
+
+    if not watched(key):
+        return [], f"{arrival.uri} is not under the watched prefix {settings.input_prefix!r}, or is an output"
+    if name == HYPERPARAMETERS:
+        models = [model for model in archives(bucket, folder) if watched(model)]
+        return [request(model, arrival.uri) for model in models], f"waiting for a model beside {arrival.uri}"
+    if not name.endswith(ARCHIVE):
+        return [], f"{arrival.uri} is neither a {ARCHIVE} nor a {HYPERPARAMETERS}"
+    if exists(bucket, beside):
+        return [request(key, f"s3://{bucket}/{beside}")], ""
+    if settings.hyperparameters_uri:
+        return [request(key, settings.hyperparameters_uri)], ""
+    return [], f"waiting for s3://{bucket}/{beside}"

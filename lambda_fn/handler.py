@@ -1,0 +1,210 @@
+"""The Lambda. It answers by what it is given:
+
+    {"action": "plan", "request" or "event"}    where the work belongs (`planner`); nothing is written
+    a Request                                   the Result, flat
+    an S3 event (EventBridge, notification)     {"outcomes": […]}, one for each repack or reason for none
+    messages of an SQS queue with either        the messages to be delivered again
+    a task of an S3 Batch Operations job        its result code
+
+An error leaves as the exception of its name, so that a state machine's Retry and Catch can tell errors apart. Where
+nobody looks at the answer but the sender would try again (events, queues), a caller's mistake is told and answered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Mapping
+from urllib.parse import unquote_plus
+
+from aws_lambda_powertools import Tracer
+
+from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
+from .core.store import Progress
+from .events import ARCHIVE, Arrival, arrivals, requests
+from .planner import Plan, plan
+from .settings import Settings
+from .stores import open_source
+from .stores.s3.access import named_errors
+from .telemetry import SERVICE, logger, repacked, tell
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Json = dict[str, Any]
+
+LAST_SECONDS = 10
+"""Kept back from the function's time to abort what is under way."""
+RESULT_STRING = 1024
+"""Characters that S3 Batch Operations takes."""
+
+settings = Settings.from_environment(os.environ)
+s3 = settings.s3()
+# The SDK's calls are not traced one by one: there are thousands, from many threads.
+tracer = Tracer(service=SERVICE, auto_patch=False)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: Any, context: LambdaContext) -> Json:
+    """The function's entry point."""
+    progress = until_time_runs_out(context)
+    try:
+        match event:
+            case {"action": "plan"}:
+                return planned(event).to_json()
+            case {"invocationSchemaVersion": _, "tasks": _}:
+                return batch_operation(event, progress)
+            case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+                return queue(event, context, progress)
+            case _:
+                return done(event, progress)
+    except RepackError as error:
+        tell(error)
+        raise
+
+
+def until_time_runs_out(context: LambdaContext) -> Progress:
+    """A Progress that raises OutOfTime while there still is time to leave nothing behind."""
+
+    def check(done: int, total: int) -> None:
+        if context.get_remaining_time_in_millis() < LAST_SECONDS * 1000:
+            raise OutOfTime(f"the function's time ended at {done} of {total} bytes; run this request on Fargate")
+
+    return check
+
+
+def planned(event: Mapping[str, Any]) -> Plan:
+    """Where a Request, or what an S3 event asks for, belongs."""
+    if "event" not in event:
+        return plan(Request.from_json(event.get("request")), s3, settings.lambda_limit_bytes)
+    wanted: list[Request] = []
+    why = "nothing was written"
+    for arrival in arrivals(event["event"]):
+        found, why = asked(arrival)
+        wanted += found
+    if not wanted:
+        return Plan("nowhere", why)
+    if len(wanted) > 1:
+        raise InvalidRequest(f"{len(wanted)} models wait for one event; keep each in a folder with its hyperparameters")
+    try:
+        return plan(wanted[0], s3, settings.lambda_limit_bytes)
+    except SourceNotFound as error:
+        return Plan("nowhere", f"{error}: it is gone again")
+
+
+def done(event: Any, progress: Progress) -> Json:
+    """The answer to a Request or an S3 event."""
+    if not is_s3_event(event):
+        return repacked(Request.from_json(event), s3, progress).flat()
+    outcomes: list[Json] = []
+    for arrival in arrivals(event):
+        wanted, why = asked(arrival)
+        outcomes += [outcome(request, progress) for request in wanted] or [{"status": "nothing to do", "why": why}]
+    return {"outcomes": outcomes}
+
+
+def is_s3_event(event: Any) -> bool:
+    """Whether S3 sent it: through EventBridge, as a notification, or to test where those go."""
+    match event:
+        case {"source": "aws.s3"} | {"Records": _} | {"Event": "s3:TestEvent"}:
+            return True
+    return False
+
+
+def outcome(request: Request, progress: Progress) -> Json:
+    """How one repack of an event went; what trying again may mend is raised."""
+    try:
+        return {"status": "repacked", **repacked(request, s3, progress).flat()}
+    except RepackError as error:
+        if error.category != CALLER:
+            raise
+        tell(error)
+        return {"status": "refused", "error": error.name, "why": str(error), "model_uri": request.model_uri}
+
+
+def queue(event: Json, context: LambdaContext, progress: Progress) -> Json:
+    """Each message on its own; those that should be delivered again are named in the answer."""
+    # Imported when the first message comes: it costs other callers' cold starts a tenth.
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+    def take(record: SQSRecord) -> None:
+        try:
+            done(message(record.body), progress)
+        except RepackError as error:
+            tell(error)
+            if error.category != CALLER:
+                raise
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    answer = process_partial_response(event=event, record_handler=take, processor=processor, context=context)
+    return dict(answer)
+
+
+def message(body: str) -> Any:
+    """What a queue's message holds. Raises InvalidRequest."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(f"the message is not JSON: {error}") from None
+
+
+def batch_operation(event: Json, progress: Progress) -> Json:
+    """Each task of an S3 Batch Operations job (one, at present) as succeeded, to be tried again, or failed for good."""
+    results = []
+    for task in event["tasks"]:
+        try:
+            code, text = "Succeeded", batch_task(task, progress)
+        except RepackError as error:
+            tell(error)
+            code = "TemporaryFailure" if error.category == PASSING else "PermanentFailure"
+            text = f"{error.name}: {error}"
+        results.append({"taskId": task["taskId"], "resultCode": code, "resultString": text[:RESULT_STRING]})
+    return {
+        "invocationSchemaVersion": event["invocationSchemaVersion"],
+        "treatMissingKeysAs": "PermanentFailure",
+        "invocationId": event["invocationId"],
+        "results": results,
+    }
+
+
+def batch_task(task: Mapping[str, Any], progress: Progress) -> str:
+    """Repack one object of the manifest; what was done. Raises InvalidRequest if there is nothing to do."""
+    bucket = task.get("s3Bucket") or task["s3BucketArn"].rpartition(":")[2]
+    arrival = Arrival(bucket, unquote_plus(task["s3Key"]))
+    wanted, why = asked(arrival)
+    if not wanted:
+        raise InvalidRequest(why)
+    version = task.get("s3VersionId")
+    if version:
+        source = open_source(arrival.uri, s3)
+        source.close()
+        if source.version_id != version:
+            raise InvalidRequest(f"version {version} of {arrival.uri} is not its newest; only that is repacked")
+    results = [repacked(request, s3, progress) for request in wanted]
+    return ", ".join(f"{result.method}: {result.output_uri}" for result in results)
+
+
+def asked(arrival: Arrival) -> tuple[list[Request], str]:
+    """What an object that was written asks for, and why if for nothing."""
+    return requests(arrival, settings, exists, archives)
+
+
+def exists(bucket: str, key: str) -> bool:
+    """Whether there is such an object."""
+    try:
+        open_source(f"s3://{bucket}/{key}", s3).close()
+    except SourceNotFound:
+        return False
+    return True
+
+
+def archives(bucket: str, folder: str) -> list[str]:
+    """The keys of the archives in a folder."""
+    owner = {"ExpectedBucketOwner": s3.expected_bucket_owner} if s3.expected_bucket_owner else {}
+    with named_errors(f"s3://{bucket}/{folder}", missing=SourceNotFound):
+        pages = s3.client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=folder, Delimiter="/", **owner
+        )
+        return [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(ARCHIVE)]

@@ -1,0 +1,54 @@
+"""What a deployment sets once for all requests, from the environment: the same in the Lambda and the Fargate task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
+
+from .contract import InvalidRequest
+from .stores.s3 import S3Access
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each from the variable of its name (`output_bucket`: `REPACK_OUTPUT_BUCKET`); an empty one counts as not set."""
+
+    output_bucket: str | None = None
+    """Where the outputs of S3 events go; without it such events are refused."""
+    output_prefix: str = ""
+    """What an output's key begins with, in place of the input prefix."""
+    input_prefix: str = ""
+    """Only objects under it are repacked by an S3 event."""
+    hyperparameters_uri: str | None = None
+    """For models without a `hyperparameters.json` beside them; without it they wait for one."""
+    lambda_limit_bytes: int = 10 << 30
+    """A larger archive, if it has to be scanned, goes to Fargate."""
+    kms_key_id: str | None = None
+    """Outputs are encrypted with it, instead of as the bucket says."""
+    expected_bucket_owner: str | None = None
+    """The account that must own every bucket we touch."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises InvalidRequest for a limit that is no number."""
+        given = {
+            name.removeprefix("REPACK_").lower(): value
+            for name, value in environ.items()
+            if name.startswith("REPACK_") and value
+        }
+        limit = given.get("lambda_limit_bytes", str(cls.lambda_limit_bytes))
+        if not limit.isascii() or not limit.isdigit():
+            raise InvalidRequest(f"REPACK_LAMBDA_LIMIT_BYTES must be a number of bytes, not {limit!r}")
+        return cls(
+            output_bucket=given.get("output_bucket"),
+            output_prefix=given.get("output_prefix", ""),
+            input_prefix=given.get("input_prefix", ""),
+            hyperparameters_uri=given.get("hyperparameters_uri"),
+            lambda_limit_bytes=int(limit),
+            kms_key_id=given.get("kms_key_id"),
+            expected_bucket_owner=given.get("expected_bucket_owner"),
+        )
+
+    def s3(self) -> S3Access:
+        """How S3 is reached, with a client of our own. Raises AccessDenied."""
+        return S3Access.default(expected_bucket_owner=self.expected_bucket_owner, sse_kms_key_id=self.kms_key_id)
