@@ -7,6 +7,7 @@ definition and uploads once, and an earlier pipeline never sees a later one's fi
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
@@ -256,18 +257,21 @@ class DummyTrainingStepBuilder:
             place = f"s3://{self.session.default_bucket()}" + (f"/{prefix}" if prefix else "")
         uri = f"{place}/dummy_training/uploads/{digest}/{name}"
         bucket, _, key = uri[len("s3://") :].partition("/")
-        s3 = self.session.boto_session.client("s3", region_name=self.session.boto_region_name)
         try:
-            s3.head_object(Bucket=bucket, Key=key)
+            self._s3.head_object(Bucket=bucket, Key=key)
         except ClientError:  # absent, or we may not look: either way we put it
             kms_key = self.config.output_kms_key
             known = kms_key is not None and not is_pipeline_variable(kms_key)
             encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if known else {}
             if isinstance(content, Path):
-                s3.upload_file(str(content), bucket, key, ExtraArgs=encryption)
+                self._s3.upload_file(str(content), bucket, key, ExtraArgs=encryption)
             else:
-                s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
+                self._s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
         return uri
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self.session.boto_session.client("s3", region_name=self.session.boto_region_name)
 
     def _destination(self, outputs: Mapping[str, Any]) -> Any:
         """Where the output goes: as given by name or alias, or a folder of the execution's own.

@@ -45,7 +45,10 @@ def _logical(name: str) -> str:
 
 def _distinct(words: list[str]) -> list[str]:
     """Stripped, in order, each once whatever its case."""
-    return list({word.strip().lower(): word.strip() for word in reversed(words) if word.strip()}.values())[::-1]
+    kept: dict[str, str] = {}
+    for word in filter(None, map(str.strip, words)):
+        kept.setdefault(word.lower(), word)
+    return list(kept.values())
 
 
 LogicalName = Annotated[str, AfterValidator(_logical)]
