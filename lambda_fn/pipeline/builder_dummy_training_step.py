@@ -23,8 +23,8 @@ CODE_FOLDER = "/opt/ml/processing/input/code"
 MODEL = "model.tar.gz"
 HYPERPARAMETERS = "hyperparameters.json"
 
-RESULT_OUTPUTS = ("output_uri", "method", "output_etag", "output_size")
-"""What a lambda or callback step knows when it is done."""
+RESULT_OUTPUTS = ("output_uri", "method")
+"""What the deployed function and state machine answer, of a Result."""
 
 FITTING = {
     DependencyType.PROCESSING_INPUT: (DependencyType.MODEL_ARTIFACTS, DependencyType.PROCESSING_OUTPUT),
@@ -196,7 +196,7 @@ class DummyTrainingStepBuilder:
             raise ValueError(f'without hyperparameters there is nothing for where="{self.config.where}" to do')
         return {
             "model_uri": _object(sources[self.model_name], MODEL),
-            "output_uri": _object(self._destination(outputs), MODEL, is_folder=not outputs),
+            "output_uri": self._destination(outputs, MODEL),
             "hyperparameters_uri": _object(sources[self.hyperparameters_name], HYPERPARAMETERS),
             "if_present": self.config.if_present,
         }
@@ -273,16 +273,17 @@ class DummyTrainingStepBuilder:
     def _s3(self) -> Any:
         return self.session.boto_session.client("s3", region_name=self.session.boto_region_name)
 
-    def _destination(self, outputs: Mapping[str, Any]) -> Any:
-        """Where the output goes: as given by name or alias, or a folder of the execution's own.
+    def _destination(self, outputs: Mapping[str, Any], *name: str) -> Any:
+        """The output's folder, or the object of a name in it: as given by name or alias, or the execution's own.
 
         A shared folder would let one execution overwrite what another's cached step still points to.
         """
-        for name, uri in outputs.items():
-            if not self.spec.outputs[self.output_name].matches_name_or_alias(name):
-                raise ValueError(f"{name} is no output of this step, whose only one is {self.output_name}")
-            return s3_uri(uri)
-        return sdk.join(self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID)
+        for output, uri in outputs.items():
+            if not self.spec.outputs[self.output_name].matches_name_or_alias(output):
+                raise ValueError(f"{output} is no output of this step, whose only one is {self.output_name}")
+            folder = s3_uri(uri)
+            return _object(folder, *name, is_folder=True) if name else folder
+        return sdk.join(self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID, *name)
 
 
 def _offers(step: Any, need: DependencySpec) -> Iterator[OutputSpec]:
