@@ -273,7 +273,7 @@ class DummyTrainingStepBuilder:
     def _s3(self) -> Any:
         return self.session.boto_session.client("s3", region_name=self.session.boto_region_name)
 
-    def _destination(self, outputs: Mapping[str, Any], *name: str) -> Any:
+    def _destination(self, outputs: Mapping[str, Any], name: Optional[str] = None) -> Any:
         """The output's folder, or the object of a name in it: as given by name or alias, or the execution's own.
 
         A shared folder would let one execution overwrite what another's cached step still points to.
@@ -282,8 +282,9 @@ class DummyTrainingStepBuilder:
             if not self.spec.outputs[self.output_name].matches_name_or_alias(output):
                 raise ValueError(f"{output} is no output of this step, whose only one is {self.output_name}")
             folder = s3_uri(uri)
-            return _object(folder, *name, is_folder=True) if name else folder
-        return sdk.join(self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID, *name)
+            return folder if name is None else _object(folder, name, is_folder=True)
+        own = [self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID]
+        return sdk.join(*own, *([] if name is None else [name]))
 
 
 def _offers(step: Any, need: DependencySpec) -> Iterator[OutputSpec]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from botocore.validate import ParamValidator
 
 pytest.importorskip("sagemaker", reason="the SageMaker SDK is in environments of its own")
 
-from lambda_fn.contract import Request
+from lambda_fn.contract import Request, Result
 from lambda_fn.pipeline import sdk
-from lambda_fn.pipeline.builder_dummy_training_step import DummyTrainingStepBuilder
+from lambda_fn.pipeline.builder_dummy_training_step import RESULT_OUTPUTS, DummyTrainingStepBuilder
 from lambda_fn.pipeline.config_dummy_training_step import DummyTrainingConfig
 from lambda_fn.pipeline.specification import DependencyType, NodeType, OutputSpec, StepSpecification
 
@@ -352,6 +353,20 @@ def test_a_folder_is_sent_elsewhere_as_the_object_in_it(
     assert request["model_uri"] == "s3://models/before/model.tar.gz"
     assert request["hyperparameters_uri"] == "s3://models/params/hyperparameters.json"
     assert request["output_uri"] == "s3://models/out/model.tar.gz"
+
+
+def test_an_output_folder_that_is_a_variable_is_sent_elsewhere_as_the_object_in_it(
+    build: Build, define: Define, resolved: Callable[..., Any]
+) -> None:
+    folder = sdk.ParameterString(name="Out")
+    step = build(where="lambda", function_arn=ARN).create_step(outputs={"model_input": folder})
+    (emitted,) = define(step, parameters=[folder])["Steps"]
+    request = resolved(emitted["Arguments"], {"Parameters.Out": "s3://models/out"})
+    assert request["output_uri"] == "s3://models/out/model.tar.gz"
+
+
+def test_what_is_awaited_from_elsewhere_is_part_of_every_result() -> None:
+    assert set(RESULT_OUTPUTS) <= {field.name for field in fields(Result)}
 
 
 @pytest.mark.parametrize(
