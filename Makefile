@@ -12,11 +12,13 @@ demo: .venv-demo/ready ## Repack a small real model, and time it against the usu
 	@.venv-demo/bin/python -m examples.demo
 
 .PHONY: test
-test: .venv/ready ## Lint, types and tests
+test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and tests
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
 	.venv/bin/pytest
+	.venv-sagemaker-v3/bin/pytest tests/pipeline
+	.venv-sagemaker-v2/bin/pytest tests/pipeline
 
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
@@ -24,12 +26,14 @@ bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made
-	rm -rf .venv .venv-demo .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
 .venv-demo/ready: examples/requirements.txt
-.venv/ready .venv-demo/ready:
+.venv-sagemaker-v2/ready: tests/pipeline/requirements-sagemaker-v2.txt
+.venv-sagemaker-v3/ready: tests/pipeline/requirements-sagemaker-v3.txt
+.venv/ready .venv-demo/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
 	@echo "Making $(@D) from $<"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check $(UV)

@@ -1,0 +1,313 @@
+"""From a config to a pipeline step: a processing job, a call of the deployed function, or a message to its queue.
+
+All uploads happen in `create_step`, to keys that are their content's hash: the same config twice gives the same
+definition and uploads once, and an earlier pipeline never sees a later one's files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
+
+from botocore.exceptions import ClientError
+
+from . import sdk, shipped
+from .config_dummy_training_step import DummyTrainingConfig, is_pipeline_variable, s3_uri
+from .dummy_training_contract import DUMMY_TRAINING_CONTRACT, DUMMY_TRAINING_CONTRACT_NEW_NAMES
+from .dummy_training_spec import DUMMY_TRAINING_SPEC, DUMMY_TRAINING_SPEC_NEW_NAMES
+from .specification import DependencySpec, DependencyType, OutputSpec
+
+CODE_FOLDER = "/opt/ml/processing/input/code"
+MODEL = "model.tar.gz"
+HYPERPARAMETERS = "hyperparameters.json"
+
+RESULT_OUTPUTS = ("output_uri", "method")
+"""What the deployed function and state machine answer, of a Result."""
+
+FITTING = {
+    DependencyType.PROCESSING_INPUT: (DependencyType.MODEL_ARTIFACTS, DependencyType.PROCESSING_OUTPUT),
+    DependencyType.HYPERPARAMETERS: (DependencyType.HYPERPARAMETERS, DependencyType.PROCESSING_OUTPUT),
+}
+"""Which types of output can serve which type of dependency."""
+
+TRAINED_MODEL = OutputSpec(
+    logical_name="model_artifacts",
+    output_type=DependencyType.MODEL_ARTIFACTS,
+    property_path="properties.ModelArtifacts.S3ModelArtifacts",
+)
+"""What every training step gives, with or without a specification."""
+
+
+class DummyTrainingStepBuilder:
+    """Builds the step. Raises ValueError where it cannot be built; errors of S3 and of SageMaker's SDK pass through."""
+
+    def __init__(
+        self,
+        config: DummyTrainingConfig,
+        sagemaker_session: Any = None,
+        role: Any = None,
+        registry_manager: Any = None,
+        dependency_resolver: Any = None,
+    ) -> None:
+        """The last two are what assemblers of this family give to every builder; this one has no use for them."""
+        self.config = config
+        self.session = sdk.PipelineSession() if sagemaker_session is None else sagemaker_session
+        self.role = role
+        self.validate_configuration()
+        new = config.channel_names == "new"
+        self.contract = DUMMY_TRAINING_CONTRACT_NEW_NAMES if new else DUMMY_TRAINING_CONTRACT
+        self.spec = DUMMY_TRAINING_SPEC_NEW_NAMES if new else DUMMY_TRAINING_SPEC
+        self.model_name, self.hyperparameters_name = self.contract.expected_input_paths
+        (self.output_name,) = self.contract.expected_output_paths
+        if config.where != "processing":
+            answer = self.spec.outputs[self.output_name].model_copy(
+                update={"property_path": f"properties.Outputs['{RESULT_OUTPUTS[0]}']"}
+            )
+            self.spec = self.spec.model_copy(update={"outputs": {self.output_name: answer}})
+
+    def validate_configuration(self) -> None:
+        """Raises ValueError where config, session and role do not make a step."""
+        if not isinstance(self.config, DummyTrainingConfig):
+            raise ValueError(f"the config must be a DummyTrainingConfig, not {type(self.config).__name__}")
+        if not isinstance(self.session, sdk.PipelineSession):
+            raise ValueError("the session must be a PipelineSession; an ordinary one would start the job at once")
+        if self.config.where == "processing" and self.role is None:
+            raise ValueError("a processing job needs a role")
+
+    def create_step(
+        self,
+        inputs: Optional[Mapping[str, Any]] = None,
+        outputs: Optional[Mapping[str, Any]] = None,
+        dependencies: Optional[Sequence[Any]] = None,
+        enable_caching: Optional[bool] = None,
+    ) -> Any:
+        """A ProcessingStep, LambdaStep or CallbackStep, as the config says where.
+
+        `inputs` and `outputs` are S3 URIs or pipeline variables by logical name. They win over what the steps in
+        `dependencies` give, and that wins over the config.
+        """
+        dependencies = list(dependencies or ())
+        inputs = dict(inputs or {})
+        open_needs = [need for name, need in self.spec.dependencies.items() if name not in inputs]
+        given = {**self._from_steps(dependencies, open_needs), **inputs}
+        caching = self.config.enable_caching if enable_caching is None else enable_caching
+        common = {
+            "name": self.config.step_name,
+            "cache_config": sdk.cache(caching, self.config.cache_expire_after),
+            "depends_on": dependencies or None,
+        }
+        if self.config.where == "processing":
+            step = sdk.processing_step(self._processing_arguments(given, outputs or {}), **common)
+        else:
+            step = self._answering_step(self._get_request(given, outputs or {}), common)
+        step._spec = self.spec  # noqa: SLF001 - where builders of this family look for it
+        return step
+
+    def output(self, step: Any) -> Any:
+        """The pipeline variable that says where a step of this builder put its model."""
+        return sdk.resolve(step, self.spec.outputs[self.output_name].property_path)
+
+    def extract_inputs_from_dependencies(self, dependency_steps: Sequence[Any]) -> dict[str, Any]:
+        """What other steps give, by logical name of ours; an output called like the dependency goes before others."""
+        return self._from_steps(dependency_steps, self.spec.dependencies.values())
+
+    def _from_steps(self, steps: Sequence[Any], needs: Iterable[DependencySpec]) -> dict[str, Any]:
+        found = {}
+        for need in needs:
+            fitting = [(step, output) for step in steps for output in _offers(step, need)]
+            namesakes = [offer for offer in fitting if offer[1].matches_name_or_alias(need.logical_name)]
+            offers = namesakes or fitting
+            if len(offers) > 1:
+                names = ", ".join(f"{output.logical_name} of {step.name}" for step, output in offers)
+                raise ValueError(f"{names} could each be {need.logical_name}; say which one in inputs")
+            for step, output in offers:
+                found[need.logical_name] = sdk.resolve(step, output.property_path)
+        return found
+
+    def _processing_arguments(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
+        """A processor's `run`, recorded by the session; nothing is left for it to upload."""
+        contents = shipped.files(self.config.wheels)
+        digest = shipped.digest(contents)
+        job_inputs = self._get_inputs(inputs)
+        code = self._upload(shipped.ARCHIVE, digest, shipped.archive(contents))
+        launcher = self._upload(shipped.LAUNCHER, digest, shipped.LAUNCHER_TEXT.encode())
+        return self._create_processor().run(
+            code=launcher,
+            inputs=[*job_inputs, sdk.processing_input("code", code, CODE_FOLDER)],
+            outputs=self._get_outputs(outputs),
+            arguments=self._get_job_arguments(),
+        )
+
+    def _create_processor(self) -> Any:
+        config = self.config
+        image = config.image_uri
+        if image is None:
+            image = sdk.sklearn_image(config.processing_framework_version, self.session.boto_region_name)
+        return sdk.framework_processor(
+            image_uri=image,
+            role=self.role,
+            instance_type=config.effective_instance_type,
+            instance_count=config.processing_instance_count,
+            volume_size_in_gb=config.processing_volume_size,
+            volume_kms_key=config.volume_kms_key,
+            output_kms_key=config.output_kms_key,
+            base_job_name=config.step_name,
+            sagemaker_session=self.session,
+            env=self._get_environment_variables(),
+            tags=[{"Key": key, "Value": value} for key, value in config.tags.items()] or None,
+            network_config=sdk.network(
+                config.enable_network_isolation,
+                config.encrypt_inter_container_traffic,
+                config.subnets,
+                config.security_group_ids,
+            ),
+        )
+
+    def _get_inputs(self, inputs: Mapping[str, Any]) -> list[Any]:
+        """The job's inputs; what the config has on disk is uploaded."""
+        return [
+            sdk.processing_input(name, uri, str(PurePosixPath(self.contract.expected_input_paths[name]).parent))
+            for name, uri in self._sources(inputs).items()
+        ]
+
+    def _get_outputs(self, outputs: Mapping[str, Any]) -> list[Any]:
+        """The job's only output."""
+        folder = self.contract.expected_output_paths[self.output_name]
+        return [sdk.processing_output(self.output_name, folder, self._destination(outputs))]
+
+    def _get_job_arguments(self) -> list[str]:
+        """`--name value` for each path of the contract."""
+        return [word for name, value in self.contract.expected_arguments.items() for word in (f"--{name}", value)]
+
+    def _get_environment_variables(self) -> dict[str, str]:
+        """The contract's variables as the config has them."""
+        said = {
+            "IF_PRESENT": self.config.if_present,
+            "HYPERPARAMETERS_REQUIRED": str(self.config.hyperparameters_required).lower(),
+        }
+        return {**self.contract.optional_env_vars, **said}
+
+    def _get_request(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The Request, as JSON, for the deployed function or queue; its URIs are objects, never folders."""
+        sources = self._sources(inputs)
+        if self.hyperparameters_name not in sources:
+            raise ValueError(f'without hyperparameters there is nothing for where="{self.config.where}" to do')
+        return {
+            "model_uri": _object(sources[self.model_name], MODEL),
+            "output_uri": self._destination(outputs, MODEL),
+            "hyperparameters_uri": _object(sources[self.hyperparameters_name], HYPERPARAMETERS),
+            "if_present": self.config.if_present,
+        }
+
+    def _answering_step(self, request: Mapping[str, Any], common: Mapping[str, Any]) -> Any:
+        if self.config.where == "lambda":
+            return sdk.lambda_step(self.config.function_arn, self.session, request, RESULT_OUTPUTS, **common)
+        return sdk.callback_step(self.config.queue_url, request, RESULT_OUTPUTS, **common)
+
+    def _sources(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Logical name → S3 URI or pipeline variable, without hyperparameters if there are none and need not be."""
+        unknown = sorted(set(inputs) - set(self.contract.expected_input_paths))
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)} is no input of this step; with channel_names={self.config.channel_names!r} "
+                f"these are {' and '.join(self.contract.expected_input_paths)}"
+            )
+        sources = {name: s3_uri(uri) for name, uri in inputs.items() if uri is not None}
+        if self.model_name not in sources:
+            sources[self.model_name] = self._prepare_model_file()
+        if self.hyperparameters_name not in sources:
+            if self.config.hyperparameters is not None:
+                sources[self.hyperparameters_name] = self._prepare_hyperparameters_file()
+            elif self.config.hyperparameters_required:
+                raise ValueError(
+                    f"there are no hyperparameters: set hyperparameters, give {self.hyperparameters_name} by inputs or "
+                    "a dependency, or set hyperparameters_required=False"
+                )
+        return {name: sources[name] for name in self.contract.expected_input_paths if name in sources}
+
+    def _prepare_model_file(self) -> Any:
+        """Where the config's model lies in S3; one on disk is uploaded."""
+        model = self.config.pretrained_model_path
+        if model is None:
+            raise ValueError(
+                f"there is no model: set pretrained_model_path, or give {self.model_name} by inputs or a dependency"
+            )
+        if not isinstance(model, Path):
+            return model
+        seal = hashlib.sha256()
+        with model.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                seal.update(chunk)
+        return self._upload(MODEL, seal.hexdigest(), model)
+
+    def _prepare_hyperparameters_file(self) -> Any:
+        """Where the config's hyperparameters lie in S3; known ones are uploaded."""
+        document = self.config.hyperparameters_document
+        if document is None:
+            return self.config.hyperparameters
+        return self._upload(HYPERPARAMETERS, hashlib.sha256(document).hexdigest(), document)
+
+    def _upload(self, name: str, digest: str, content: Union[bytes, Path]) -> str:
+        """The S3 URI that is the content's own; it is put there unless it is there."""
+        place = self.config.pipeline_s3_loc
+        if is_pipeline_variable(place):
+            prefix = self.session.default_bucket_prefix
+            place = f"s3://{self.session.default_bucket()}" + (f"/{prefix}" if prefix else "")
+        uri = f"{place}/dummy_training/uploads/{digest}/{name}"
+        bucket, _, key = uri[len("s3://") :].partition("/")
+        try:
+            self._s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:  # absent, or we may not look: either way we put it
+            kms_key = self.config.output_kms_key
+            known = kms_key is not None and not is_pipeline_variable(kms_key)
+            encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if known else {}
+            if isinstance(content, Path):
+                self._s3.upload_file(str(content), bucket, key, ExtraArgs=encryption)
+            else:
+                self._s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
+        return uri
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self.session.boto_session.client("s3", region_name=self.session.boto_region_name)
+
+    def _destination(self, outputs: Mapping[str, Any], name: Optional[str] = None) -> Any:
+        """The output's folder, or the object of a name in it: as given by name or alias, or the execution's own.
+
+        A shared folder would let one execution overwrite what another's cached step still points to.
+        """
+        for output, uri in outputs.items():
+            if not self.spec.outputs[self.output_name].matches_name_or_alias(output):
+                raise ValueError(f"{output} is no output of this step, whose only one is {self.output_name}")
+            folder = s3_uri(uri)
+            return folder if name is None else _object(folder, name, is_folder=True)
+        own = [self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID]
+        return sdk.join(*own, *([] if name is None else [name]))
+
+
+def _offers(step: Any, need: DependencySpec) -> Iterator[OutputSpec]:
+    """The outputs of a step that could be what is needed, by type, kind of step, and words in their names."""
+    kind = type(step).__name__
+    spec = getattr(step, "_spec", None)
+    if spec is None:
+        if kind == "TrainingStep" and DependencyType.MODEL_ARTIFACTS in FITTING[need.dependency_type]:
+            yield TRAINED_MODEL
+        return
+    for output in spec.outputs.values():
+        names = " ".join((output.logical_name, *output.aliases)).lower()
+        if (
+            DependencyType(output.output_type) in FITTING[need.dependency_type]
+            and {kind, spec.step_type} & set(need.compatible_sources)
+            and any(word in names for word in need.semantic_keywords)
+        ):
+            yield output
+
+
+def _object(uri: Any, name: str, is_folder: bool = False) -> Any:
+    """The object itself, where a URI may be the folder of one called `name`."""
+    if is_pipeline_variable(uri):
+        of_processing_job = "ProcessingOutputConfig" in str(uri.expr)
+        return sdk.join(uri, name) if is_folder or of_processing_job else uri
+    return uri if uri.endswith(name[name.index(".") :]) else f"{uri}/{name}"

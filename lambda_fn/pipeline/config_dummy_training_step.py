@@ -1,0 +1,188 @@
+"""What a user says about the DummyTraining step; everything is checked here, before anything is built or uploaded."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Mapping, Optional
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ..core.errors import InvalidHyperparameters
+from ..hyperparameters import serialize
+
+FUNCTION_ARN = r"^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:\S+$"
+S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
+
+
+def is_pipeline_variable(value: Any) -> bool:
+    """Whether the value is known only when the pipeline runs. All of SageMaker's variables have an `expr`."""
+    return hasattr(value, "expr")
+
+
+def _text(value: Any) -> Any:
+    if is_pipeline_variable(value) or (isinstance(value, str) and value):
+        return value
+    raise ValueError("give a text or a pipeline variable")
+
+
+def s3_uri(value: Any) -> Any:
+    """An S3 URI without its last slash, or a pipeline variable. Raises ValueError for anything else."""
+    if is_pipeline_variable(value):
+        return value
+    if not isinstance(value, str) or not S3_URI.fullmatch(value):
+        raise ValueError(f"give s3://bucket/prefix or a pipeline variable, not {value!r}")
+    return value.rstrip("/")
+
+
+def _model(value: Any) -> Any:
+    """An S3 URI, a pipeline variable, or the absolute path of a file that exists."""
+    if value is None or is_pipeline_variable(value):
+        return value
+    if isinstance(value, str) and value.startswith("s3://"):
+        return s3_uri(value)
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ValueError(f"give a path, an S3 URI or a pipeline variable, not {value!r}")
+    path = Path(value).expanduser().resolve()
+    path = path / "model.tar.gz" if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
+def _hyperparameters(value: Any) -> Any:
+    """An S3 URI, a pipeline variable, or the document as a dict."""
+    if value is None or is_pipeline_variable(value):
+        return value
+    if isinstance(value, str):
+        return s3_uri(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ValueError(f"give a pydantic model, a dict or an S3 URI, not {type(value).__name__}")
+
+
+def _concrete(value: Any) -> Any:
+    if is_pipeline_variable(value):
+        raise ValueError("it must be known when the pipeline is built, so it cannot be a pipeline variable")
+    return value
+
+
+def _has_python_3_9(framework_version: str) -> str:
+    numbers = re.match(r"(\d+)\.(\d+)-\d+", framework_version)
+    if not numbers or (int(numbers[1]), int(numbers[2])) < (1, 2):
+        raise ValueError(f"the script needs Python 3.9, which came with 1.2-1, not {framework_version!r}")
+    return framework_version
+
+
+def _in_range(least: int, most: int) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if is_pipeline_variable(value):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"give a whole number from {least} to {most} or a pipeline variable, not {value!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+Text = Annotated[Any, AfterValidator(_text)]
+"""A text that SageMaker lets a pipeline variable stand for."""
+S3Location = Annotated[Any, AfterValidator(s3_uri)]
+Known = BeforeValidator(_concrete)
+
+
+class DummyTrainingConfig(BaseModel):
+    """The step's settings. Raises pydantic's ValidationError, which names the field and says what it wants."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+
+    pipeline_s3_loc: S3Location
+    """Where the step keeps its files. If a pipeline variable, only the output goes there, and what is uploaded when the
+    pipeline is built goes to the session's default bucket."""
+    pretrained_model_path: Annotated[Any, AfterValidator(_model)] = None
+    """A local file, an S3 URI or a pipeline variable; None if a dependency gives the model."""
+    hyperparameters: Annotated[Any, AfterValidator(_hyperparameters)] = None
+    """A pydantic model, a dict, or an S3 URI or pipeline variable that says where they lie; None if a dependency gives
+    them, or if there are none."""
+    hyperparameters_required: Annotated[bool, Known] = True
+    """If False, a step without hyperparameters copies the model on, validated and unchanged."""
+    if_present: Annotated[Literal["replace", "keep", "error"], Known] = "replace"
+    """What to do where the model already holds hyperparameters.json."""
+    channel_names: Annotated[Literal["classic", "new"], Known] = "classic"
+    """classic: pretrained_model_path, hyperparameters_path and model_input; new: model_artifacts_input,
+    hyperparameters_s3_uri and model_output."""
+    step_name: Annotated[str, Known, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,63}$")] = "DummyTraining"
+
+    where: Annotated[Literal["processing", "lambda", "callback"], Known] = "processing"
+    function_arn: Annotated[Optional[str], Known, Field(pattern=FUNCTION_ARN)] = None
+    """The deployed function, for where="lambda"."""
+    queue_url: Annotated[Optional[str], Known, Field(pattern=r"^https://\S+$")] = None
+    """The deployed queue, for where="callback"."""
+
+    processing_instance_type_small: Text = "ml.m5.large"
+    processing_instance_type_large: Text = "ml.m5.4xlarge"
+    use_large_processing_instance: Annotated[bool, Known] = False
+    processing_instance_count: Annotated[Any, _in_range(1, 100)] = 1
+    """More than one only does the same work again."""
+    processing_volume_size: Annotated[Any, _in_range(1, 16384)] = 30
+    """GB; it holds the model twice."""
+    processing_framework_version: Annotated[str, Known, AfterValidator(_has_python_3_9)] = "1.2-1"
+    """Of SageMaker's scikit-learn image."""
+    image_uri: Optional[Text] = None
+    """An image in its place: any with bash, tar and python3."""
+    wheels: Annotated[Optional[Path], Known] = None
+    """A folder of wheels for the container's Python, shipped with the code; `isal` makes it faster."""
+    volume_kms_key: Optional[Text] = None
+    output_kms_key: Optional[Text] = None
+    """Also for what is uploaded when the pipeline is built, unless it is a pipeline variable."""
+    enable_network_isolation: Annotated[bool, Known] = False
+    encrypt_inter_container_traffic: Annotated[bool, Known] = False
+    subnets: Optional[list[Text]] = None
+    security_group_ids: Optional[list[Text]] = None
+    tags: Annotated[dict[str, str], Known] = Field(default_factory=dict)
+    enable_caching: Annotated[bool, Known] = True
+    cache_expire_after: Annotated[str, Known, Field(pattern=r"^P\S+$")] = "P30D"
+    """ISO 8601 duration."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DummyTrainingConfig:
+        for where, name in (("lambda", "function_arn"), ("callback", "queue_url")):
+            if self.where == where and getattr(self, name) is None:
+                raise ValueError(f'where="{where}" needs {name}')
+        if (self.subnets is None) != (self.security_group_ids is None):
+            raise ValueError("subnets and security_group_ids are given together or not at all")
+        if self.wheels is not None and not any(self.wheels.glob("*.whl")):
+            raise ValueError(f"there are no wheels in {self.wheels}")
+        self.hyperparameters_document  # noqa: B018 - so that what cannot be written fails here
+        return self
+
+    @cached_property
+    def hyperparameters_document(self) -> Optional[bytes]:
+        """hyperparameters.json, if the hyperparameters are known here."""
+        if not isinstance(self.hyperparameters, dict):
+            return None
+        _refuse_variables(self.hyperparameters, "hyperparameters")
+        try:
+            return serialize(self.hyperparameters)
+        except InvalidHyperparameters as error:
+            raise ValueError(str(error)) from error
+
+    @cached_property
+    def effective_instance_type(self) -> Any:
+        """The small or the large one."""
+        large, small = self.processing_instance_type_large, self.processing_instance_type_small
+        return large if self.use_large_processing_instance else small
+
+
+def _refuse_variables(value: Any, name: str) -> None:
+    if is_pipeline_variable(value):
+        raise ValueError(f"{name} is a pipeline variable, which has no value yet when hyperparameters.json is written")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_variables(item, f"{name}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _refuse_variables(item, f"{name}[{index}]")
