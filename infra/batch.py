@@ -42,7 +42,7 @@ class Batch(Construct):
         super().__init__(scope, construct_id)
         role = self._role(repack, settings, input_bucket, output_bucket, key)
         definition = _definition(
-            settings, repack.state_machine_arn, input_bucket.bucket_name, output_bucket.bucket_name
+            settings, repack, input_bucket.bucket_name, output_bucket.bucket_name
         )
         self.machine = sfn.StateMachine(
             self,

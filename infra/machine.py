@@ -96,7 +96,7 @@ def tell(detail_type: str, detail: State, then: str) -> State:
         "Resource": f"arn:{Aws.PARTITION}:states:::events:putEvents",
         "Parameters": {"Entries": [entry]},
         "Retry": [retry(["States.TaskFailed"])],
-        "ResultPath": None,
+        "ResultPath": "$.told",
         "Next": then,
     }
 
@@ -108,7 +108,7 @@ def answer_pipeline(action: str, parameters: State, then: str) -> State:
         "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:sagemaker:{action}",
         "Parameters": {"CallbackToken.$": "$.callback.token", **parameters},
         "Retry": [retry(["SageMaker.SdkClientException", "SageMaker.ThrottlingException"])],
-        "ResultPath": None,
+        "ResultPath": "$.answered",
         "Next": then,
     }
 
@@ -247,7 +247,7 @@ def failure() -> dict[str, State]:
         },
         "Fail the pipeline's step": {
             **answer_pipeline("sendPipelineExecutionStepFailure", {"FailureReason.$": reason}, "Failed"),
-            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Fail it in brief"}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.unanswered", "Next": "Fail it in brief"}],
         },
         "Fail it in brief": answer_pipeline("sendPipelineExecutionStepFailure", {"FailureReason.$": brief}, "Failed"),
         "Failed": {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
