@@ -1,0 +1,193 @@
+"""Thousands of repacks: a Distributed Map that starts the state machine once for each line or object.
+
+Its input is {"manifest": key} for a CSV under `batches/` of the input bucket, whose header names fields of a Request;
+or {"prefix": prefix} for the models that already lie there under the input prefix, as if each had just arrived.
+Its result manifest lies under `batches/` of the output bucket.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from .logs import MACHINE_LOGS, log_group_of, machine_logs
+from .machine import retry
+from .permissions import Place, accept_wildcards, allow, tracing
+from .settings import Settings
+
+BATCHES = "batches/"
+SYNC_RULE = "StepFunctionsGetEventsForStepFunctionsExecutionRule"
+
+
+class Batch(Construct):
+    """`machine`: the Standard state machine of many repacks."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        repack: sfn.StateMachine,
+        input_bucket: s3.IBucket,
+        output_bucket: s3.IBucket,
+        key: Optional[kms.IKey],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        role = self._role(repack, settings, input_bucket, output_bucket, key)
+        definition = _definition(
+            settings, repack, input_bucket.bucket_name, output_bucket.bucket_name
+        )
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
+            role=role.without_policy_updates(),
+            logs=sfn.LogOptions(
+                destination=log_group_of(self, settings), level=sfn.LogLevel.ALL, include_execution_data=True
+            ),
+            tracing_enabled=True,
+        )
+        self._allow_own_executions(role)
+
+    def _role(
+        self,
+        repack: sfn.StateMachine,
+        settings: Settings,
+        input_bucket: s3.IBucket,
+        output_bucket: s3.IBucket,
+        key: Optional[kms.IKey],
+    ) -> iam.Role:
+        stack = Stack.of(self)
+        manifests = Place(input_bucket.bucket_arn, BATCHES).objects
+        results = Place(output_bucket.bucket_arn, BATCHES).objects
+        executions = _executions(repack, ":*")
+        statements = [
+            allow(["states:StartExecution"], repack.state_machine_arn),
+            allow(["states:DescribeExecution", "states:StopExecution"], executions),
+            allow(
+                ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+                stack.format_arn(service="events", resource="rule", resource_name=SYNC_RULE),
+            ),
+            allow(["s3:GetObject"], manifests),
+            allow(["s3:ListBucket"], input_bucket.bucket_arn, StringLike={"s3:prefix": f"{settings.input_prefix}*"}),
+            allow(["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"], results),
+        ]
+        if key is not None:
+            statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn))
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            inline_policies={
+                "Run": iam.PolicyDocument(statements=statements),
+                "Tell": iam.PolicyDocument(statements=[*machine_logs(), tracing()]),
+            },
+        )
+        accept_wildcards(role, MACHINE_LOGS, "*")
+        accept_wildcards(role, "Executions get their names when they start.", executions)
+        accept_wildcards(role, "All objects under batches/, and only there.", manifests, results)
+        return role
+
+    def _allow_own_executions(self, role: iam.Role) -> None:
+        """A Distributed Map runs as executions of its own machine, which exists only now."""
+        children = _executions(self.machine, "/*")
+        statements = [
+            allow(["states:StartExecution"], self.machine.state_machine_arn),
+            allow(["states:DescribeExecution", "states:StopExecution"], children),
+        ]
+        policy = iam.Policy(self, "OwnExecutions", roles=[role], statements=statements)
+        accept_wildcards(policy, "Executions get their names when they start.", children)
+
+
+def _executions(machine: sfn.StateMachine, which: str) -> str:
+    executions = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution"
+    return f"{executions}:{machine.state_machine_name}{which}"
+
+
+def _definition(
+    settings: Settings, machine: sfn.IStateMachine, input_bucket: str, output_bucket: str
+) -> dict[str, Any]:
+    csv = {
+        "Resource": f"arn:{Aws.PARTITION}:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+        "Parameters": {"Bucket": input_bucket, "Key.$": "$.manifest"},
+    }
+    objects = {
+        "Resource": f"arn:{Aws.PARTITION}:states:::s3:listObjectsV2",
+        "Parameters": {"Bucket": input_bucket, "Prefix.$": "$.prefix"},
+    }
+    as_if_uploaded = {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": input_bucket}, "object": {"key.$": "$$.Map.Item.Value.Key"}},
+    }
+    repack = {"Repack": _start(machine.state_machine_arn)}
+    models = {
+        "A model?": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.detail.object.key", "StringMatches": "*.tar.gz", "Next": "Repack"}],
+            "Default": "No model",
+        },
+        "No model": {"Type": "Succeed"},
+        **repack,
+    }
+    results = {
+        "Resource": f"arn:{Aws.PARTITION}:states:::s3:putObject",
+        "Parameters": {"Bucket": output_bucket, "Prefix": BATCHES.rstrip("/")},
+    }
+    common = {
+        "Type": "Map",
+        "MaxConcurrency": settings.batch_concurrency,
+        "ToleratedFailurePercentage": settings.batch_tolerated_failure_percent,
+        "ResultWriter": results,
+        "End": True,
+    }
+    return {
+        "Comment": "Many repacks: one for each line of a manifest or each model under a prefix",
+        "StartAt": "Manifest or prefix?",
+        "States": {
+            "Manifest or prefix?": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.manifest", "IsPresent": True, "Next": "Each line"}],
+                "Default": "Each object",
+            },
+            "Each line": {
+                **common,
+                "Label": "Lines",
+                "ItemReader": csv,
+                "ItemProcessor": _processor("Repack", repack),
+            },
+            "Each object": {
+                **common,
+                "Label": "Objects",
+                "ItemReader": objects,
+                "ItemSelector": as_if_uploaded,
+                "ItemProcessor": _processor("A model?", models),
+            },
+        },
+    }
+
+
+def _processor(start: str, states: dict[str, Any]) -> dict[str, Any]:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    return {"ProcessorConfig": config, "StartAt": start, "States": states}
+
+
+def _start(repack_arn: str) -> dict[str, Any]:
+    """The state that runs the whole item through the other machine and takes its Result."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": repack_arn, "Input.$": "$"},
+        "Retry": [retry(["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"], longest=300)],
+        "OutputPath": "$.Output",
+        "End": True,
+    }

@@ -1,0 +1,99 @@
+"""How work comes in by itself: uploads through EventBridge, SageMaker's callback steps through a queue and a pipe.
+
+What cannot be delivered to the state machine ends in one dead-letter queue.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_pipes as pipes
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from .permissions import allow
+from .settings import Settings
+
+WATCHED = ("*.tar.gz", "*hyperparameters.json")
+"""Either of the two may arrive last; the plan finds out whether the other is there."""
+
+
+class Doors(Construct):
+    """`rule`, `callbacks` (the queue for a callback step) and `dead_letters`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        input_bucket: s3.IBucket,
+        machine: sfn.IStateMachine,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        self.rule = self._uploads(settings, input_bucket, machine)
+        self.callbacks = sqs.Queue(
+            self,
+            "Callbacks",
+            enforce_ssl=True,
+            retention_period=Duration.days(4),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
+        )
+        self._pipe(machine)
+
+    def _uploads(self, settings: Settings, input_bucket: s3.IBucket, machine: sfn.IStateMachine) -> events.Rule:
+        keys = [{"wildcard": settings.input_prefix + name} for name in WATCHED]
+        role = self._starter("events.amazonaws.com", machine)
+        return events.Rule(
+            self,
+            "Uploads",
+            description="A model or its hyperparameters were uploaded",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={"bucket": {"name": [input_bucket.bucket_name]}, "object": {"key": keys}},
+            ),
+            targets=[
+                targets.SfnStateMachine(
+                    machine,
+                    role=role.without_policy_updates(),
+                    dead_letter_queue=self.dead_letters,
+                    retry_attempts=185,
+                    max_event_age=Duration.hours(24),
+                )
+            ],
+        )
+
+    def _pipe(self, machine: sfn.IStateMachine) -> None:
+        receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        role = self._starter("pipes.amazonaws.com", machine, allow(receive, self.callbacks.queue_arn))
+        pipes.CfnPipe(
+            self,
+            "Pipe",
+            description="A callback step waits for a repack",
+            role_arn=role.role_arn,
+            source=self.callbacks.queue_arn,
+            source_parameters=pipes.CfnPipe.PipeSourceParametersProperty(
+                sqs_queue_parameters=pipes.CfnPipe.PipeSourceSqsQueueParametersProperty(batch_size=1)
+            ),
+            target=machine.state_machine_arn,
+            target_parameters=pipes.CfnPipe.PipeTargetParametersProperty(
+                step_function_state_machine_parameters=pipes.CfnPipe.PipeTargetStateMachineParametersProperty(
+                    invocation_type="FIRE_AND_FORGET"
+                )
+            ),
+        )
+
+    def _starter(self, service: str, machine: sfn.IStateMachine, *more: iam.PolicyStatement) -> iam.Role:
+        start = allow(["states:StartExecution"], machine.state_machine_arn)
+        return iam.Role(
+            self,
+            f"{service.split('.')[0].title()}Role",
+            assumed_by=iam.ServicePrincipal(service),
+            inline_policies={"Start": iam.PolicyDocument(statements=[start, *more])},
+        )

@@ -1,0 +1,77 @@
+"""What the Lambda and the Fargate task have in common: their configuration and what they may do to models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+from .permissions import Place, accept_wildcards, allow
+from .settings import Settings
+
+SERVICE = "model-repacker"
+METRICS = "ModelRepacker"
+"""The service and the namespace under which both count."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Something that carries repacks out."""
+
+    settings: Settings
+    output_bucket: str
+    reads: tuple[Place, ...]
+    writes: tuple[Place, ...]
+    key: Optional[kms.IKey]
+
+    def environment(self) -> dict[str, str]:
+        """What `lambda_fn` reads, under its names."""
+        given = {
+            "REPACK_INPUT_PREFIX": self.settings.input_prefix,
+            "REPACK_OUTPUT_BUCKET": self.output_bucket,
+            "REPACK_OUTPUT_PREFIX": self.settings.output_prefix,
+            "REPACK_HYPERPARAMETERS_URI": self.settings.hyperparameters_uri,
+            "REPACK_LAMBDA_LIMIT_BYTES": str(self.settings.lambda_limit_gib << 30),
+            "REPACK_KMS_KEY_ID": self.key.key_arn if self.key else "",
+            "REPACK_EXPECTED_BUCKET_OWNER": Aws.ACCOUNT_ID,
+            "POWERTOOLS_SERVICE_NAME": SERVICE,
+            "POWERTOOLS_METRICS_NAMESPACE": METRICS,
+            "POWERTOOLS_LOG_LEVEL": "INFO",
+        }
+        return {name: value for name, value in given.items() if value}
+
+    def policy(self) -> iam.PolicyDocument:
+        """The statements that a repack needs."""
+        sources = [place.objects for place in self.reads]
+        targets = [place.objects for place in self.writes]
+        buckets = sorted({place.bucket_arn for place in self.reads + self.writes})
+        statements = [
+            allow(
+                ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"], *sources
+            ),
+            # Without it S3 says "forbidden" of what does not exist: a missing model would look like a missing right.
+            allow(["s3:ListBucket"], *buckets),
+            # An output's metadata is read to see what it was made from; one that its checksum disproves is deleted.
+            allow(
+                [
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:PutObjectTagging",
+                    "s3:AbortMultipartUpload",
+                    "s3:DeleteObject",
+                    "s3:DeleteObjectVersion",
+                ],
+                *targets,
+            ),
+        ]
+        if self.key is not None:
+            statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], self.key.key_arn))
+        return iam.PolicyDocument(statements=statements)
+
+    def accept_prefixes(self, role: iam.Role) -> None:
+        """The wildcards at the ends of our prefixes."""
+        places = {place.objects for place in self.reads + self.writes if not place.whole_key}
+        accept_wildcards(role, "All models under these prefixes, and nothing beside them.", *places)

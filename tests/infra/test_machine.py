@@ -1,0 +1,209 @@
+"""The synthesized machine, executed: moto's Step Functions, our handler and our task behind it."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from typing import Any
+
+import pytest
+
+from tests.infra.conftest import Deployment
+
+
+def archive(**entries: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def hyperparameters_in(packed: bytes) -> Any:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert tar.getnames().count("hyperparameters.json") == 1
+        content = tar.extractfile("hyperparameters.json")
+        assert content is not None
+        return json.load(content)
+
+
+def request_for(deployment: Deployment, name: str, **more: Any) -> dict[str, Any]:
+    model = deployment.put(f"models/{name}/model.tar.gz", archive(weights=b"w" * 5000))
+    output = deployment.output_uri(f"{name}/model.tar.gz")
+    return {"model_uri": model, "output_uri": output, "hyperparameters": {"name": name}, **more}
+
+
+def test_a_request_is_repacked_in_lambda_and_its_result_is_the_output(deployment: Deployment) -> None:
+    request = request_for(deployment, "request")
+    done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", done
+    assert done["states"][-4:] == ["Repack in Lambda", "Tell: repacked", "Does a pipeline wait?", "Repacked"]
+    assert done["output"]["output_uri"] == request["output_uri"]
+    assert hyperparameters_in(deployment.get(request["output_uri"])) == {"name": "request"}
+
+
+def test_the_same_request_again_is_unchanged_and_still_gives_a_result(deployment: Deployment) -> None:
+    request = request_for(deployment, "again")
+    first = deployment.execute(request)
+    second = deployment.execute(request)
+    assert first["output"]["method"] == "graft"
+    assert second["output"]["method"] == "unchanged"
+    assert second["output"]["output_uri"] == request["output_uri"]
+
+
+def test_an_upload_waits_for_its_hyperparameters_which_then_trigger_the_repack(deployment: Deployment) -> None:
+    deployment.put("models/upload/model.tar.gz", archive(weights=b"w" * 5000))
+    waits = deployment.execute(delivered(deployment))
+    assert waits["status"] == "SUCCEEDED"
+    assert waits["states"][-1] == "Nothing to do"
+    assert "waiting" in waits["output"]["why"]
+    deployment.put("models/upload/hyperparameters.json", b'{"rounds": 3}')
+    done = deployment.execute(delivered(deployment))
+    assert done["states"][-1] == "Repacked"
+    assert hyperparameters_in(deployment.get(deployment.output_uri("upload/model.tar.gz"))) == {"rounds": 3}
+    deployment.put("models/upload/hyperparameters.json", b'{"rounds": 3}')
+    assert deployment.execute(delivered(deployment))["states"][-1] == "Nothing to do"
+
+
+@pytest.mark.parametrize("key", ["models/notes.txt", "other/model.tar.gz"])
+def test_other_uploads_start_nothing(deployment: Deployment, key: str) -> None:
+    deployment.put(key, b"")
+    assert delivered(deployment) is None
+
+
+def delivered(deployment: Deployment) -> Any:
+    """The event that the deployed rule lets through; moto delivers it to a queue, not to a state machine."""
+    messages = deployment.client("sqs").receive_message(QueueUrl=deployment.outputs["Spy"]).get("Messages", [])
+    for message in messages:
+        deployment.client("sqs").delete_message(
+            QueueUrl=deployment.outputs["Spy"], ReceiptHandle=message["ReceiptHandle"]
+        )
+    return json.loads(messages[0]["Body"]) if messages else None
+
+
+def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    settings = deployment.handler.settings
+    monkeypatch.setattr(deployment.handler, "settings", replace(settings, lambda_limit_bytes=10))
+    request = request_for(deployment, "big")
+    done = deployment.execute(request)
+    assert done["states"][1:4] == ["A request", "Plan", "Where?"]
+    assert "Repack in Lambda" not in done["states"]
+    assert done["output"]["output_uri"] == request["output_uri"]
+    assert hyperparameters_in(deployment.get(request["output_uri"])) == {"name": "big"}
+    assert deployment.tasks[-1].wait(10) == 0
+
+
+def test_out_of_time_in_lambda_hands_over_to_fargate(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "seconds_left", 5)
+    request = request_for(deployment, "slow")
+    done = deployment.execute(request)
+    assert "Repack on Fargate" in done["states"]
+    assert hyperparameters_in(deployment.get(request["output_uri"])) == {"name": "slow"}
+
+
+def test_a_passing_error_is_retried(deployment: Deployment) -> None:
+    request = request_for(deployment, "passing")
+    before = len(deployment.invocations)
+    deployment.answers += [None, fails_with("StoreUnavailable")]
+    done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", done
+    assert [invocation.get("action") for invocation in deployment.invocations[before:]] == ["plan", None, None]
+
+
+def fails_with(name: str) -> Any:
+    def fail(event: Any) -> Any:
+        raise type(name, (Exception,), {})("S3 asks to slow down")
+
+    return fail
+
+
+def test_a_callers_mistake_fails_without_retry_and_says_its_sentence(deployment: Deployment) -> None:
+    request = request_for(deployment, "mistake")
+    deployment.put("models/mistake/model.tar.gz", archive(weights=b"w" * 5000)[:-40])
+    before = len(deployment.invocations)
+    done = deployment.execute(request)
+    assert done["status"] == "FAILED"
+    assert done["error"] == "InvalidArchive"
+    assert "errorMessage" not in done["cause"]
+    assert "Tell: failed" in done["states"]
+    assert len(deployment.invocations) - before == 2
+    told = told_events(deployment)[-1]
+    assert told["detail-type"] == "Model Repack Failed"
+    assert told["detail"]["error"] == "InvalidArchive"
+    assert told["detail"]["asked"]["request"]["model_uri"] == request["model_uri"]
+
+
+def told_events(deployment: Deployment) -> list[Any]:
+    """Our own events on the default bus, read from the queue that listens for them."""
+    queue = {"QueueUrl": deployment.outputs["Told"]}
+    events = []
+    while messages := deployment.client("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            deployment.client("sqs").delete_message(**queue, ReceiptHandle=message["ReceiptHandle"])
+            events.append(json.loads(message["Body"]))
+    return events
+
+
+def test_a_success_is_told_with_its_result(deployment: Deployment) -> None:
+    told_events(deployment)
+    request = request_for(deployment, "told")
+    deployment.execute(request)
+    (told,) = told_events(deployment)
+    assert (told["source"], told["detail-type"]) == ("model-repacker", "Model Repacked")
+    assert told["detail"]["output_uri"] == request["output_uri"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_pipelines_callback_is_answered(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    request = request_for(deployment, f"callback-{good}")
+    if not good:
+        deployment.put(f"models/callback-{good}/model.tar.gz", b"no archive")
+    request["hyperparameters_uri"] = deployment.put(f"models/callback-{good}/h.json", b"{}")
+    del request["hyperparameters"]
+    message = {"token": "abcdefghij", "pipelineExecutionArn": "arn", "arguments": request, "status": "Executing"}
+    before = len(deployment.calls)
+    done = deployment.execute([{"messageId": "1", "body": json.dumps(message), "eventSource": "aws:sqs"}])
+    asked = {action for _, action, _ in deployment.calls[before:]}
+    if good:
+        assert done["output"]["output_uri"] == request["output_uri"]
+        assert "sagemaker:SendPipelineExecutionStepSuccess" in asked
+    else:
+        assert done["error"] == "InvalidArchive"
+        assert "sagemaker:SendPipelineExecutionStepFailure" in asked
+
+
+def test_a_batch_runs_every_line_and_tolerates_a_bad_one(deployment: Deployment) -> None:
+    requests = [request_for(deployment, f"batch-{number}") for number in range(20)]
+    deployment.put("models/defaults.json", b'{"a": 1}')
+    uri = f"s3://{deployment.outputs['InputBucket']}/models/defaults.json"
+    lines = [f"{request['model_uri']},{request['output_uri']},{uri}" for request in requests]
+    lines[7] = f"s3://{deployment.outputs['InputBucket']}/models/nowhere.tar.gz,{requests[7]['output_uri']},{uri}"
+    deployment.put("batches/b.csv", "\n".join(["model_uri,output_uri,hyperparameters_uri", *lines]).encode())
+    done = deployment.execute({"manifest": "batches/b.csv"}, "BatchMachineArn", seconds=120)
+    assert done["status"] == "SUCCEEDED", done
+    for number, request in enumerate(requests):
+        if number != 7:
+            assert hyperparameters_in(deployment.get(request["output_uri"])) == {"a": 1}
+    results = done["output"]["ResultWriterDetails"]
+    manifest = json.loads(deployment.get(f"s3://{results['Bucket']}/{results['Key']}"))
+    assert manifest["ResultFiles"]
+
+
+def test_a_batch_takes_the_models_that_lie_under_a_prefix(deployment: Deployment) -> None:
+    for number in range(3):
+        deployment.put(f"models/old/{number}/model.tar.gz", archive(weights=b"w" * 5000))
+        deployment.put(f"models/old/{number}/hyperparameters.json", json.dumps({"number": number}).encode())
+    done = deployment.execute({"prefix": "models/old/"}, "BatchMachineArn", seconds=120)
+    assert done["status"] == "SUCCEEDED", done
+    for number in range(3):
+        packed = deployment.get(deployment.output_uri(f"old/{number}/model.tar.gz"))
+        assert hyperparameters_in(packed) == {"number": number}
