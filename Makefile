@@ -24,7 +24,7 @@ bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made
-	rm -rf .venv .venv-demo .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
