@@ -77,7 +77,7 @@ def measured(kind: str, rounds: int) -> Race:
 
 def ours(kind: str, mib: int) -> list[Contender]:
     """Our repacks: of a model without hyperparameters, with old ones at either end, and of our own output."""
-    subprocess.run(repack(cached(kind, mib), OWN, "--set", "epochs=3"), check=True)
+    subprocess.run(repack(cached(kind, mib), OWN, "--set", "epochs=3"), check=True, stdout=subprocess.DEVNULL)
     return [
         Contender(GRAFT, repack(cached(kind, mib), OUTPUT), OUTPUT),
         Contender(FIRST, repack(cached(kind, mib, "first"), OUTPUT), OUTPUT),

@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from random import Random
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # numpy is big: whoever only asks for a model's path has to stay small
@@ -18,6 +21,7 @@ if TYPE_CHECKING:  # numpy is big: whoever only asks for a model's path has to s
 
 PARTS = 8
 CHUNK = 1 << 20
+QUARTER = CHUNK // 4
 OLD = b'{"epochs": 1}\n'
 
 
@@ -27,10 +31,19 @@ def weights(random: Generator) -> bytes:
 
 
 def compressible(random: Generator) -> bytes:
-    """1 MiB of vocabulary, zeros and small integers: embeddings of tokens, sparse tables, trees."""
-    tokens = " ".join(f"token{rank}" for rank in random.zipf(1.3, 80_000) % 5000).encode()[: CHUNK // 2]
-    integers = random.integers(0, 40, CHUNK // 16, dtype="int32").tobytes()
-    return tokens.ljust(CHUNK - len(integers), b"\0") + integers
+    """1 MiB, a quarter each of a vocabulary's words, a table's ascending indices, pruned weights, and zeros."""
+    words = " ".join(vocabulary()[rank % 30_000] for rank in random.zipf(1.1, QUARTER // 4)).encode()
+    indices = random.integers(1, 40, QUARTER // 4, dtype="int32").cumsum(dtype="int32").tobytes()
+    pruned = random.standard_normal(QUARTER // 4, dtype="float32")
+    pruned[random.random(QUARTER // 4) < 0.95] = 0
+    return words[:QUARTER] + indices + pruned.tobytes() + bytes(QUARTER)
+
+
+@cache
+def vocabulary() -> list[str]:
+    """30,000 words of three to nine letters."""
+    random = Random(7)
+    return ["".join(random.choices(ascii_lowercase, k=random.randint(3, 9))) for _ in range(30_000)]
 
 
 KINDS: dict[str, Callable[[Generator], bytes]] = {"weights": weights, "compressible": compressible}
