@@ -41,9 +41,7 @@ class Batch(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         role = self._role(repack, settings, input_bucket, output_bucket, key)
-        definition = _definition(
-            settings, repack, input_bucket.bucket_name, output_bucket.bucket_name
-        )
+        definition = _definition(settings, repack, input_bucket.bucket_name, output_bucket.bucket_name)
         self.machine = sfn.StateMachine(
             self,
             "Machine",

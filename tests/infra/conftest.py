@@ -167,9 +167,7 @@ def _deploy(template: Json, patch: pytest.MonkeyPatch, server: tuple[str, int]) 
     body = json.dumps({**template, "Resources": within})
     # moto reads a percentage only with its decimal point; the service takes both.
     body = re.sub(r'(ToleratedFailurePercentage\\": *\d+)', r"\1.0", body)
-    cloudformation.create_stack(
-        StackName="ModelRepacker", TemplateBody=body, Capabilities=["CAPABILITY_IAM"]
-    )
+    cloudformation.create_stack(StackName="ModelRepacker", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     stack = cloudformation.describe_stacks(StackName="ModelRepacker")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     outputs.update(_listen(outputs["InputBucket"]))
@@ -191,9 +189,7 @@ def _listen(bucket: str) -> dict[str, str]:
     """Queues that get what the deployed rule lets through (`Spy`) and what the machine tells (`Told`)."""
     s3, sqs, events = (boto3.client(name, region_name=REGION) for name in ("s3", "sqs", "events"))
     # The template's property says so too, but moto's CloudFormation does not read it.
-    s3.put_bucket_notification_configuration(
-        Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
-    )
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
     uploads = next(rule["Name"] for rule in events.list_rules()["Rules"] if "aws.s3" in rule["EventPattern"])
     events.put_rule(Name="told", EventPattern=json.dumps({"source": ["model-repacker"]}))
     queues = {}
@@ -206,9 +202,7 @@ def _listen(bucket: str) -> dict[str, str]:
 def _answer_with_our_handler(patch: pytest.MonkeyPatch, deployed: Deployment) -> None:
     from moto.awslambda_simple.models import LambdaSimpleBackend
 
-    def invoke(
-        self: Any, function_name: str, qualifier: str, body: str, headers: Any, response_headers: Any
-    ) -> bytes:
+    def invoke(self: Any, function_name: str, qualifier: str, body: str, headers: Any, response_headers: Any) -> bytes:
         event = json.loads(body)
         deployed.invocations.append(event)
         context = SimpleNamespace(

@@ -107,7 +107,7 @@ class Function:
                 self.end_headers()
                 function._answers.put(Answer(kind, body))
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         return Handler
