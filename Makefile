@@ -17,8 +17,8 @@ test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, typ
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
 	.venv/bin/pytest
-	.venv-sagemaker-v3/bin/pytest tests/pipeline
-	.venv-sagemaker-v2/bin/pytest tests/pipeline
+	.venv-sagemaker-v3/bin/pytest --confcutdir=tests/pipeline tests/pipeline
+	.venv-sagemaker-v2/bin/pytest --confcutdir=tests/pipeline tests/pipeline
 
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour

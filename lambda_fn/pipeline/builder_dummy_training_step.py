@@ -32,13 +32,6 @@ FITTING = {
 }
 """Which types of output can serve which type of dependency."""
 
-TRAINED_MODEL = OutputSpec(
-    logical_name="model_artifacts",
-    output_type=DependencyType.MODEL_ARTIFACTS,
-    property_path="properties.ModelArtifacts.S3ModelArtifacts",
-)
-"""What every training step gives, with or without a specification."""
-
 
 class DummyTrainingStepBuilder:
     """Builds the step. Raises ValueError where it cannot be built; errors of S3 and of SageMaker's SDK pass through."""
@@ -89,7 +82,7 @@ class DummyTrainingStepBuilder:
         `dependencies` give, and that wins over the config.
         """
         dependencies = list(dependencies or ())
-        inputs = dict(inputs or {})
+        inputs = {name: uri for name, uri in (inputs or {}).items() if uri is not None}
         open_needs = [need for name, need in self.spec.dependencies.items() if name not in inputs]
         given = {**self._from_steps(dependencies, open_needs), **inputs}
         caching = self.config.enable_caching if enable_caching is None else enable_caching
@@ -110,7 +103,7 @@ class DummyTrainingStepBuilder:
         return sdk.resolve(step, self.spec.outputs[self.output_name].property_path)
 
     def extract_inputs_from_dependencies(self, dependency_steps: Sequence[Any]) -> dict[str, Any]:
-        """What other steps give, by logical name of ours; an output called like the dependency goes before others."""
+        """What steps with a specification give, by logical name of ours; a namesake goes before others that fit."""
         return self._from_steps(dependency_steps, self.spec.dependencies.values())
 
     def _from_steps(self, steps: Sequence[Any], needs: Iterable[DependencySpec]) -> dict[str, Any]:
@@ -214,7 +207,7 @@ class DummyTrainingStepBuilder:
                 f"{', '.join(unknown)} is no input of this step; with channel_names={self.config.channel_names!r} "
                 f"these are {' and '.join(self.contract.expected_input_paths)}"
             )
-        sources = {name: s3_uri(uri) for name, uri in inputs.items() if uri is not None}
+        sources = {name: s3_uri(uri) for name, uri in inputs.items()}
         if self.model_name not in sources:
             sources[self.model_name] = self._prepare_model_file()
         if self.hyperparameters_name not in sources:
@@ -289,17 +282,16 @@ class DummyTrainingStepBuilder:
 
 def _offers(step: Any, need: DependencySpec) -> Iterator[OutputSpec]:
     """The outputs of a step that could be what is needed, by type, kind of step, and words in their names."""
-    kind = type(step).__name__
     spec = getattr(step, "_spec", None)
     if spec is None:
-        if kind == "TrainingStep" and DependencyType.MODEL_ARTIFACTS in FITTING[need.dependency_type]:
-            yield TRAINED_MODEL
         return
+    sources = {type(step).__name__, spec.step_type}
     for output in spec.outputs.values():
+        kind = getattr(output.output_type, "value", output.output_type)  # others of the family have their own enum
         names = " ".join((output.logical_name, *output.aliases)).lower()
         if (
-            DependencyType(output.output_type) in FITTING[need.dependency_type]
-            and {kind, spec.step_type} & set(need.compatible_sources)
+            DependencyType(kind) in FITTING[need.dependency_type]
+            and sources & set(need.compatible_sources)
             and any(word in names for word in need.semantic_keywords)
         ):
             yield output

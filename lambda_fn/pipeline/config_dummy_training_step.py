@@ -132,7 +132,7 @@ class DummyTrainingConfig(BaseModel):
     processing_framework_version: Annotated[str, Known, AfterValidator(_has_python_3_9)] = "1.2-1"
     """Of SageMaker's scikit-learn image."""
     image_uri: Optional[Text] = None
-    """An image in its place: any with bash, tar and python3."""
+    """An image in its place: any with bash, tar and python3 that runs as root."""
     wheels: Annotated[Optional[Path], Known] = None
     """A folder of wheels for the container's Python, shipped with the code; `isal` makes it faster."""
     volume_kms_key: Optional[Text] = None

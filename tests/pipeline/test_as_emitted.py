@@ -14,9 +14,12 @@ import pytest
 
 pytest.importorskip("sagemaker", reason="the SageMaker SDK is in environments of its own")
 
+from lambda_fn.contract import Request
 from lambda_fn.pipeline import sdk, shipped
 from lambda_fn.pipeline.builder_dummy_training_step import DummyTrainingStepBuilder
 from lambda_fn.pipeline.config_dummy_training_step import DummyTrainingConfig
+from lambda_fn.repacker import run
+from lambda_fn.stores.s3 import S3Access
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
 
@@ -95,6 +98,25 @@ def test_shipped_wheels_can_be_imported_in_the_job(
     ended = sagemaker.run_pipeline(define(build(wheels=tmp_path).create_step()))["DummyTraining"]
     assert ended.status == 0, ended.log
     assert "a wheel was imported" in ended.log
+
+
+def test_a_lambda_step_s_request_makes_the_same_archive(
+    build: Build,
+    define: Callable[..., Any],
+    resolved: Callable[..., Any],
+    boto_session: Any,
+    s3: Any,
+    entries_of: Callable[..., Any],
+) -> None:
+    function = "arn:aws:lambda:us-east-1:123456789012:function:repacker"
+    (step,) = define(build(where="lambda", function_arn=function).create_step())["Steps"]
+    request = Request.from_json(resolved(step["Arguments"], {"Execution.PipelineExecutionId": "execution"}))
+    answer = run(request, s3=S3Access(boto_session.client("s3"))).flat()
+    assert {output["OutputName"] for output in step["OutputParameters"]} <= set(answer)
+    assert answer["output_uri"] == f"s3://models/{OUTPUT}"
+    found = entries_of(held(s3, OUTPUT))
+    assert json.loads(found.pop("hyperparameters.json")) == {"depth": 6}
+    assert found == MODEL
 
 
 def without_code(ml: Path) -> None:

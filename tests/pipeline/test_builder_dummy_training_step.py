@@ -233,7 +233,8 @@ def test_pipeline_variables_work_wherever_sagemaker_allows_them(build: Build, de
 def giver(build: Build, name: str, *outputs: OutputSpec, step_type: str = "TabularPreprocessing") -> Any:
     """A step of the family with the given outputs."""
     step = build(step_name=name).create_step()
-    step._spec = StepSpecification(step_type=step_type, node_type=NodeType.SOURCE, outputs=list(outputs))
+    copies = [output.model_copy() for output in outputs]
+    step._spec = StepSpecification(step_type=step_type, node_type=NodeType.SOURCE, outputs=copies)
     return step
 
 
@@ -253,6 +254,17 @@ def test_inputs_given_by_dependencies_win_over_the_config_s(build: Build, define
     assert inputs_of(definition)["pretrained_model_path"] == {"Get": path.format("model_data")}
     assert inputs_of(definition)["hyperparameters_path"] == {"Get": path.format("hyperparameters_file")}
     assert definition["Steps"][-1]["DependsOn"] == ["Before"]
+
+
+def test_steps_of_the_family_may_say_types_by_name_and_those_without_specification_only_come_first(
+    build: Build, define: Define
+) -> None:
+    source, other = giver(build, "Before", TRAINED), giver(build, "Other", TRAINED)
+    object.__setattr__(source._spec.outputs["model_data"], "output_type", "model_artifacts")
+    del other._spec
+    definition = define(source, other, build().create_step(dependencies=[source, other]))
+    assert "Steps.Before." in inputs_of(definition)["pretrained_model_path"]["Get"]
+    assert definition["Steps"][-1]["DependsOn"] == ["Before", "Other"]
 
 
 def test_explicit_inputs_win_over_dependencies(build: Build, define: Define) -> None:
