@@ -20,12 +20,12 @@ from tests.archives import WANTED, Tar, entry, gunzip, member
 ROOT = Path(__file__).parents[1]
 
 
-def run(*arguments: object, folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     command = [sys.executable, "-m", "lambda_fn", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, errors="surrogateescape", cwd=folder, env=environment, **options
-    )  # type: ignore[call-overload,no-any-return]
+        command, capture_output=True, text=True, errors="surrogateescape", cwd=folder, env=environment
+    )
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ EVIL = "evil\n\x1b[31m\x9b name\r"
 
 
 def test_control_characters_never_reach_the_terminal(folder: Path) -> None:
-    parts = [entry(EVIL), entry("link", type=b"2", link=EVIL), entry(WANTED, b'{"\x1b[2J": 1}\n\tok\xff')]
+    parts = [entry(EVIL), entry("link", kind=b"2", link=EVIL), entry(WANTED, b'{"\x1b[2J": 1}\n\tok\xff')]
     (folder / "evil.tar.gz").write_bytes(member(Tar(parts).data))
     shown = run("inspect", "evil.tar.gz", folder=folder)
     assert shown.returncode == 0
