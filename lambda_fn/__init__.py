@@ -1,5 +1,10 @@
 """The serverless repacker: puts files into a packed model without extracting, recompressing or re-uploading it."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .repacker import repack
+
 __all__ = ["repack"]
 
 

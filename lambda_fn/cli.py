@@ -7,6 +7,7 @@ is 0 when all is done, 1 when something was refused or failed, 2 when the comman
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -35,6 +36,7 @@ KINDS = {
     b"5": ("directory", stat.S_IFDIR),
     b"6": ("fifo", stat.S_IFIFO),
 }
+LINES = "\t\n"
 EXAMPLES = """examples:
   repack model.tar.gz --hyperparameters hyperparameters.json --output out/model.tar.gz
   repack model.tar.gz --set depth=6 --set 'objective="reg"' --add code=src/ --output out/model.tar.gz
@@ -45,16 +47,20 @@ EXAMPLES = """examples:
 def main(arguments: Optional[list[str]] = None) -> int:
     """Run a command line; the exit status."""
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, terminate)
     try:
         options.command(options)
         sys.stdout.flush()
         return 0
     except RepackError as error:
-        print(f"error: {error.name}: {error}", file=sys.stderr)
+        print(f"error: {error.name}: {escaped(str(error))}", file=sys.stderr)
     except KeyboardInterrupt:
         print("error: Interrupted: nothing was written", file=sys.stderr)
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # that is a reader who has seen enough
+            print(f"error: StoreUnavailable: cannot print: {error}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
@@ -151,13 +157,13 @@ def inspect_command(options: argparse.Namespace) -> None:
 
     findings = scan_all(options, show)
     hits = findings.search.hits.get(hyperparameters.ENTRY)
-    data = hits.content if hits else findings.head.files.get(hyperparameters.ENTRY)
+    data = hits.content if hits else None
     shown = None if data is None else data.decode("utf-8", "backslashreplace")
     if options.json:
         opening = separator if findings.entries == 0 else ""
         print(f'{opening}\n], "hyperparameters": {json.dumps(shown)}, "warnings": {json.dumps(findings.warnings)}}}')
     else:
-        print(f"\n\n{hyperparameters.ENTRY}: {'none' if shown is None else shown}".rstrip())
+        print(f"\n\n{hyperparameters.ENTRY}: {'none' if shown is None else escaped(shown, keep=LINES)}".rstrip())
         warn(findings.warnings)
 
 
@@ -175,7 +181,7 @@ def verify_command(options: argparse.Namespace) -> None:
 def scan_all(options: argparse.Namespace, visit: Callable[[Entry], None]) -> Findings:
     """Scan the source to its end, whatever is in it."""
     with closing(open_source(options.source)) as source, shown_progress(not options.quiet) as progress:
-        head, names = read_head(source), (hyperparameters.ENTRY,)
+        head, names = read_head(source).unmarked(), (hyperparameters.ENTRY,)
         findings = scan(source.stream, source.size, head, names, limits(options), progress, visit=visit)
     assert findings is not None
     return findings
@@ -203,7 +209,12 @@ def line(entry: Entry) -> str:
     text = f"{shown['mode']} {shown['size']:>15,} {shown['mtime']} {shown['name']}" + (
         link + shown["link"] if link else ""
     )
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return escaped(text)
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """The text without control characters, which could fool a terminal; those in `keep` stay."""
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
 
 
 def fields(entry: Entry) -> dict[str, Any]:
@@ -241,9 +252,10 @@ def assignment(text: str) -> tuple[str, Any]:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     try:
-        return key, hyperparameters.parse(f'{{"value": {value}}}'.encode("utf-8", "surrogatepass"))["value"]
+        parsed = hyperparameters.parse(f'{{"value": {value}}}'.encode("utf-8", "surrogatepass"))
     except RepackError:
         return key, value
+    return key, parsed["value"] if len(parsed) == 1 else value
 
 
 def addition(text: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -81,8 +82,8 @@ def entry(
     name: str,
     data: bytes = b"",
     *,
-    type: bytes = tarfile.REGTYPE,
-    format: int | str = tarfile.PAX_FORMAT,
+    kind: bytes = tarfile.REGTYPE,
+    dialect: int | str = tarfile.PAX_FORMAT,
     old: bool = False,
     mtime: float = 1_700_000_000,
     mode: int = 0o644,
@@ -91,15 +92,14 @@ def entry(
 ) -> Part:
     """An entry as Python's tarfile writes it, or in the format "v7". Raises ValueError for what that cannot hold."""
     info = tarfile.TarInfo(name)
-    info.type, info.size, info.mode, info.linkname, info.pax_headers = type, len(data), mode, link, dict(records or {})
-    info.mtime = mtime if format == tarfile.PAX_FORMAT else int(mtime)
-    if format != "v7":
-        assert isinstance(format, int)
-        return Part(name, info.tobuf(format, "utf-8", "surrogateescape") + padded(data), old)
-    if type not in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE) or len(os.fsencode(name)) > 98:
+    info.type, info.size, info.mode, info.linkname, info.pax_headers = kind, len(data), mode, link, dict(records or {})
+    info.mtime = mtime if dialect == tarfile.PAX_FORMAT else int(mtime)
+    if dialect != "v7":
+        return Part(name, info.tobuf(dialect, "utf-8", "surrogateescape") + padded(data), old)  # type: ignore[arg-type]
+    if kind not in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE) or len(os.fsencode(name)) > 98:
         raise ValueError("v7 has no such entry")
-    info.type = tarfile.AREGTYPE if type in (tarfile.REGTYPE, tarfile.DIRTYPE) else type
-    info.name = name.rstrip("/") + "/" if type == tarfile.DIRTYPE else name
+    info.type = tarfile.AREGTYPE if kind in (tarfile.REGTYPE, tarfile.DIRTYPE) else kind
+    info.name = name.rstrip("/") + "/" if kind == tarfile.DIRTYPE else name
     block = info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")
     return Part(name, checksummed(block[:257] + bytes(255)) + padded(data), old)
 
@@ -109,13 +109,13 @@ def shared(records: dict[str, str]) -> Part:
     return Part("", tarfile.TarInfo.create_pax_global_header(records))
 
 
-def raw_header(name: bytes, size: bytes, type: bytes = b"0", **fields: bytes) -> bytes:
+def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) -> bytes:
     """A ustar header block with whatever in its fields, its checksum right."""
     block = bytearray(512)
     layout = {"mode": (100, 8), "mtime": (136, 12), "link": (157, 100), "prefix": (345, 155)}
     block[:100] = name.ljust(100, b"\0")
     block[124:136] = size.ljust(12, b"\0")
-    block[156:157] = type
+    block[156:157] = kind
     block[257:265] = b"ustar\x0000"
     for field, value in {"mode": b"0000644", "mtime": b"00000000000", **fields}.items():
         at, width = layout[field]
@@ -142,7 +142,7 @@ _data = st.one_of(
 _kinds = st.sampled_from(
     [tarfile.REGTYPE] * 5 + [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
 )
-FORMATS: list[int | str] = [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, "v7"]
+DIALECTS: list[int | str] = [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, "v7"]
 ENDS = [bytes(1024), bytes(512), b"", bytes(10240)]
 
 
@@ -158,32 +158,33 @@ def harmless(name: str) -> bool:
 
 
 @st.composite
-def parts(draw: st.DrawFn, format: int | str) -> Part:
+def parts(draw: st.DrawFn, dialect: int | str) -> Part:
     """Any part that a repack must keep as it is."""
     records = draw(
         st.sampled_from([None, None, {"SCHILY.xattr.user.a": "b=c\nd"}, {"comment": "ü" * 300}, {"LIBARCHIVE.x": "1"}])
     )
-    if format == tarfile.PAX_FORMAT and draw(st.integers(0, 9)) == 0:
+    if dialect == tarfile.PAX_FORMAT and draw(st.integers(0, 9)) == 0:
         return shared(records or {"comment": "shared"})
-    type, data = draw(_kinds), draw(_data)
+    kind, data = draw(_kinds), draw(_data)
     name = draw(_decorations) + draw(_names.filter(harmless))
     mtime = draw(st.sampled_from([0, 1_700_000_000, 1_700_000_000.123456, 2**33 - 1, 1]))
-    link = draw(st.sampled_from(["target", "./code/x", "t" * 200, NEIGHBOURS[0]])) if type in b"12" else ""
-    kind = dict(type=type, format=format, mtime=mtime, mode=draw(st.integers(0, 0o7777)))
+    link = draw(st.sampled_from(["target", "./code/x", "t" * 200, NEIGHBOURS[0]])) if kind in b"12" else ""
+    mode = draw(st.integers(0, 0o7777))
+    content = data if kind == tarfile.REGTYPE else b""
     try:
-        return entry(name, data if type == tarfile.REGTYPE else b"", link=link, records=records, **kind)  # type: ignore[arg-type]
+        return entry(name, content, kind=kind, dialect=dialect, mtime=mtime, mode=mode, link=link, records=records)
     except ValueError:  # more than this format can hold
-        return entry("plain", data, format=format)
+        return entry("plain", data, dialect=dialect)
 
 
 @st.composite
 def tars(draw: st.DrawFn, old: st.SearchStrategy[int]) -> Tar:
     """A tar in any format, with `old` entries of the wanted name in any spelling, anywhere."""
-    format = draw(st.sampled_from(FORMATS))
-    made = draw(st.lists(parts(format), max_size=6))
+    dialect = draw(st.sampled_from(DIALECTS))
+    made = draw(st.lists(parts(dialect), max_size=6))
     for _ in range(draw(old)):
         name, data = draw(st.sampled_from(SPELLINGS)), draw(_data)
-        made.insert(draw(st.integers(0, len(made))), entry(name, data, format=format, old=True))
+        made.insert(draw(st.integers(0, len(made))), entry(name, data, dialect=dialect, old=True))
     end = draw(st.sampled_from(ENDS))
     return Tar(made, end if made or end else bytes(1024))
 
@@ -231,9 +232,9 @@ def flushed(data: bytes, flush: int) -> bytes:
 Encoder = Callable[[bytes], bytes]
 
 SINGLE: dict[str, Encoder] = {
-    **{f"zlib {level}": (lambda data, level=level: member(data, level)) for level in range(10)},
-    **{f"isal {level}": (lambda data, level=level: isal_zlib.compress(data, level, wbits=31)) for level in range(4)},
-    **{f"zlib-ng {level}": (lambda data, level=level: zlib_ng.compress(data, level, wbits=31)) for level in (1, 2, 6)},
+    **{f"zlib {level}": partial(member, level=level) for level in range(10)},
+    **{f"isal {level}": partial(isal_zlib.compress, level=level, wbits=31) for level in range(4)},
+    **{f"zlib-ng {level}": partial(zlib_ng.compress, level=level, wbits=31) for level in (1, 2, 6)},
     "fixed Huffman": lambda data: member(data, strategy=zlib.Z_FIXED),
     "Huffman only": lambda data: member(data, strategy=zlib.Z_HUFFMAN_ONLY),
     "run lengths": lambda data: member(data, strategy=zlib.Z_RLE),
@@ -361,8 +362,8 @@ def pack_tree(tool: str, root: Path) -> bytes:
     if tool.startswith("Python"):
         make_tree(root)
         file = root.with_suffix(".tar")
-        format = tarfile.PAX_FORMAT if tool == "Python pax" else tarfile.GNU_FORMAT
-        with tarfile.open(file, "w", format=format) as tar:
+        dialect = tarfile.PAX_FORMAT if tool == "Python pax" else tarfile.GNU_FORMAT
+        with tarfile.open(file, "w", format=dialect) as tar:
             tar.add(root, ".")
         return file.read_bytes()
     command, rich = _TREE_TARS[tool]

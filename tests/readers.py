@@ -11,6 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from isal import igzip
 from zlib_ng import gzip_ng
@@ -31,6 +32,11 @@ def _program(*command: str) -> Callable[[Path], bytes]:
         return done.stdout
 
     return read
+
+
+def _whole(opened: Any) -> bytes:
+    with opened:
+        return bytes(opened.read())
 
 
 def _perl(multi_stream: int) -> Callable[[Path], bytes]:
@@ -67,8 +73,8 @@ _AT_ONCE = "fs=require('fs');fs.writeSync(1,require('zlib').gunzipSync(fs.readFi
 GUNZIPS = _available(
     {
         "Python gzip": (None, lambda file: gzip.decompress(file.read_bytes())),
-        "isal igzip": (None, lambda file: igzip.decompress(file.read_bytes())),
-        "zlib-ng gzip_ng": (None, lambda file: gzip_ng.decompress(file.read_bytes())),
+        "isal igzip": (None, lambda file: _whole(igzip.IGzipFile(file))),
+        "zlib-ng gzip_ng": (None, lambda file: _whole(gzip_ng.GzipNGFile(file))),
         "GNU gzip": ("gzip", _program("gzip", "-dc")),
         "pigz": ("pigz", _program("pigz", "-dc")),
         "busybox gunzip": ("busybox", _program("busybox", "gunzip", "-c")),

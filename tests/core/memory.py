@@ -47,7 +47,8 @@ class MemoryTarget:
         return source.stream()
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
-        assert self.data is None and isinstance(source, MemorySource)
+        assert self.data is None
+        assert isinstance(source, MemorySource)
         self.recipe = recipe
         self.data = b"".join(
             piece.data if isinstance(piece, Literal) else source.data[piece.start : piece.stop] for piece in recipe

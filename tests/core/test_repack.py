@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.errors import EntryConflict, EntryExists, InvalidArchive, InvalidRequest
 from tests import archives, readers
 from tests.archives import ENCODERS, PROGRAMS, SINGLE, SPELLINGS, WANTED, Tar, entry, gunzip, member
@@ -63,7 +66,7 @@ def test_all_old_entries_go(tar: Tar, encode: archives.Encoder) -> None:
 @given(archives.tars(st.integers(0, 2)), archives.encoders)
 def test_a_repack_of_our_own_output_is_as_if_it_were_the_first(tar: Tar, encode: archives.Encoder) -> None:
     source = encode(tar.data)
-    first, outcome = repacked(source, {WANTED: FIRST})
+    first, _ = repacked(source, {WANTED: FIRST})
     direct, _ = repacked(source, {WANTED: SECOND})
     for verify in ("always", "once", "never"):
         again, second = repacked(first, {WANTED: SECOND}, verify=verify)
@@ -99,7 +102,7 @@ def test_a_graft_keeps_the_sources_deflate_data_as_it_is(tar: Tar, encoder: str)
 def test_a_graft_adds_no_member(tar: Tar, encode: archives.Encoder) -> None:
     source = encode(tar.data)
     output, _ = repacked(source, {WANTED: FIRST})
-    d_in, d_out = (readers.zlib.decompressobj(31) for _ in range(2))
+    d_in, d_out = (zlib.decompressobj(31) for _ in range(2))
     first_in, first_out = d_in.decompress(source), d_out.decompress(output)
     assert first_out.endswith(first_in)
     assert d_in.unused_data == d_out.unused_data
@@ -114,7 +117,7 @@ def test_the_output_has_the_one_right_spelling(spelling: str, if_present: str) -
     output, outcome = repacked(source, {WANTED: FIRST}, if_present=if_present)
     assert [name for name in readers.names(gunzip(output)) if name.endswith(WANTED)] == [WANTED]
     content = FIRST if if_present == "replace" else old
-    assert readers.io.BytesIO(gunzip(output)).getvalue().count(content) == 1
+    assert gunzip(output).count(content) == 1
     assert outcome.content == {WANTED: content}
 
 
@@ -164,7 +167,8 @@ def test_files_put_in_before_stay_when_others_follow() -> None:
     assert second == repacked(source, {WANTED: SECOND, "extra": b"x"})[0]
     third, outcome = repacked(first, {"new": b"n"}, verify="never")
     assert third == repacked(source, {WANTED: FIRST, "extra": b"x", "new": b"n"})[0]
-    assert outcome.findings and outcome.findings.entries == 4, "a name that is new to a prefix needs a scan"
+    assert outcome.findings
+    assert outcome.findings.entries == 4, "a name that is new to a prefix needs a scan"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/", "./a", "a//b", "a/../b", "a\0b", "../", "a/./b"])
@@ -181,13 +185,13 @@ def test_a_file_cannot_lie_below_another() -> None:
 # What stands in the way
 
 CONFLICTS = {
-    "a directory of the name": ([entry(WANTED, type=tarfile.DIRTYPE)], WANTED),
-    "a directory of the name in v7": ([entry(WANTED, type=tarfile.DIRTYPE, format="v7")], WANTED),
+    "a directory of the name": ([entry(WANTED, kind=tarfile.DIRTYPE)], WANTED),
+    "a directory of the name in v7": ([entry(WANTED, kind=tarfile.DIRTYPE, dialect="v7")], WANTED),
     "a file below the name": ([entry(f"{WANTED}/x")], WANTED),
-    "a hard link to the old entry": ([entry(WANTED), entry("b", type=b"1", link=WANTED)], WANTED),
-    "a hard link, otherwise spelled": ([entry(f"./{WANTED}"), entry("b", type=b"1", link=f".//{WANTED}")], WANTED),
-    "a hard link before a new old entry": ([entry("b", type=b"1", link=f"/{WANTED}"), entry(WANTED)], WANTED),
-    "a symbolic link above the name": ([entry("code", type=b"2", link="/etc"), entry("x")], "code/x"),
+    "a hard link to the old entry": ([entry(WANTED), entry("b", kind=b"1", link=WANTED)], WANTED),
+    "a hard link, otherwise spelled": ([entry(f"./{WANTED}"), entry("b", kind=b"1", link=f".//{WANTED}")], WANTED),
+    "a hard link before a new old entry": ([entry("b", kind=b"1", link=f"/{WANTED}"), entry(WANTED)], WANTED),
+    "a symbolic link above the name": ([entry("code", kind=b"2", link="/etc"), entry("x")], "code/x"),
     "a file far above the name": ([entry("a")], "a/b/c/d"),
 }
 
@@ -200,15 +204,15 @@ def test_what_stands_in_the_way_is_named(case: str, encode: archives.Encoder) ->
         repacked(encode(Tar([entry("first"), *parts]).data), {name: FIRST})
 
 
-@pytest.mark.parametrize("type", [b"1", b"2", b"3", b"6"])
-def test_an_old_entry_of_any_kind_goes(type: bytes) -> None:
-    tar = Tar([entry("a"), entry(WANTED, type=type, link="a" if type in b"12" else "", old=True), entry("b")])
+@pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"6"])
+def test_an_old_entry_of_any_kind_goes(kind: bytes) -> None:
+    tar = Tar([entry("a"), entry(WANTED, kind=kind, link="a" if kind in b"12" else "", old=True), entry("b")])
     output, _ = repacked(member(tar.data), {WANTED: FIRST})
     assert_promise(output, tar, FIRST)
 
 
 def test_keep_cannot_keep_a_link() -> None:
-    tar = Tar([entry("a"), entry(f"./{WANTED}", type=b"2", link="a")])
+    tar = Tar([entry("a"), entry(f"./{WANTED}", kind=b"2", link="a")])
     with pytest.raises(EntryConflict):
         repacked(member(tar.data), {WANTED: FIRST}, if_present="keep")
 
@@ -229,7 +233,8 @@ def test_the_way_without_a_scan_reads_next_to_nothing() -> None:
 def test_a_large_prefix_is_read_whole_and_believed() -> None:
     source, _ = repacked(member(archives.small().data), {"big": archives.noise(300_000), WANTED: FIRST})
     again, outcome = repacked(source, {WANTED: SECOND}, verify="never")
-    assert outcome.findings and outcome.findings.entries is None
+    assert outcome.findings
+    assert outcome.findings.entries is None
     assert again == repacked(source, {WANTED: SECOND})[0]
 
 
@@ -239,28 +244,37 @@ def forged(mark: dict[str, int], deflated: bytes, rest: bytes, whole: bytes) -> 
         key.encode(): value for key, value in mark.items()
     }
     head = member(b"", comment=comment)[:-10]
-    return head + deflated + rest + archives.struct.pack("<II", archives.zlib.crc32(whole), len(whole))
+    return head + deflated + rest + struct.pack("<II", zlib.crc32(whole), len(whole))
 
 
 def deflated(data: bytes, flush: int) -> bytes:
-    compressor = archives.zlib.compressobj(6, wbits=-15)
+    compressor = zlib.compressobj(6, wbits=-15)
     return compressor.compress(data) + compressor.flush(flush)
 
 
 def forgery(ours: bytes, theirs: bytes, **lies: int) -> bytes:
-    first, second = deflated(ours, archives.zlib.Z_FULL_FLUSH), deflated(theirs, archives.zlib.Z_FINISH)
-    figures = dict(prefix=len(first), rest=len(second), crc=archives.zlib.crc32(theirs), length=len(theirs))
+    first, second = deflated(ours, zlib.Z_FULL_FLUSH), deflated(theirs, zlib.Z_FINISH)
+    crc = zlib.crc32(theirs)
+    figures = {"prefix": len(first), "rest": len(second), "crc": crc, "length": len(theirs)}
     return forged({**figures, **lies}, first, second, ours + theirs)
 
 
-OURS = entry(WANTED, FIRST, format=tarfile.USTAR_FORMAT).blocks
+def too_long() -> bytes:
+    """A mark that agrees with the trailer and is wrong by 4 GiB."""
+    theirs = archives.small().data
+    length = len(theirs) + (1 << 32)
+    shifted = combine_crc32(zlib.crc32(OURS), 0, length)
+    return forgery(OURS, theirs, crc=shifted ^ zlib.crc32(OURS + theirs), length=length)
+
+
+OURS = entry(WANTED, FIRST, dialect=tarfile.USTAR_FORMAT).blocks
 FORGERIES = {
     "a true mark made by somebody else": forgery(OURS, archives.small().data),
     "a prefix of two like names": forgery(OURS + OURS, archives.small().data),
     "a prefix that ends the tar": forgery(OURS + bytes(512), archives.small().data),
     "a prefix that ends the tar in full": forgery(OURS + bytes(1024), archives.small().data),
     "a prefix that ends within an entry": forgery(OURS[:600], OURS[600:] + archives.small().data),
-    "a prefix that holds a link": forgery(entry("l", type=b"2", link="x").blocks, archives.small().data),
+    "a prefix that holds a link": forgery(entry("l", kind=b"2", link="x").blocks, archives.small().data),
     "a prefix with a shared header": forgery(archives.shared({"comment": "x"}).blocks + OURS, archives.small().data),
     "a prefix otherwise spelled": forgery(entry(f"./{WANTED}", b"x").blocks, archives.small().data),
     "an old entry in the rest": forgery(OURS, entry(f"./{WANTED}", b"x").blocks + archives.small().data),
@@ -271,19 +285,27 @@ FORGERIES = {
     "a long prefix": forgery(OURS, archives.small().data, prefix=len(forgery(OURS, b"")) - 100),
     "a prefix beyond the end": forgery(OURS, archives.small().data, prefix=1 << 31),
     "a rest beyond the end": forgery(OURS, archives.small().data, rest=1 << 40),
+    "a length beyond the truth": too_long(),
     "a short rest": forgery(OURS, archives.small().data, rest=3),
 }
 
 
-@pytest.mark.parametrize("case", FORGERIES)
-@pytest.mark.parametrize("verify", ["once", "always", "never"])
+@pytest.mark.parametrize(
+    ("case", "verify"),
+    [
+        (case, verify)
+        for case in FORGERIES
+        for verify in ("once", "always", "never")
+        if (case, verify) != ("a length beyond the truth", "never")  # the request asks to believe it
+    ],
+)
 def test_a_forged_mark_does_no_harm(case: str, verify: str) -> None:
     source = FORGERIES[case]
     assert gunzip(source)
     output, _ = repacked(source, {WANTED: SECOND}, verify=verify)
     name, data, _ = split(gunzip(output))
     assert (name, data) == (WANTED, SECOND)
-    if verify != "never" or case not in ("an old entry in the rest",):  # there the request asks to believe the mark
+    if verify != "never" or case != "an old entry in the rest":
         assert [name for name in readers.names(gunzip(output)) if name.endswith(WANTED)] == [WANTED]
 
 
@@ -299,11 +321,12 @@ def test_a_mark_copied_to_another_archive_is_not_believed() -> None:
 
 def test_a_reference_from_the_rest_into_the_prefix_is_found_out() -> None:
     whole = OURS + entry("copy", OURS).blocks + bytes(1024)
-    compressor = archives.zlib.compressobj(9, wbits=-15)
-    first = compressor.compress(OURS) + compressor.flush(archives.zlib.Z_SYNC_FLUSH)
+    compressor = zlib.compressobj(9, wbits=-15)
+    first = compressor.compress(OURS) + compressor.flush(zlib.Z_SYNC_FLUSH)
     second = compressor.compress(whole[len(OURS) :]) + compressor.flush()
     rest = whole[len(OURS) :]
-    mark = dict(prefix=len(first), rest=len(second), crc=archives.zlib.crc32(rest), length=len(rest))
+    crc = zlib.crc32(rest)
+    mark = {"prefix": len(first), "rest": len(second), "crc": crc, "length": len(rest)}
     source = forged(mark, first, second, whole)
     assert gunzip(source) == whole
     output, _ = repacked(source, {WANTED: SECOND})
@@ -313,13 +336,11 @@ def test_a_reference_from_the_rest_into_the_prefix_is_found_out() -> None:
 # Damage
 
 
-def outcome_of(damaged: bytes, **options: object) -> bytes | None:
+def outcome_of(damaged: bytes) -> bytes | None:
     """What the output holds, None if the archive was refused."""
     try:
-        return gunzip(repacked(damaged, {WANTED: FIRST}, **options)[0])  # type: ignore[arg-type]
-    except InvalidArchive as error:
-        assert str(error)
-        assert "\n" not in str(error)
+        return gunzip(repacked(damaged, {WANTED: FIRST})[0])
+    except InvalidArchive:
         return None
 
 

@@ -57,11 +57,11 @@ def test_every_tools_entries_are_seen_as_python_sees_them(tool: str, tmp_path: P
 
 
 @pytest.mark.parametrize("size", [(8 << 30) - 1, 8 << 30, 1 << 40, (1 << 63) + 5])
-@pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_sizes_beyond_8_gib_are_understood(size: int, format: int) -> None:
+@pytest.mark.parametrize("dialect", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_sizes_beyond_8_gib_are_understood(size: int, dialect: int) -> None:
     info = tarfile.TarInfo("big")
     info.size = size
-    first = next(entries(Stream([info.tobuf(format)])))
+    first = next(entries(Stream([info.tobuf(dialect)])))  # type: ignore[arg-type]
     assert (first.size, first.data_size) == (size, size)
 
 
@@ -103,9 +103,9 @@ def record(key: str, value: str) -> bytes:
     return b"%d" % size + text
 
 
-def pax(*records: bytes, type: bytes = b"x") -> bytes:
+def pax(*records: bytes, kind: bytes = b"x") -> bytes:
     data = b"".join(records)
-    return raw_header(b"pax", b"%011o" % len(data), type) + archives.padded(data)
+    return raw_header(b"pax", b"%011o" % len(data), kind) + archives.padded(data)
 
 
 FILE = entry("file").blocks
@@ -136,7 +136,7 @@ DAMAGED = {
     "an extended header of negative size": raw_header(b"x", b"-0000001000", b"x") + FILE,
     "a long name of negative size in base 256": raw_header(b"x", b"\xff" * 11 + b"\0", b"L") + FILE,
     "a huge extended header": raw_header(b"x", b"\x80" + bytes(6) + b"\xff" * 5, b"x") + FILE,
-    "a shared header within an entry's own": pax(record("path", "a")) + pax(record("path", "b"), type=b"g") + FILE,
+    "a shared header within an entry's own": pax(record("path", "a")) + pax(record("path", "b"), kind=b"g") + FILE,
     "a sparse map that does not end": raw_header(b"x", b"00000000000", b"S", prefix=b"\xff" * 155)[:482] + b"\1" * 30,
 }
 
@@ -177,7 +177,7 @@ from lambda_fn.core.tar import Stream, entries
 from tests.core.test_tar import pax, record
 def chunks():
     for at in range(200):
-        yield pax(record(f"key{at}", "x" * 1_000_000), type=b"g")
+        yield pax(record(f"key{at}", "x" * 1_000_000), kind=b"g")
 assert len(list(entry.start for entry in entries(Stream(chunks())))) == 200
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -233,7 +233,7 @@ def test_what_is_written_is_read_by_python(name: str, data: bytes) -> None:
 
 
 def test_a_hundred_thousand_entries_are_read_in_seconds() -> None:
-    tar = b"".join(entry(f"f{at}", b"x", format=tarfile.USTAR_FORMAT).blocks for at in range(1000)) * 20
+    tar = b"".join(entry(f"f{at}", b"x", dialect=tarfile.USTAR_FORMAT).blocks for at in range(1000)) * 20
     began = time.process_time()
     assert len(read(tar, 64 << 10)) == 20_000
     assert time.process_time() - began < 2

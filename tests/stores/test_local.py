@@ -8,10 +8,11 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from isal import isal_zlib
 
 from lambda_fn import repack
 from lambda_fn.contract import (
@@ -94,7 +95,7 @@ def test_unchanged_and_in_place_touches_nothing(model: Path) -> None:
 
 # What goes wrong
 
-BROKEN = {
+BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "damaged": lambda data: data[:-20] + b"x" + data[-19:],
     "cut off": lambda data: data[:-1],
     "not gzip": lambda data: b"PK" + data,
@@ -287,7 +288,7 @@ def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, which: st
     old = entry(WANTED, b"x") if which == "rewrite" else entry("x")
     source = tmp_path / "model.tar.gz"
     body = Tar([old, entry("w", unit * 60), old]).data
-    source.write_bytes(archives.isal_zlib.compress(body, 0, wbits=31))
+    source.write_bytes(isal_zlib.compress(body, 0, wbits=31))
     output = tmp_path / "new/out.tar.gz"
     command = [sys.executable, "-m", "lambda_fn", "repack", str(source), "--set", "a=1", "--output", str(output)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -307,9 +308,8 @@ def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, which: st
 
 
 @pytest.fixture
-def no_kernel_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_kernel_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "copy_file_range", raising=False)
-    yield
 
 
 def carried_out(recipe: Recipe, folder: Path, shift: int | None) -> bytes:
@@ -382,7 +382,7 @@ def test_memory_stays_small(method: str, tmp_path: Path) -> None:
     zeros = Tar([entry("w", unit * 375)])  # 150 MB
     olds = {"graft": [], "splice": [entry(WANTED, b"x")], "rewrite": [entry(WANTED, b"x"), entry(f"./{WANTED}")]}
     source = tmp_path / "model.tar.gz"
-    source.write_bytes(archives.isal_zlib.compress(Tar([*zeros.parts, *olds[method], *zeros.parts]).data, 1, wbits=31))
+    source.write_bytes(isal_zlib.compress(Tar([*zeros.parts, *olds[method], *zeros.parts]).data, 1, wbits=31))
     command = [sys.executable, "-c", PEAK, str(ROOT), str(source), str(tmp_path / "out")]
     run = subprocess.run(command, capture_output=True, text=True)
     done, peak = run.stdout.split()

@@ -1,0 +1,286 @@
+"""The command line as people use it: whole processes, their exit status, stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lambda_fn import cli
+from tests import archives
+from tests.archives import WANTED, Tar, entry, gunzip, member
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "lambda_fn", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="surrogateescape", cwd=folder, env=environment
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with all that the help's examples speak of."""
+    (tmp_path / "model.tar.gz").write_bytes(member(archives.small().data))
+    (tmp_path / "hyperparameters.json").write_bytes(b'{"depth": 5,  "a": [1]}')
+    (tmp_path / "src/lib").mkdir(parents=True)
+    (tmp_path / "src/inference.py").write_text("pass")
+    (tmp_path / "src/lib/x.py").write_text("x = 1")
+    return tmp_path
+
+
+def put_in(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as tar:
+        return {info.name: tar.extractfile(info).read() for info in tar if info.isreg()}  # type: ignore[union-attr]
+
+
+def test_the_helps_examples_work_as_they_are_written(folder: Path) -> None:
+    examples = re.findall(r"^ +(repack .*)", run("repack", "--help", folder=folder).stdout, re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        if "s3://" not in example:
+            done = run(*shlex.split(example), folder=folder)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith("out/model.tar.gz: graft, ")
+            assert done.stdout.count("\n") == 1
+    files = put_in(folder / "out/model.tar.gz")
+    assert json.loads(files[WANTED]) == {"depth": 6, "objective": "reg"}
+    assert files["code/inference.py"] == b"pass"
+    assert files["code/lib/x.py"] == b"x = 1"
+
+
+def test_given_bytes_are_kept_and_settings_merged_over_them(folder: Path) -> None:
+    given = (folder / "hyperparameters.json").read_bytes()
+    arguments = ["repack", "model.tar.gz", "--hyperparameters", "hyperparameters.json", "--output", "out"]
+    assert run(*arguments, folder=folder).returncode == 0
+    assert put_in(folder / "out")[WANTED] == given
+    assert run(*arguments, "--set", "depth=7", "--set", "new=null", folder=folder).returncode == 0
+    assert json.loads(put_in(folder / "out")[WANTED]) == {"depth": 7, "a": [1], "new": None}
+
+
+def test_json_goes_to_stdout_alone(folder: Path) -> None:
+    done = run("repack", "model.tar.gz", "--set", "a=1", "--output", "out", "--json", folder=folder)
+    result = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert result["method"] == "graft"
+    assert result["source"]["entries"] == 2
+    assert result["source"]["uncompressed_size"] == len(archives.small().data)
+    assert result["output"]["size"] == (folder / "out").stat().st_size
+    assert set(result["bytes"]) == {"read", "uploaded", "copied"}
+    assert result["warnings"] == []
+
+
+def test_inspect_lists_what_is_inside(folder: Path) -> None:
+    assert run("repack", "model.tar.gz", "--set", "a=1", "--output", "out", folder=folder).returncode == 0
+    table = run("inspect", "out", folder=folder)
+    assert table.returncode == 0
+    assert [line.split()[-1] for line in table.stdout.splitlines()[:3]] == [WANTED, "model.txt", "code/x.py"]
+    assert '"a": 1' in table.stdout
+    document = json.loads(run("inspect", "out", "--json", folder=folder).stdout)
+    assert [one["name"] for one in document["entries"]] == [WANTED, "model.txt", "code/x.py"]
+    assert document["entries"][1] == {
+        "name": "model.txt",
+        "type": "file",
+        "mode": "-rw-r--r--",
+        "size": 320,
+        "mtime": "1970-01-01T00:00:01Z",
+    }
+    assert json.loads(document["hyperparameters"]) == {"a": 1}
+
+
+@pytest.mark.parametrize("arguments", [["inspect"], ["inspect", "--json"], ["verify"], ["verify", "--json"]])
+def test_an_empty_tar_is_fine(arguments: list[str], folder: Path) -> None:
+    (folder / "empty").write_bytes(member(bytes(10240)))
+    done = run(*arguments, "empty", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    if "--json" in arguments:
+        assert json.loads(done.stdout).get("entries") in ([], 0)
+
+
+def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
+    done = run("verify", "model.tar.gz", folder=folder)
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"intact: 2 entries, {len(archives.small().data):,} bytes uncompressed\n",
+    )
+    assert json.loads(run("verify", "model.tar.gz", "--json", folder=folder).stdout)["intact"] is True
+    data = bytearray((folder / "model.tar.gz").read_bytes())
+    data[-5] ^= 1
+    (folder / "model.tar.gz").write_bytes(data)
+    done = run("verify", "model.tar.gz", folder=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"error: InvalidArchive: .*\n", done.stderr)
+
+
+def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
+    (folder / "two").write_bytes(member(archives.small().data + archives.small().data))
+    done = run("verify", "two", folder=folder)
+    assert done.stderr.startswith("warning: something follows the end of the tar")
+    assert len(json.loads(run("verify", "two", "--json", folder=folder).stdout)["warnings"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["repack", "model.tar.gz", "--output", "out"], "MissingHyperparameters"),
+        (["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "nowhere"], "MissingHyperparameters"),
+        (["repack", "model.tar.gz", "--output", "out", "--add", "a=nowhere"], "MissingHyperparameters"),
+        (["repack", "model.tar.gz", "--output", "out", "--add", "a=empty"], "MissingHyperparameters"),
+        (
+            ["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "src/inference.py"],
+            "InvalidHyperparameters",
+        ),
+        (["repack", "nowhere", "--output", "out", "--set", "a=1"], "SourceNotFound"),
+        (["repack", "src", "--output", "out", "--set", "a=1"], "SourceNotFound"),
+        (["repack", "hyperparameters.json", "--output", "out", "--set", "a=1"], "InvalidArchive"),
+        (["repack", "model.tar.gz", "--output", "src", "--set", "a=1"], "InvalidRequest"),
+        (["repack", "model.tar.gz", "--output", "out", "--add", "../a=hyperparameters.json"], "InvalidRequest"),
+        (["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-uncompressed", "9"], "ArchiveTooLarge"),
+        (["repack", "model.tar.gz", "--output", "out", "--add", "code=hyperparameters.json"], "EntryConflict"),
+        (
+            [
+                "repack",
+                "model.tar.gz",
+                "--output",
+                "out",
+                "--add",
+                "model.txt=hyperparameters.json",
+                "--if-present",
+                "error",
+            ],
+            "EntryExists",
+        ),
+        (["inspect", "nowhere"], "SourceNotFound"),
+        (["verify", "src/inference.py"], "InvalidArchive"),
+    ],
+)
+def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: str, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    before = sorted(folder.rglob("*"))
+    done = run(*arguments, folder=folder)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(rf"error: {name}: [^\n]+\n", done.stderr)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["repack"],
+        ["repack", "model.tar.gz"],
+        ["unpack", "model.tar.gz"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "a"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "=1"],
+        ["repack", "model.tar.gz", "--output", "out", "--add", "a="],
+        ["repack", "model.tar.gz", "--output", "out", "--if-present", "maybe"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "high"],
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], folder: Path) -> None:
+    done = run(*arguments, folder=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=1", 1),
+        ("a=[1, {}]", [1, {}]),
+        ("a=true", True),
+        ("a=yes", "yes"),
+        ('a="1"', "1"),
+        ("a=", ""),
+        ("a=b=c", "b=c"),
+        ("a= 1 ", 1),
+        ("a=NaN", "NaN"),
+        ('a=1, "b": 2', '1, "b": 2'),
+        ("a=1}", "1}"),
+    ],
+)
+def test_a_value_is_json_or_else_the_string_itself(text: str, value: object) -> None:
+    assert cli.assignment(text) == ("a", value)
+
+
+EVIL = "evil\n\x1b[31m\x9b name\r"
+
+
+def test_control_characters_never_reach_the_terminal(folder: Path) -> None:
+    parts = [entry(EVIL), entry("link", kind=b"2", link=EVIL), entry(WANTED, b'{"\x1b[2J": 1}\n\tok\xff')]
+    (folder / "evil.tar.gz").write_bytes(member(Tar(parts).data))
+    shown = run("inspect", "evil.tar.gz", folder=folder)
+    assert shown.returncode == 0
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown.stdout)
+    assert shown.stdout.count("\n") == 3 + 1 + 2
+    assert json.loads(run("inspect", "evil.tar.gz", "--json", folder=folder).stdout)["entries"][0]["name"] == EVIL
+    (folder / "evil.tar.gz").write_bytes(member(Tar([entry(f"{WANTED}/{EVIL}")]).data))
+    refused = run("repack", "evil.tar.gz", "--set", "a=1", "--output", "out", folder=folder)
+    assert re.fullmatch(r"error: EntryConflict: [^\x00-\x1f\x7f-\x9f]+\n", refused.stderr)
+
+
+def test_names_that_are_no_unicode_are_shown(folder: Path) -> None:
+    name = os.fsdecode(b"out-\xff.tar.gz")
+    done = run("repack", "model.tar.gz", "--set", "a=1", "--output", name, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run("verify", name, folder=folder).returncode == 0
+    (folder / "odd").write_bytes(member(Tar([entry(name), entry("naïve ☃")]).data))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "lambda_fn", "inspect", "odd"]
+    shown = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_a_forged_mark_does_not_list_entries_twice(folder: Path) -> None:
+    from tests.core.test_repack import FORGERIES
+
+    (folder / "forged").write_bytes(FORGERIES["a length beyond the truth"])
+    listed = [one["name"] for one in json.loads(run("inspect", "forged", "--json", folder=folder).stdout)["entries"]]
+    with tarfile.open(folder / "forged") as tar:
+        assert listed == tar.getnames()
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure_to_shout_about(folder: Path) -> None:
+    many = Tar([entry(f"file{at}") for at in range(5000)])
+    (folder / "many").write_bytes(member(many.data, 1))
+    command = f"{sys.executable} -m lambda_fn inspect many | head -1"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.stdout.endswith(" file0\n")
+    assert done.stderr == ""
+
+
+def test_a_stdout_that_is_full_is_an_error_of_one_line(folder: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    command = [sys.executable, "-m", "lambda_fn", "verify", "model.tar.gz"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_main_answers_the_status_without_ending_the_process(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["verify", str(folder / "model.tar.gz")]) == 0
+    assert cli.main(["verify", str(folder / "nowhere")]) == 1
+    assert capsys.readouterr().err.startswith("error: SourceNotFound: ")
+
+
+def test_output_over_the_source(folder: Path) -> None:
+    before = gunzip((folder / "model.tar.gz").read_bytes())
+    done = run("repack", "model.tar.gz", "--set", "a=1", "--output", "model.tar.gz", folder=folder)
+    assert done.returncode == 0
+    assert gunzip((folder / "model.tar.gz").read_bytes()).endswith(before)
