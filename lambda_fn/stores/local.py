@@ -20,6 +20,7 @@ from ..core.store import Present, Progress, Published, Source
 READ_SIZE = 64 << 10
 COPY_SIZE = 16 << 20
 READ_AHEAD = 8 << 20
+SECONDS_BETWEEN_SYNCS = 0.02
 
 
 @contextmanager
@@ -223,7 +224,8 @@ class LocalTarget:
 
     def _copy_range(self, source: Source, piece: Copy, at: int) -> None:
         if isinstance(source, LocalSource):
-            copy_range(source.fd, self._fd, piece.start, piece.stop, at)
+            with written_back(self._fd):
+                copy_range(source.fd, self._fd, piece.start, piece.stop, at)
             return
         for start in range(piece.start, piece.stop, READ_AHEAD):
             write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
@@ -248,12 +250,11 @@ class _Copy(threading.Thread):
     def run(self) -> None:
         start = max(0, -self._shift)
         try:
-            while start < self._source.size and not self._abandoned.is_set():
-                stop = min(start + COPY_SIZE, self._source.size)
-                copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
-                start = stop
-            if not self._abandoned.is_set():
-                os.fsync(self._fd)  # so that little is left to wait for when the scan has ended
+            with written_back(self._fd):
+                while start < self._source.size and not self._abandoned.is_set():
+                    stop = min(start + COPY_SIZE, self._source.size)
+                    copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
+                    start = stop
         except (OSError, SourceChanged) as error:
             self._error = error
 
@@ -269,11 +270,35 @@ class _Copy(threading.Thread):
         self.join()
 
 
+@contextmanager
+def written_back(fd: int) -> Iterator[None]:
+    """Has what is written to the file go to the disk meanwhile, so that fsync has little to wait for at the end."""
+    done = threading.Event()
+    errors: list[OSError] = []
+
+    def write_back() -> None:
+        try:
+            while not done.wait(SECONDS_BETWEEN_SYNCS):
+                os.fsync(fd)
+        except OSError as error:  # the kernel tells of it once only, so it must not be lost here
+            errors.append(error)
+
+    thread = threading.Thread(target=write_back, name="write back", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
     """Copy a range between files, inside the kernel where it can (Linux, one file system). Raises SourceChanged."""
     while start < stop:
         try:
-            done = os.copy_file_range(source, target, stop - start, start, at)
+            done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
         except (AttributeError, OSError) as error:
             if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
                 raise
