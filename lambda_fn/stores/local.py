@@ -20,7 +20,7 @@ from ..core.store import Present, Progress, Published, Source
 READ_SIZE = 64 << 10
 COPY_SIZE = 16 << 20
 READ_AHEAD = 8 << 20
-SECONDS_BETWEEN_SYNCS = 0.02
+SECONDS_BETWEEN_SYNCS = 0.05
 
 
 @contextmanager
