@@ -13,7 +13,7 @@ from lambda_fn.core.errors import SourceChanged
 from lambda_fn.repacker import repack, run
 from lambda_fn.stores.s3 import S3Access
 from tests.stand_ins.faults import Proxy, Seen
-from tests.stores.s3.test_faults import LARGE, LARGE_WITH, NEW, OLD, hyperparameters_in
+from tests.stores.s3.test_faults import LARGE, LARGE_ONCE, LARGE_TWICE, NEW, OLD, hyperparameters_in
 
 MiB = 1 << 20
 
@@ -87,7 +87,7 @@ def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -
 
 def test_from_disk_to_s3_and_back(s3: Any, bucket: str, access: S3Access, tmp_path: Path) -> None:
     local, back = tmp_path / "in", tmp_path / "back"
-    for data, method in ((LARGE, "graft"), (LARGE_WITH, "rewrite")):
+    for data, method in ((LARGE, "graft"), (LARGE_ONCE, "splice"), (LARGE_TWICE, "rewrite")):
         local.write_bytes(data)
         up = repack(str(local), f"s3://{bucket}/{method}", {"hyperparameters.json": NEW}, s3=access)
         assert (up.method, up.output.proof) == (method, "CRC64NVME")
@@ -104,7 +104,7 @@ def test_a_model_overwritten_meanwhile_is_told(
 
     def overwritten(seen: Seen) -> None:
         if seen.operation == when:
-            s3.put_object(Bucket=bucket, Key="in", Body=LARGE_WITH)
+            s3.put_object(Bucket=bucket, Key="in", Body=LARGE_ONCE)
 
     proxy.before = overwritten
     with pytest.raises(SourceChanged):
