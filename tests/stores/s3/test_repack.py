@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from lambda_fn.contract import Request, Result
 from lambda_fn.core.errors import SourceChanged
 from lambda_fn.repacker import repack, run
 from lambda_fn.stores.s3 import S3Access
 from tests.stand_ins.faults import Proxy, Seen
-from tests.stores.s3.test_faults import LARGE, LARGE_WITH, NEW, OLD, hyperparameters_in
+from tests.stores.s3.test_faults import LARGE, LARGE_ONCE, LARGE_TWICE, NEW, OLD, SMALL, hyperparameters_in
 
 MiB = 1 << 20
 
@@ -87,7 +88,7 @@ def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -
 
 def test_from_disk_to_s3_and_back(s3: Any, bucket: str, access: S3Access, tmp_path: Path) -> None:
     local, back = tmp_path / "in", tmp_path / "back"
-    for data, method in ((LARGE, "graft"), (LARGE_WITH, "rewrite")):
+    for data, method in ((LARGE, "graft"), (LARGE_ONCE, "splice"), (LARGE_TWICE, "rewrite")):
         local.write_bytes(data)
         up = repack(str(local), f"s3://{bucket}/{method}", {"hyperparameters.json": NEW}, s3=access)
         assert (up.method, up.output.proof) == (method, "CRC64NVME")
@@ -104,7 +105,7 @@ def test_a_model_overwritten_meanwhile_is_told(
 
     def overwritten(seen: Seen) -> None:
         if seen.operation == when:
-            s3.put_object(Bucket=bucket, Key="in", Body=LARGE_WITH)
+            s3.put_object(Bucket=bucket, Key="in", Body=LARGE_ONCE)
 
     proxy.before = overwritten
     with pytest.raises(SourceChanged):
@@ -119,3 +120,16 @@ def test_the_same_request_twice_gives_the_same_bytes(s3: Any, bucket: str, model
         repack(model, f"s3://{bucket}/{key}", {"hyperparameters.json": NEW}, s3=access)
         digests.add(hashlib.sha256(object_of(s3, bucket, key)).digest())
     assert len(digests) == 1
+
+
+def test_a_store_that_gives_no_checksum_is_said_to_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        access = S3Access.default()
+        access.client.create_bucket(Bucket="bucket")
+        access.client.put_object(Bucket="bucket", Key="in", Body=SMALL)
+        result = repack("s3://bucket/in", "s3://bucket/out", {"hyperparameters.json": NEW}, s3=access)
+        assert hyperparameters_in(object_of(access.client, "bucket", "out")) == [NEW]
+        assert (result.method, result.output.proof) == ("graft", None)
