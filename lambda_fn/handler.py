@@ -44,7 +44,7 @@ s3 = settings.s3()
 tracer = Tracer(service=SERVICE, auto_patch=False)
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: Any, context: LambdaContext) -> Json:
     """The function's entry point."""

@@ -99,7 +99,7 @@ class Stop:
     def check(self) -> None:
         """Raises OutOfTime if we were told to stop."""
         if self.asked:
-            signal.alarm(0)
+            signal.alarm(0)  # what follows is the cleaning up
             raise OutOfTime("the task was told to stop; start it again")
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
@@ -135,6 +135,8 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     except Exception as error:
         waiter.fail(type(error).__name__, str(error))
         raise
+    finally:
+        signal.alarm(0)
     waiter.succeed(result.flat())
     return DONE
 

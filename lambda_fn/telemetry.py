@@ -22,16 +22,19 @@ from .stores.s3 import S3Access
 
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "model-repacker")
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "ModelRepacker")
+KEYS = ("model_uri", "output_uri")
+"""In every log line while a repack goes on, and in that of the error that ends it."""
 
 logger = Logger(service=SERVICE)
 _metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 
 
 def repacked(request: Request, s3: S3Access, progress: Progress) -> Result:
-    """Carry a request out and tell of it. Raises the errors of `contract`, untold."""
-    with logger.append_context_keys(model_uri=request.model_uri, output_uri=request.output_uri):
-        result = run(request, s3=s3, progress=progress)
-        logger.info("repacked", result=result.flat())
+    """Carry a request out and tell of it. Raises the errors of `contract`, for the caller to `tell` or answer."""
+    logger.append_keys(model_uri=request.model_uri, output_uri=request.output_uri)
+    result = run(request, s3=s3, progress=progress)
+    logger.info("repacked", result=result.flat())
+    logger.remove_keys(KEYS)
     _metrics.add_metric("Repacks", MetricUnit.Count, 1)
     _metrics.add_metric("BytesRead", MetricUnit.Bytes, result.bytes.read)
     _metrics.add_metric("BytesUploaded", MetricUnit.Bytes, result.bytes.uploaded)
@@ -45,6 +48,7 @@ def tell(error: RepackError) -> None:
     """Log and count an error, once, where it leaves us."""
     level = logger.error if error.category == CALLER else logger.warning
     level(str(error), error=error.name, category=error.category)
+    logger.remove_keys(KEYS)
     _metrics.add_metric("Errors", MetricUnit.Count, 1)
     _publish(error=error.name)
 

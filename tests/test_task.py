@@ -177,10 +177,14 @@ def test_sigterm_stops_by_force_what_does_not_move(
     monkeypatch.setattr(task, "SECONDS_TO_STOP", 1)
     with Proxy(deployment.environment["AWS_ENDPOINT_URL_S3"], delay=20) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        proxy.fault = lambda seen: DELAYED if seen.operation == "CompleteMultipartUpload" else None
-        proxy.before = lambda seen: (
-            signal.raise_signal(signal.SIGTERM) if seen.operation == "CompleteMultipartUpload" else None
-        )
+
+        def terminate(seen: Seen) -> str | None:
+            if seen.operation != "CompleteMultipartUpload":
+                return None
+            os.kill(os.getpid(), signal.SIGTERM)
+            return DELAYED
+
+        proxy.fault = terminate
         began = time.monotonic()
         assert task.main([], in_process) == task.STOPPED
         assert time.monotonic() - began < 15
