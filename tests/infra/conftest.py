@@ -172,7 +172,7 @@ def _deploy(template: Json, patch: pytest.MonkeyPatch, server: tuple[str, int]) 
     )
     stack = cloudformation.describe_stacks(StackName="ModelRepacker")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    outputs.update(_listen(outputs["InputBucket"]))
+    outputs.update(_listen(outputs["InputBucket"], outputs["StateMachineArn"]))
     configuration = boto3.client("lambda", region_name=REGION).get_function(FunctionName=outputs["FunctionArn"])
     for name, value in configuration["Configuration"]["Environment"]["Variables"].items():
         patch.setenv(name, value)
@@ -187,14 +187,17 @@ def _deploy(template: Json, patch: pytest.MonkeyPatch, server: tuple[str, int]) 
     return deployed
 
 
-def _listen(bucket: str) -> dict[str, str]:
-    """Queues that get what the deployed rule lets through (`Spy`) and what the machine tells (`Told`)."""
+def _listen(bucket: str, machine_arn: str) -> dict[str, str]:
+    """Queues for what the deployed rule's pattern lets through (`Spy`) and for what the machine tells (`Told`)."""
     s3, sqs, events = (boto3.client(name, region_name=REGION) for name in ("s3", "sqs", "events"))
     # The template's property says so too, but moto's CloudFormation does not read it.
     s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
     uploads = next(rule["Name"] for rule in events.list_rules()["Rules"] if "aws.s3" in rule["EventPattern"])
+    (target,) = events.list_targets_by_rule(Rule=uploads)["Targets"]
+    assert target["Arn"] == machine_arn
+    events.remove_targets(Rule=uploads, Ids=[target["Id"]])  # moto cannot deliver to a state machine
     events.put_rule(Name="told", EventPattern=json.dumps({"source": ["model-repacker"]}))
     queues = {}
     for name, rule in (("Spy", uploads), ("Told", "told")):
