@@ -22,9 +22,13 @@ test: .venv/ready ## Lint, types and tests
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local
 
+.PHONY: synth
+synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-nag; needs no node, Docker or credentials
+	@.venv/bin/python -m infra.app && echo "cdk.out/ModelRepacker.template.json"
+
 .PHONY: clean
 clean: ## Remove everything that the other targets made
-	rm -rf .venv .venv-demo .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .cache build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt

@@ -41,9 +41,7 @@ class Batch(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         role = self._role(repack, settings, input_bucket, output_bucket, key)
-        definition = _definition(
-            settings, repack, input_bucket.bucket_name, output_bucket.bucket_name
-        )
+        definition = _definition(settings, repack, input_bucket.bucket_name, output_bucket.bucket_name)
         self.machine = sfn.StateMachine(
             self,
             "Machine",
@@ -186,7 +184,7 @@ def _start(repack_arn: str) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution.sync:2",
-        "Parameters": {"StateMachineArn": repack_arn, "Input.$": "$"},
+        "Parameters": {"StateMachineArn": repack_arn, "Name.$": "States.UUID()", "Input.$": "$"},
         "Retry": [retry(["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"], longest=300)],
         "OutputPath": "$.Output",
         "End": True,

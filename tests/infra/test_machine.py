@@ -98,9 +98,7 @@ def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, monk
     assert deployment.tasks[-1].wait(10) == 0
 
 
-def test_out_of_time_in_lambda_hands_over_to_fargate(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_out_of_time_in_lambda_hands_over_to_fargate(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "seconds_left", 5)
     request = request_for(deployment, "slow")
     done = deployment.execute(request)
@@ -161,9 +159,7 @@ def test_a_success_is_told_with_its_result(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_a_pipelines_callback_is_answered(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, good: bool
-) -> None:
+def test_a_pipelines_callback_is_answered(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, good: bool) -> None:
     request = request_for(deployment, f"callback-{good}")
     if not good:
         deployment.put(f"models/callback-{good}/model.tar.gz", b"no archive")

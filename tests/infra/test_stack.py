@@ -1,4 +1,4 @@
-"""What the template promises: costs nothing while idle, lets nobody in, agrees with the contract. cdk-nag ran with it."""
+"""What the template promises: costs nothing while idle, lets nobody in, keeps to the contract."""
 
 from __future__ import annotations
 
