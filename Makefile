@@ -24,9 +24,17 @@ test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, typ
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local
 
+.PHONY: synth
+synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-nag; needs no node, Docker or credentials
+	@.venv/bin/python -m infra.app && echo "cdk.out/ModelRepacker.template.json"
+
 .PHONY: clean
 clean: ## Remove everything that the other targets made
+<<<<<<< HEAD
 	rm -rf .venv .venv-* .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+=======
+	rm -rf .venv .venv-demo .cache build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+>>>>>>> 6fc5cce95a501396449c04f687f445d5537347b8
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt

@@ -184,7 +184,7 @@ def _start(repack_arn: str) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution.sync:2",
-        "Parameters": {"StateMachineArn": repack_arn, "Input.$": "$"},
+        "Parameters": {"StateMachineArn": repack_arn, "Name.$": "States.UUID()", "Input.$": "$"},
         "Retry": [retry(["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"], longest=300)],
         "OutputPath": "$.Output",
         "End": True,

@@ -22,6 +22,7 @@ from .task import CONTAINER, Task
 SOURCE = "model-repacker"
 REPACKED = "Model Repacked"
 FAILED = "Model Repack Failed"
+SERVICE_FAILED = "ServiceFailed"
 
 PASSING = ["SourceChanged", "OutputChanged", "OutputNotProved", "StoreUnavailable"]
 TOO_BIG = ["OutOfTime"]
@@ -126,7 +127,8 @@ def entrance() -> dict[str, State]:
         },
         "A pipeline's callback": {
             "Type": "Pass",
-            "Parameters": {"callback.$": "States.StringToJson($[0].body)"},
+            "InputPath": "$[0]",
+            "Parameters": {"callback.$": "States.StringToJson($.body)"},
             "Next": "Its request",
         },
         "Its request": {
@@ -223,7 +225,8 @@ def failure() -> dict[str, State]:
         "Failed where?": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.error.Cause", "StringMatches": '{"errorMessage"*', "Next": "Read the function's error"}
+                {"Variable": "$.error.Cause", "StringMatches": '{"errorMessage"*', "Next": "Read the function's error"},
+                {"Variable": "$.error.Error", "StringMatches": "States.*", "Next": "Name the service's error"},
             ],
             "Default": "Tell: failed",
         },
@@ -237,6 +240,13 @@ def failure() -> dict[str, State]:
             "Type": "Pass",
             "InputPath": "$.error.Cause.errorMessage",
             "ResultPath": "$.error.Cause",
+            "Next": "Tell: failed",
+        },
+        # No execution may end with an error that begins with "States.": those names are the service's own.
+        "Name the service's error": {
+            "Type": "Pass",
+            "Parameters": {"Error": SERVICE_FAILED, "Cause.$": "States.Format('{}: {}', $.error.Error, $.error.Cause)"},
+            "ResultPath": "$.error",
             "Next": "Tell: failed",
         },
         "Tell: failed": tell(FAILED, {"Detail": detail}, "Does a pipeline wait for it?"),
