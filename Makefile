@@ -30,11 +30,7 @@ synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-n
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made
-<<<<<<< HEAD
-	rm -rf .venv .venv-* .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis
-=======
-	rm -rf .venv .venv-demo .cache build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
->>>>>>> 6fc5cce95a501396449c04f687f445d5537347b8
+	rm -rf .venv .venv-* .cache build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
