@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any, Mapping
 
 from .core.errors import InvalidHyperparameters
@@ -47,8 +48,8 @@ def merge(given: bytes, values: Mapping[str, Any]) -> bytes:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counted = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counted.items() if count > 1)
         raise InvalidHyperparameters(f"the hyperparameters hold the key {twice!r} twice")
     return found
 

@@ -34,6 +34,10 @@ def _program(*command: str) -> Callable[[Path], bytes]:
     return read
 
 
+IGZIP: Any = igzip.IGzipFile  # has no types
+GZIP_NG: Any = gzip_ng.GzipNGFile
+
+
 def _whole(opened: Any) -> bytes:
     with opened:
         return bytes(opened.read())
@@ -73,8 +77,8 @@ _AT_ONCE = "fs=require('fs');fs.writeSync(1,require('zlib').gunzipSync(fs.readFi
 GUNZIPS = _available(
     {
         "Python gzip": (None, lambda file: gzip.decompress(file.read_bytes())),
-        "isal igzip": (None, lambda file: _whole(igzip.IGzipFile(file))),
-        "zlib-ng gzip_ng": (None, lambda file: _whole(gzip_ng.GzipNGFile(file))),
+        "isal igzip": (None, lambda file: _whole(IGZIP(file))),
+        "zlib-ng gzip_ng": (None, lambda file: _whole(GZIP_NG(file))),
         "GNU gzip": ("gzip", _program("gzip", "-dc")),
         "pigz": ("pigz", _program("pigz", "-dc")),
         "busybox gunzip": ("busybox", _program("busybox", "gunzip", "-c")),
