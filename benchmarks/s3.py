@@ -159,8 +159,8 @@ def report(rows: Sequence[tuple[str, ...]], sizes: Sequence[int], rounds: int) -
     return (
         f"# Repacks inside S3\n\n`{command}`, {date.today()}: {machine()}, LocalStack on the same machine.\n\n"
         "Whole processes in turn, medians. Weights packed by gzip -6. The server shares the machine's cores, and its "
-        "copies and uploads are this machine's disk: what carries over to AWS is what moves, not how fast.\n\n"
-        + table(header, rows)
+        "copies and uploads are this machine's disk: what carries over to AWS is what moves, not how fast. Peaks are "
+        "upper bounds: this process's own memory counts as the least (75 to 121 MiB).\n\n" + table(header, rows)
     )
 
 
