@@ -14,7 +14,7 @@ from .core.gzip import Limits
 from .core.prefix import FILES_LIMIT
 from .core.repack import Job
 from .core.store import Progress
-from .stores import open_source, open_target, read_whole
+from .stores import access_for, open_source, open_target, read_whole
 
 if TYPE_CHECKING:
     from .stores.s3 import S3Access
@@ -28,6 +28,8 @@ def run(
     progress: Progress = lambda done, total: None,
 ) -> Result:
     """Carry a request out. Raises the errors of `contract`; then the output is as it was."""
+    uris = [request.model_uri, request.output_uri, request.hyperparameters_uri or "", *request.files.values()]
+    s3 = access_for(uris, s3)
     return repack(
         request.model_uri,
         request.output_uri,
@@ -65,6 +67,7 @@ def repack(
     in the archive itself is believed). Raises the errors of `contract`.
     """
     began = time.monotonic()
+    s3 = access_for([model_uri, output_uri], s3)
     with closing(open_source(model_uri, s3)) as source, closing(open_target(output_uri, s3)) as target:
         outcome = Job(source, target, overlay, if_present, verify, limits, progress).run()
     findings, published = outcome.findings, outcome.published

@@ -6,7 +6,7 @@ imported when the first S3 URI comes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Iterable, Optional
 
 from ..core.errors import InvalidRequest
 from ..core.store import Source, Target
@@ -16,22 +16,33 @@ if TYPE_CHECKING:
     from .s3 import S3Access
 
 
+def access_for(uris: Iterable[str], s3: Optional[S3Access] = None) -> Optional[S3Access]:
+    """One way to S3 for all of `uris`, since a client takes long to make: the given one, or if need be a new one."""
+    if s3 is None and any(uri.startswith("s3://") for uri in uris):
+        from .s3 import S3Access
+
+        return S3Access.default()
+    return s3
+
+
 def open_source(uri: str, s3: Optional[S3Access] = None) -> Source:
     """The archive at `uri`, pinned to what it is now. Raises SourceNotFound, AccessDenied, StoreUnavailable."""
-    if not uri.startswith("s3://"):
+    access = access_for([uri], s3)
+    if access is None or not uri.startswith("s3://"):
         return LocalSource(uri)
-    from .s3 import S3Access, S3Source
+    from .s3 import S3Source
 
-    return S3Source(uri, s3 or S3Access.default())
+    return S3Source(uri, access)
 
 
 def open_target(uri: str, s3: Optional[S3Access] = None) -> Target:
     """The place of an output. Raises AccessDenied, StoreUnavailable, InvalidRequest."""
-    if not uri.startswith("s3://"):
+    access = access_for([uri], s3)
+    if access is None or not uri.startswith("s3://"):
         return LocalTarget(uri)
-    from .s3 import S3Access, S3Target
+    from .s3 import S3Target
 
-    return S3Target(uri, s3 or S3Access.default())
+    return S3Target(uri, access)
 
 
 def read_whole(uri: str, limit: int, s3: Optional[S3Access] = None) -> bytes:
