@@ -267,7 +267,7 @@ def _run_tasks(patch: pytest.MonkeyPatch, deployed: Deployment, endpoint: str) -
     def run_task(self: Any, *arguments: Any, **options: Any) -> Any:
         tasks = original(self, *arguments, **options)
         task: Any = tasks[0]
-        (container,) = task.task_definition.container_definitions
+        (container,) = self.describe_task_definition(task.task_definition_arn).container_definitions
         (override,) = task.overrides["containerOverrides"]
         assert override["name"] == container["name"]
         given = {item["name"]: item["value"] for item in container["environment"] + override["environment"]}
