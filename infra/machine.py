@@ -164,8 +164,8 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
         "Where?": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.planned.plan.where", "StringEquals": "fargate", "Next": "Repack on Fargate"},
-                {"Variable": "$.planned.plan.where", "StringEquals": "lambda", "Next": "Repack in Lambda"},
+                {"Variable": "$.planned.plan['where']", "StringEquals": "fargate", "Next": "Repack on Fargate"},
+                {"Variable": "$.planned.plan['where']", "StringEquals": "lambda", "Next": "Repack in Lambda"},
                 {"Variable": "$.ask.request", "IsPresent": True, "Next": "Repack in Lambda"},
             ],
             "Default": "Nothing to do",

@@ -70,6 +70,8 @@ class Task(Construct):
         )
         self.definition.add_container(
             CONTAINER,
+            cpu=settings.task_cpu,
+            memory_limit_mib=settings.task_memory_mib,
             image=ecs.ContainerImage.from_docker_image_asset(image),
             environment=worker.environment(),
             readonly_root_filesystem=True,

@@ -48,24 +48,30 @@ class Worker:
         sources = [place.objects for place in self.reads]
         targets = [place.objects for place in self.writes]
         buckets = sorted({place.bucket_arn for place in self.reads + self.writes})
+        output_buckets = sorted({place.bucket_arn for place in self.writes})
         statements = [
+            # Outputs too: their metadata says what they were made from, and they are models like others.
             allow(
-                ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"], *sources
+                ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
+                *sources,
+                *(target for target in targets if target not in sources),
             ),
             # Without it S3 says "forbidden" of what does not exist: a missing model would look like a missing right.
             allow(["s3:ListBucket"], *buckets),
-            # An output's metadata is read to see what it was made from; one that its checksum disproves is deleted.
+            # An output that its checksum disproves is deleted.
             allow(
                 [
-                    "s3:GetObject",
                     "s3:PutObject",
                     "s3:PutObjectTagging",
                     "s3:AbortMultipartUpload",
+                    "s3:ListMultipartUploadParts",
                     "s3:DeleteObject",
                     "s3:DeleteObjectVersion",
                 ],
                 *targets,
             ),
+            # An upload whose beginning was answered by a broken connection is looked for, to be aborted.
+            allow(["s3:ListBucketMultipartUploads"], *output_buckets),
         ]
         if self.key is not None:
             statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], self.key.key_arn))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import logging
@@ -16,7 +15,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Literal
 
 import boto3
 import pytest
@@ -24,7 +23,7 @@ import pytest
 import infra  # noqa: F401  finds node before the CDK looks for it
 
 PROJECT = Path(__file__).parents[2]
-REGION = "eu-west-1"
+REGION: Literal["eu-west-1"] = "eu-west-1"
 ACCOUNT = "123456789012"
 LAMBDA_KEY, TASK_KEY, MACHINE_KEY = "LAMBDA", "FARGATE", "ak"
 """Who calls: the access keys of our function and our task; moto's own machine always signs with `ak`."""
@@ -189,7 +188,9 @@ def _deploy(template: Json, patch: pytest.MonkeyPatch, server: tuple[str, int]) 
 
 def _listen(bucket: str, machine_arn: str) -> dict[str, str]:
     """Queues for what the deployed rule's pattern lets through (`Spy`) and for what the machine tells (`Told`)."""
-    s3, sqs, events = (boto3.client(name, region_name=REGION) for name in ("s3", "sqs", "events"))
+    s3 = boto3.client("s3", region_name=REGION)
+    sqs = boto3.client("sqs", region_name=REGION)
+    events: Any = boto3.client("events", region_name=REGION)
     # The template's property says so too, but moto's CloudFormation does not read it.
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
     uploads = next(rule["Name"] for rule in events.list_rules()["Rules"] if "aws.s3" in rule["EventPattern"])
@@ -205,18 +206,28 @@ def _listen(bucket: str, machine_arn: str) -> dict[str, str]:
 
 
 def _mend_moto(patch: pytest.MonkeyPatch) -> None:
-    """It stumbles over the answer of runTask, which it has put in order before, and knows no pipelines' callbacks."""
+    """It does not translate Step Functions' "LaunchType" into ECS's "launchType", and knows no pipelines' callbacks."""
     from moto.sagemaker.responses import SageMakerResponse
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_ecs
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import (
+        StateTaskService,
+    )
 
-    service = state_task_service_ecs.StateTaskServiceEcs
-    normalise = service._normalise_response
+    def operation(task: Any, action: str | None) -> Any:
+        client = boto3.client(task._get_boto_service_name(), region_name=REGION)
+        return client.meta.service_model.operation_model(
+            client.meta.method_to_api_mapping[task._get_boto_service_action(action)]
+        )
 
-    def once(self: Any, *arguments: Any, **options: Any) -> None:
-        with contextlib.suppress(KeyError):
-            normalise(self, *arguments, **options)
+    def to_service(self: Any, parameters: Json, boto_service_name: Any = None, service_action_name: Any = None) -> None:
+        if self.resource.api_name in ("ecs", "states"):
+            self._to_boto_request(parameters, operation(self, service_action_name).input_shape)
 
-    patch.setattr(service, "_normalise_response", once)
+    def from_service(self: Any, response: Any, boto_service_name: Any = None, service_action_name: Any = None) -> None:
+        if self.resource.api_name in ("ecs", "states"):
+            self._from_boto_response(response, operation(self, service_action_name).output_shape)
+
+    patch.setattr(StateTaskService, "_normalise_parameters", to_service)
+    patch.setattr(StateTaskService, "_normalise_response", from_service)
     answer = json.dumps({"PipelineExecutionArn": "arn"})
     for end in ("success", "failure"):
         name = f"send_pipeline_execution_step_{end}"
@@ -255,8 +266,9 @@ def _run_tasks(patch: pytest.MonkeyPatch, deployed: Deployment, endpoint: str) -
 
     def run_task(self: Any, *arguments: Any, **options: Any) -> Any:
         tasks = original(self, *arguments, **options)
-        (container,) = tasks[0].task_definition.container_definitions
-        (override,) = tasks[0].overrides["containerOverrides"]
+        task: Any = tasks[0]
+        (container,) = self.describe_task_definition(task.task_definition_arn).container_definitions
+        (override,) = task.overrides["containerOverrides"]
         assert override["name"] == container["name"]
         given = {item["name"]: item["value"] for item in container["environment"] + override["environment"]}
         own = {

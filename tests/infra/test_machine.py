@@ -70,18 +70,15 @@ def test_an_upload_waits_for_its_hyperparameters_which_then_trigger_the_repack(d
 
 @pytest.mark.parametrize("key", ["models/notes.txt", "other/model.tar.gz"])
 def test_other_uploads_start_nothing(deployment: Deployment, key: str) -> None:
+    received(deployment, "Spy")
     deployment.put(key, b"")
     assert delivered(deployment) is None
 
 
 def delivered(deployment: Deployment) -> Any:
-    """The event that the deployed rule lets through; moto delivers it to a queue, not to a state machine."""
-    messages = deployment.client("sqs").receive_message(QueueUrl=deployment.outputs["Spy"]).get("Messages", [])
-    for message in messages:
-        deployment.client("sqs").delete_message(
-            QueueUrl=deployment.outputs["Spy"], ReceiptHandle=message["ReceiptHandle"]
-        )
-    return json.loads(messages[0]["Body"]) if messages else None
+    """The newest event that the deployed rule lets through; moto delivers it to a queue, not to a state machine."""
+    events = received(deployment, "Spy")
+    return events[-1] if events else None
 
 
 def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +88,7 @@ def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, monk
     monkeypatch.setattr(deployment.handler, "settings", replace(settings, lambda_limit_bytes=10))
     request = request_for(deployment, "big")
     done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
     assert done["states"][1:4] == ["A request", "Plan", "Where?"]
     assert "Repack in Lambda" not in done["states"]
     assert done["output"]["output_uri"] == request["output_uri"]
@@ -102,6 +100,7 @@ def test_out_of_time_in_lambda_hands_over_to_fargate(deployment: Deployment, mon
     monkeypatch.setattr(deployment, "seconds_left", 5)
     request = request_for(deployment, "slow")
     done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
     assert "Repack on Fargate" in done["states"]
     assert hyperparameters_in(deployment.get(request["output_uri"])) == {"name": "slow"}
 
@@ -132,28 +131,28 @@ def test_a_callers_mistake_fails_without_retry_and_says_its_sentence(deployment:
     assert "errorMessage" not in done["cause"]
     assert "Tell: failed" in done["states"]
     assert len(deployment.invocations) - before == 2
-    told = told_events(deployment)[-1]
+    told = received(deployment, "Told")[-1]
     assert told["detail-type"] == "Model Repack Failed"
     assert told["detail"]["error"] == "InvalidArchive"
     assert told["detail"]["asked"]["request"]["model_uri"] == request["model_uri"]
 
 
-def told_events(deployment: Deployment) -> list[Any]:
-    """Our own events on the default bus, read from the queue that listens for them."""
-    queue = {"QueueUrl": deployment.outputs["Told"]}
+def received(deployment: Deployment, queue: str) -> list[Any]:
+    """All that lies in a queue, oldest first."""
+    sqs, url = deployment.client("sqs"), deployment.outputs[queue]
     events = []
-    while messages := deployment.client("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages"):
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
-            deployment.client("sqs").delete_message(**queue, ReceiptHandle=message["ReceiptHandle"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             events.append(json.loads(message["Body"]))
     return events
 
 
 def test_a_success_is_told_with_its_result(deployment: Deployment) -> None:
-    told_events(deployment)
+    received(deployment, "Told")
     request = request_for(deployment, "told")
     deployment.execute(request)
-    (told,) = told_events(deployment)
+    (told,) = received(deployment, "Told")
     assert (told["source"], told["detail-type"]) == ("model-repacker", "Model Repacked")
     assert told["detail"]["output_uri"] == request["output_uri"]
 
