@@ -16,6 +16,9 @@ from .search import Search
 from .store import Progress
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
 
+SPLICED = 8
+"""Paths that a splice may take out: for each, the scan keeps the 2 MiB before its last entry."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -55,8 +58,8 @@ def scan(
             count += entry.type != SHARED_RECORDS
             hits = search.see(entry) if entry.start >= head.prefix.size else None
             if hits:
-                hits.recent = tuple(reader.recent)
-                hits.content = _content(entry, tar)
+                hits.recent = tuple(reader.recent) if len(search.hits) <= SPLICED else ()
+                hits.content = _content(entry, tar, FILES_LIMIT - search.held)
                 if stop(search):
                     return None
         second_tar = False
@@ -84,8 +87,8 @@ def reported(chunks: Iterable[bytes], size: int, progress: Progress) -> Iterator
         progress(done, size)
 
 
-def _content(entry: Entry, tar: Stream) -> Optional[bytes]:
-    plain = entry.type in REGULAR and not entry.sparse and entry.size <= FILES_LIMIT
+def _content(entry: Entry, tar: Stream, most: int) -> Optional[bytes]:
+    plain = entry.type in REGULAR and not entry.sparse and entry.size <= most
     return tar.read(entry.data_size) if plain else None
 
 

@@ -18,7 +18,7 @@ class Hits:
     count: int
     last: Entry
     content: Optional[bytes] = None
-    """Of the last, None if it is no plain file or has more than FILES_LIMIT bytes."""
+    """Of the last, None if it is no plain file or all that is held would have more than FILES_LIMIT bytes."""
     recent: tuple[Recent, ...] = ()
     """What the scan had decoded when it came to the last."""
 
@@ -46,6 +46,11 @@ class Search:
         self._obstacles: dict[str, str] = {}
         self._above = {name[:at]: name for name in self.names for at, char in enumerate(name) if char == "/"}
         self._below = tuple(name + "/" for name in self.names)
+
+    @property
+    def held(self) -> int:
+        """Bytes of content that are kept."""
+        return sum(len(hits.content) for hits in self.hits.values() if hits.content)
 
     def see(self, entry: Entry) -> Optional[Hits]:
         """The hits that `entry` is the last of, None if it is no hit."""

@@ -376,6 +376,21 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is asked of Linux")
+@pytest.mark.parametrize("size", [3, 5 << 20])
+def test_memory_stays_small_when_many_files_are_replaced(size: int, tmp_path: Path) -> None:
+    names = [f"code/{at}" for at in range(30)]
+    parts = [(entry(f"w{at}", archives.noise(3 << 20, at)), entry(name, bytes(size))) for at, name in enumerate(names)]
+    source = tmp_path / "model.tar.gz"
+    tar = Tar([part for pair in parts for part in pair])
+    source.write_bytes(isal_zlib.compress(tar.data, 0, wbits=31))
+    many = PEAK.replace('{"hyperparameters.json": b"{}"}', f"dict.fromkeys({names}, b'the new content')")
+    command = [sys.executable, "-c", many, str(ROOT), str(source), str(tmp_path / "out")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert int(run.stdout.split()[1]) < 100 << 10, run.stderr
+    assert gunzip((tmp_path / "out").read_bytes()).count(b"the new content") == len(names)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is asked of Linux")
 @pytest.mark.parametrize("method", ["graft", "splice", "rewrite"])
 def test_memory_stays_small(method: str, tmp_path: Path) -> None:
     unit = b"".join(archives.noise(100, at) * 20 for at in range(200))
