@@ -133,8 +133,7 @@ def report(races: Sequence[Race], rounds: int) -> str:
     command = f"python -m benchmarks.local --kinds {' '.join(race.kind for race in races)} --rounds {rounds}"
     how = (
         f"Whole processes in turn, medians: today's ways ran {rounds} times each, the others {2 * rounds} times. "
-        f"Memory is the peak of the largest process; less than {floor():.0f} MiB is not seen. A repack writes its "
-        "output through to the disk (fsync) before it ends; the others do not."
+        f"Memory is the peak of the largest process; less than {floor():.0f} MiB is not seen."
     )
     parts = [
         "# Repacks on a local disk\n",

@@ -20,7 +20,6 @@ from ..core.store import Present, Progress, Published, Source
 READ_SIZE = 64 << 10
 COPY_SIZE = 16 << 20
 READ_AHEAD = 8 << 20
-SECONDS_BETWEEN_SYNCS = 0.05
 
 
 @contextmanager
@@ -207,15 +206,10 @@ class LocalTarget:
     def _appear(self, size: int) -> None:
         assert self._temporary
         os.ftruncate(self._fd, size)
-        os.fsync(self._fd)
+        if os.path.exists(self.path):  # it may be the only copy of the model, so a power cut must not cost both
+            os.fsync(self._fd)
         os.replace(self._temporary, self.path)
         self._temporary, self._made_folders = None, []
-        with suppress(OSError):  # a folder may be written to and not read; the output is there
-            folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
     def _is(self, source: Source) -> bool:
         if not isinstance(source, LocalSource) or not os.path.exists(self.path):
@@ -224,8 +218,7 @@ class LocalTarget:
 
     def _copy_range(self, source: Source, piece: Copy, at: int) -> None:
         if isinstance(source, LocalSource):
-            with written_back(self._fd):
-                copy_range(source.fd, self._fd, piece.start, piece.stop, at)
+            copy_range(source.fd, self._fd, piece.start, piece.stop, at)
             return
         for start in range(piece.start, piece.stop, READ_AHEAD):
             write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
@@ -250,11 +243,10 @@ class _Copy(threading.Thread):
     def run(self) -> None:
         start = max(0, -self._shift)
         try:
-            with written_back(self._fd):
-                while start < self._source.size and not self._abandoned.is_set():
-                    stop = min(start + COPY_SIZE, self._source.size)
-                    copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
-                    start = stop
+            while start < self._source.size and not self._abandoned.is_set():
+                stop = min(start + COPY_SIZE, self._source.size)
+                copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
+                start = stop
         except (OSError, SourceChanged) as error:
             self._error = error
 
@@ -268,30 +260,6 @@ class _Copy(threading.Thread):
         """Stop it."""
         self._abandoned.set()
         self.join()
-
-
-@contextmanager
-def written_back(fd: int) -> Iterator[None]:
-    """Has what is written to the file go to the disk meanwhile, so that fsync has little to wait for at the end."""
-    done = threading.Event()
-    errors: list[OSError] = []
-
-    def write_back() -> None:
-        try:
-            while not done.wait(SECONDS_BETWEEN_SYNCS):
-                os.fsync(fd)
-        except OSError as error:  # the kernel tells of it once only, so it must not be lost here
-            errors.append(error)
-
-    thread = threading.Thread(target=write_back, name="write back", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
