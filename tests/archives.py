@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Part:
     """One entry of a tar, or a shared pax header: all of its blocks."""
 
     name: str
-    blocks: bytes
+    blocks: bytes = field(repr=False)
     old: bool = False
     """Whether it must be gone after a repack that puts in WANTED."""
 
@@ -117,8 +117,8 @@ def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) ->
     block[124:136] = size.ljust(12, b"\0")
     block[156:157] = kind
     block[257:265] = b"ustar\x0000"
-    for field, value in {"mode": b"0000644", "mtime": b"00000000000", **fields}.items():
-        at, width = layout[field]
+    for column, value in {"mode": b"0000644", "mtime": b"00000000000", **fields}.items():
+        at, width = layout[column]
         block[at : at + width] = value.ljust(width, b"\0")
     return checksummed(bytes(block))
 

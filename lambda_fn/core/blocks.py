@@ -21,6 +21,9 @@ from .inflate import RAW
 WINDOW = 32 << 10
 """A back-reference reaches no further."""
 
+STORED_LIMIT = 4 + (1 << 16)
+"""Bytes that a stored block has at most behind its three header bits."""
+
 ALIGN = b"\0\0\xff\xff"
 """What an empty stored block has after its three header bits and the padding."""
 
@@ -110,7 +113,7 @@ def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
         for phase in _PHASES_OF_DYNAMIC[word & 0x3FF]:
             if _may_describe_codes(word >> phase) and _describes_codes(data, 8 * at + phase):
                 yield 8 * at + phase
-    for at in range(max(0, start - (1 << 16) - 4), min(stop, len(data)) - 4):
+    for at in range(max(0, start - STORED_LIMIT), min(stop, len(data)) - 4):
         if data[at] ^ data[at + 2] == 0xFF and data[at + 1] ^ data[at + 3] == 0xFF:
             end = at + 4 + (data[at] | data[at + 1] << 8)
             if start <= end < stop:

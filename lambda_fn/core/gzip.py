@@ -141,10 +141,8 @@ class Recent(NamedTuple):
     crc: int
     """CRC-32 of the run before it."""
     data: bytes
-    position: int
-    """How far into the source the decoder was when it gave this."""
-    used_up: bool
-    """Whether it then had given all that can be made of the source up to there."""
+    used_up: Optional[int]
+    """The position in the source up to which the decoder had then used up all; None if it was in the middle."""
 
 
 RECENT = 32
@@ -219,22 +217,22 @@ class Reader:
         runs.append(run)
         self.recent.clear()
         inflate = inflater()
-        data = b""
         while not inflate.eof:
-            data = data or feed.take(None if stop is None else stop - feed.position)
+            data = b""
+            if inflate.needs_input:
+                data = feed.take(None if stop is None else stop - feed.position)
+                if not data:
+                    break
             try:
                 out = inflate.decompress(data, CHUNK)
             except DeflateError:
                 raise InvalidArchive(
                     f"the archive is damaged: no deflate data before byte {feed.position}; pack the model again"
                 ) from None
-            if not data and not out and not inflate.eof:
-                break
-            data = inflate.unconsumed_tail
             if out:
                 if self.members == 0:
-                    position = feed.position - len(data)
-                    self.recent.append(Recent(run.size, run.crc, out, position, len(out) < CHUNK))
+                    used_up = feed.position if inflate.needs_input else None
+                    self.recent.append(Recent(run.size, run.crc, out, used_up))
                 run.crc = crc32(out, run.crc)
                 run.size += len(out)
                 self.uncompressed += len(out)

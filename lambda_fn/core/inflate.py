@@ -1,7 +1,8 @@
 """The inflater at hand: isal's where it is installed, else zlib-ng's, else the standard library's.
 
-All three have the interface of `zlib.decompressobj` and give the same bytes; isal is up to twice as fast. Their
-errors differ in class and text only, so `DeflateError` names them all.
+All three have the interface of the standard library's `LZMADecompressor` (`needs_input` says that all input is used up)
+and give the same bytes; isal is up to twice as fast. Their errors differ in class and text only, so `DeflateError`
+names them all.
 """
 
 from __future__ import annotations
@@ -12,9 +13,35 @@ from typing import Any
 RAW = -15
 """wbits of a bare deflate stream with its full 32 KiB window: gzip's own header and trailer are ours to check."""
 
+
+class _Inflater:
+    """zlib's decompressor behind that interface."""
+
+    def __init__(self) -> None:
+        self._zlib = engine.decompressobj(wbits=RAW)
+        self.needs_input = True
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        out: bytes = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self.needs_input = len(out) < max_length
+        return out
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._zlib.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._zlib.unused_data)
+
+
 engine: Any
+_new: Any = _Inflater
 try:
     from isal import isal_zlib as engine
+    from isal.igzip_lib import IgzipDecompressor
+
+    _new = IgzipDecompressor  # it spares the copies that `unconsumed_tail` costs
 except ImportError:
     try:
         from zlib_ng import zlib_ng as engine
@@ -27,4 +54,4 @@ crc32 = engine.crc32
 
 def inflater() -> Any:
     """A new decompressor of a bare deflate stream (RFC 1951)."""
-    return engine.decompressobj(wbits=RAW)
+    return _new()

@@ -131,7 +131,7 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     except UNREADABLE:
         return None
     prefix = Prefix(deflated, crc32(tar), len(tar))
-    whole = not inflate.eof and not inflate.unconsumed_tail and deflated.endswith(b"\0\0\xff\xff")
+    whole = not inflate.eof and inflate.needs_input and deflated.endswith(b"\0\0\xff\xff")
     proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
     return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if whole and proved else None
 

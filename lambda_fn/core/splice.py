@@ -13,12 +13,14 @@ boundary, where the new data begins. It ends on a byte boundary too, and empty b
 byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
 aligned to bytes. The byte they share is the one new byte of the tail.
 
-What is hard is to know a block boundary. The scan keeps its last 2 MiB of output, and of each piece the place in the
-source where the decoder had used up its input. A candidate q (see `blocks`) is decoded up to such a place: how much
-comes out does not depend on the unknown 32 KiB before q, so it tells q's offset in the output; with the offset, the
-32 KiB are known; with them, decoding must give exactly what the scan saw. From q on everything is decoded once more,
-so that r is found and proved in the same way. At last the literal itself is decoded, with the tail's beginning after
-it, and compared. If any of this fails within bounds, there is no splice, and the rewrite does the work.
+What is hard is to know a block boundary. The scan keeps its last 2 MiB of output, and the places in the source where
+the decoder had used up all its input. A candidate q (see `blocks`) is decoded up to the next such place: how much comes
+out does not depend on the unknown 32 KiB before q, so it tells q's offset in the output; with the offset, the 32 KiB
+are known; with them, decoding must give exactly what the scan saw, from q up to the entry and its header. (isal may
+hold back two bytes when its input ends, so three offsets are tried. Where bytes repeat, more than one might do, but a
+tar header never repeats, and it is the last of what must agree.) From q on everything is decoded once more, so that r
+is found and proved in the same way. At last the literal itself is decoded, with the tail's beginning after it, and
+compared. If any of this fails within bounds, there is no splice, and the rewrite does the work.
 
 The CRC of what is left follows from those of the parts (see `crc`).
 """
@@ -27,9 +29,9 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Iterator, NamedTuple, Optional, Sequence, Union
+from typing import Iterable, Iterator, NamedTuple, Optional, Sequence, Union
 
-from .blocks import ALIGN, WINDOW, candidates, decode_from, decoder, joined
+from .blocks import ALIGN, STORED_LIMIT, WINDOW, candidates, decode_from, decoder, joined
 from .crc import combine_crc32
 from .gzip import Recent, Run
 from .inflate import RAW, crc32
@@ -38,11 +40,15 @@ from .store import Source
 
 SEARCH_LIMIT = 1 << 20
 """Bytes of compressed data in which a boundary must be found."""
+TRIES = 1000
+"""Candidates that are looked at, lest an archive made of nothing but candidates takes minutes."""
 ENCODE_LIMIT = 16 << 20
 """Bytes of output that may be decoded again; most of it is encoded again, and uploaded."""
 STEP = 32 << 10
-PROOF = 4 << 10
-"""Bytes of output that must agree before a boundary is believed."""
+PROOF = 512
+"""Bytes of output that must agree before a candidate is looked at more closely."""
+HELD_BACK = 2
+"""Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
 HEADER = 400
 """Bytes that a dynamic block's header has at most: where fewer are known it cannot be told from chance."""
 UNKNOWN = bytes(WINDOW)
@@ -89,17 +95,16 @@ def splice(source: Source, run: Run, cuts: Sequence[Cut]) -> Optional[Spliced]:
     ends: list[tuple[int, int]] = []
     copied = run.start
     for group in _neighbours(cuts):
-        head = find_head(source, run, group[0])
-        if head is None or head.bit < 8 * copied:
+        middle = find_head(source, run, group[0])
+        if middle is None or middle.head.bit < 8 * copied:
             return None
-        middle = Neighbourhood(source, run, head)
         tail = middle.find_tail(group[-1].stop)
         if tail is None:
             return None
         literal = middle.encoded(group, tail)
         if literal is None:
             return None
-        recipe += [Copy(copied, head.bit // 8), Literal(literal)]
+        recipe += [Copy(copied, middle.head.bit // 8), Literal(literal)]
         copied = -(-tail.bit // 8)
         ends += [(middle.crc_before(cut.start), middle.crc_before(cut.stop)) for cut in group]
     recipe.append(Copy(copied, run.stop))
@@ -130,59 +135,90 @@ def _without(run: Run, cuts: Sequence[Cut], crcs: Sequence[tuple[int, int]]) -> 
     return crc, left + run.size - before
 
 
-def find_head(source: Source, run: Run, cut: Cut) -> Optional[Boundary]:
-    """The last block boundary before the cut that can be proved; the run's beginning is one where it is near."""
+def find_head(source: Source, run: Run, cut: Cut) -> Optional[Neighbourhood]:
+    """What lies around the cut, from the last block boundary before it on that can be proved."""
     seen, seen_from = b"".join(piece.data for piece in cut.recent), cut.recent[0].offset
-    used_up = [piece for piece in cut.recent if piece.used_up]
-    if used_up:
-        stop, known = used_up[-1].position, used_up[-1].offset + len(used_up[-1].data) - seen_from
-        start = max(cut.recent[0].position if seen_from else run.start, stop - SEARCH_LIMIT)
-        data = source.read(start, stop)
-        for at in range(len(data), 0, -STEP):
-            for bit in sorted(candidates(data, max(0, at - STEP), at), reverse=True):
-                offset = _proved(data, bit, seen[:known], seen_from)
-                if offset is not None and offset <= cut.start:
-                    before = seen[: offset - seen_from]
-                    return Boundary(8 * start + bit, offset, before[-WINDOW:], crc32(before, cut.recent[0].crc))
-    return Boundary(8 * run.start, 0) if seen_from == 0 else None
+    for bit, offset in _boundaries(source, run, cut.recent, seen):
+        if offset <= cut.start:
+            before, after = seen[: offset - seen_from], seen[offset - seen_from :]
+            head = Boundary(bit, offset, before[-WINDOW:], crc32(before, cut.recent[0].crc))
+            middle = Neighbourhood(source, run, head)
+            if middle.begins_with(after):
+                return middle
+    if seen_from == 0:
+        return Neighbourhood(source, run, Boundary(8 * run.start, 0))
+    return None
 
 
-def _proved(data: bytes, bit: int, seen: bytes, seen_from: int) -> Optional[int]:
-    """The offset at which a block begins at `bit`, if decoding from there on gives just the end of `seen`."""
+def _boundaries(source: Source, run: Run, recent: Sequence[Recent], seen: bytes) -> Iterator[tuple[int, int]]:
+    """Where blocks seem to begin, the last first: the bit of the source, and an offset in the run that fits."""
+    seen_from = recent[0].offset
+    known = [(piece.used_up, piece.offset + len(piece.data)) for piece in recent if piece.used_up is not None]
+    if seen_from == 0:
+        known.insert(0, (run.start, 0))
+    tries = 0
+    for (start, _), (stop, offset) in reversed(list(zip(known, known[1:]))):
+        if known[-1][0] - start > SEARCH_LIMIT:
+            return
+        lead = min(STORED_LIMIT, start - known[0][0])
+        data = source.read(start - lead, stop)
+        for bit in sorted(candidates(data, lead, len(data)), reverse=True):
+            for its in _offsets(data, bit, seen, seen_from, range(offset, offset + HELD_BACK + 1)):
+                yield 8 * (start - lead) + bit, its
+            tries += 1
+            if tries == TRIES:
+                return
+
+
+def _offsets(data: bytes, bit: int, seen: bytes, seen_from: int, ends: Iterable[int]) -> Iterator[int]:
+    """Offsets that a block which begins at `bit` may have, if decoding data to its end brings us to one of `ends`.
+
+    `seen` is the output from `seen_from` on; decoding must give just what is seen there.
+    """
     blind = decode_from(data, bit, UNKNOWN)
-    if blind is None or not PROOF <= len(blind) <= len(seen):
-        return None
-    before = len(seen) - len(blind)
-    if seen_from and before < WINDOW:
-        return None
-    decoded = decode_from(data, bit, seen[max(0, before - WINDOW) : before])
-    return seen_from + before if decoded == seen[before:] else None
+    if blind is None or len(blind) < PROOF:
+        return
+    for end in ends:
+        before = end - len(blind) - seen_from
+        if before >= (WINDOW if seen_from else 0):
+            decoded = decode_from(data, bit, seen[max(0, before - WINDOW) : before])
+            if decoded and decoded.startswith(seen[before : before + len(decoded)]):
+                yield seen_from + before
 
 
 class Neighbourhood:
     """What lies around cuts, decoded once more from a proved boundary on."""
 
     def __init__(self, source: Source, run: Run, head: Boundary) -> None:
-        self._source, self._run, self._head = source, run, head
+        self.head = head
+        self._source, self._run = source, run
         self._start, self._phase = divmod(head.bit, 8)
         self._decoder = decoder(head.window)
         self._data = b""
         self._out = bytearray()
+
+    def begins_with(self, expected: bytes) -> bool:
+        """Whether this is what decoding gives."""
+        while len(self._out) < len(expected) and self._decode_more():
+            pass
+        return self._out.startswith(expected)
 
     def find_tail(self, stop: int) -> Optional[Boundary]:
         """The first boundary that can be proved where nothing refers back to before `stop`; else the run's end."""
         while self._offset < stop + WINDOW and not self._decoder.eof:
             if not self._decode_more():
                 return None
+        tries = 0
         begin = searched = max(0, len(self._data) - STEP)
-        while len(self._data) - begin <= SEARCH_LIMIT:
+        while len(self._data) - begin <= SEARCH_LIMIT and tries < TRIES:
             if not self._decoder.eof and not self._decode_more():
                 return None
             until = len(self._data) - (0 if self._decoder.eof else HEADER)
             for bit in candidates(self._data, searched, until):
-                offset = _proved(self._data, bit, bytes(self._out), self._head.offset)
-                if offset is not None and offset >= stop + WINDOW:
-                    return Boundary(8 * self._start + bit, offset)
+                for offset in _offsets(self._data, bit, bytes(self._out), self.head.offset, [self._offset]):
+                    if offset >= stop + WINDOW:
+                        return Boundary(8 * self._start + bit, offset)
+                tries += 1
             if self._decoder.eof:
                 return Boundary(8 * self._run.stop, self._offset) if self._offset == self._run.size else None
             searched = until
@@ -190,12 +226,12 @@ class Neighbourhood:
 
     def encoded(self, cuts: Sequence[Cut], tail: Boundary) -> Optional[bytes]:
         """The literal that joins head and tail without the cuts, None if it does not decode to what it should."""
-        kept, before = b"", self._head.offset
+        kept, before = b"", self.head.offset
         for cut in cuts:
             kept += self._between(before, cut.start)
             before = cut.stop
         kept += self._between(before, tail.offset)
-        window = self._head.window
+        window = self.head.window
         compressor = zlib.compressobj(wbits=RAW, zdict=window) if window else zlib.compressobj(wbits=RAW)
         last = tail.bit == 8 * self._run.stop
         encoded = compressor.compress(kept) + compressor.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
@@ -203,19 +239,19 @@ class Neighbourhood:
         join = joined(phase, self._data[at]) if phase else b""
         literal = self._aligned() + encoded + join
         following = self._data[at + (phase > 0) :]
-        decoded = decode_from(literal + following, self._phase, self._head.window)
+        decoded = decode_from(literal + following, self._phase, self.head.window)
         return literal if decoded == kept + self._between(tail.offset, self._offset) else None
 
     def crc_before(self, offset: int) -> int:
         """CRC-32 of the run's first `offset` bytes."""
-        return int(crc32(self._between(self._head.offset, offset), self._head.crc))
+        return int(crc32(self._between(self.head.offset, offset), self.head.crc))
 
     @property
     def _offset(self) -> int:
-        return self._head.offset + len(self._out)
+        return self.head.offset + len(self._out)
 
     def _between(self, start: int, stop: int) -> bytes:
-        return bytes(self._out[start - self._head.offset : stop - self._head.offset])
+        return bytes(self._out[start - self.head.offset : stop - self.head.offset])
 
     def _aligned(self) -> bytes:
         """The head's last bits, and an empty stored block that ends on a byte boundary."""
