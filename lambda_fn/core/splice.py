@@ -213,9 +213,9 @@ class Neighbourhood:
         while len(self._data) - begin <= SEARCH_LIMIT and tries < TRIES:
             if not self._decoder.eof and not self._decode_more():
                 return None
-            until = len(self._data) - (0 if self._decoder.eof else HEADER)
+            until, out = len(self._data) - (0 if self._decoder.eof else HEADER), bytes(self._out)
             for bit in candidates(self._data, searched, until):
-                for offset in _offsets(self._data, bit, bytes(self._out), self.head.offset, [self._offset]):
+                for offset in _offsets(self._data, bit, out, self.head.offset, [self._offset]):
                     if offset >= stop + WINDOW:
                         return Boundary(8 * self._start + bit, offset)
                 tries += 1
@@ -263,11 +263,13 @@ class Neighbourhood:
     def _decode_more(self) -> bool:
         """Decode another step; whether there was one within the limit."""
         at = self._start + len(self._data)
+        if self._decoder.eof or at == self._run.stop:
+            return False
         step = self._source.read(at, min(at + STEP, self._run.stop))
         try:
             first = joined(self._phase, step[0]) + step[1:] if not self._data and self._phase else step
             self._out += self._decoder.decompress(first)
-        except (zlib.error, IndexError):
+        except zlib.error:
             return False
         self._data += step
         return len(self._out) <= ENCODE_LIMIT
