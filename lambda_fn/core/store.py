@@ -67,8 +67,17 @@ class Target(Protocol):
     present: Optional[Present]
     """What lies there now."""
 
-    def existing(self) -> Source:
-        """What lies there now, to read from."""
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
+        """An output whose note says all of `made_of`, to read from: what lies there now, or one that `remember` knows.
+
+        None if there is none, or none that can be read.
+        """
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
+        """Let later Targets find what was just published, as the `earlier` output of this version of the source.
+
+        It is for saving work only: it may do nothing, and it never fails.
+        """
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, told that the recipe will most likely put each byte of it to its offset plus `shift`.

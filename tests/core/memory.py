@@ -40,8 +40,10 @@ class MemoryTarget:
         self.data: bytes | None = None
         self.recipe: Recipe | None = None
 
-    def existing(self) -> Source:
-        raise AssertionError("nothing lies here")
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Source | None:
+        return None
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         return source.stream()

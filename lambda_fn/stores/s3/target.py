@@ -15,7 +15,7 @@ from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, Repac
 from ...core.recipe import Copy, Literal, Recipe
 from ...core.store import Present, Progress, Published, Source
 from ..local import LocalSource
-from . import checksum, metadata, parts
+from . import checksum, known, metadata, parts
 from .access import Place, S3Access, code, named_errors, status
 from .checksum import Crc
 from .multipart import MultipartUpload
@@ -44,10 +44,33 @@ class S3Target:
             self.present = Present(head["ContentLength"], head["ETag"], head.get("VersionId"), metadata.note_of(head))
         self._condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}
         self._publication = uuid4().hex
+        self._model: Optional[Source] = None
+        """What the output is a repack of, where its bytes come from an earlier output."""
 
-    def existing(self) -> Source:
-        """The object that lies there now."""
-        return S3Source(str(self.place), self.access)
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
+        """The object that lies there now, or one in the same bucket that a pointer leads to."""
+        place: Optional[Place] = self.place
+        if self.present is None or not made_of.items() <= self.present.note.items():
+            pointer = self._pointer(source, made_of)
+            place = known.follow(pointer, self.access) if pointer else None
+        if place is None or place.bucket != self.place.bucket:
+            return None
+        try:
+            output = S3Source(str(place), self.access)
+        except RepackError:
+            return None
+        self._model = source
+        return output if made_of.items() <= output.note.items() else None
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
+        """Make the pointer lead here."""
+        if pointer := self._pointer(source, made_of):
+            known.point(pointer, self.access, self.place)
+
+    def _pointer(self, source: Source, made_of: Mapping[str, str]) -> Optional[Place]:
+        if self.access.known_sources is None or not isinstance(source, S3Source):
+            return None
+        return known.pointer_to(self.access.known_sources, source, made_of, self.place.bucket)
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """The stream alone: S3's copies are a few requests, whenever they are made."""
@@ -213,8 +236,9 @@ class S3Target:
 
     def _attributes(self, source: Source, note: Mapping[str, str]) -> dict[str, Any]:
         """The arguments that say what stands beside the output."""
-        head: Mapping[str, Any] = source.head if isinstance(source, S3Source) else {}
-        attributes = metadata.kept(head, source.tags() if isinstance(source, S3Source) else {})
+        model = self._model or source
+        head: Mapping[str, Any] = model.head if isinstance(model, S3Source) else {}
+        attributes = metadata.kept(head, model.tags() if isinstance(model, S3Source) else {})
         attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if self.access.storage_class:
             attributes["StorageClass"] = self.access.storage_class
@@ -257,14 +281,14 @@ def _bytes_of(part: Upload, source: Source) -> bytes:
 
 def _crc_of(recipe: Recipe, crc: Crc, source: S3Source) -> Optional[int]:
     """The output's CRC by its literals and what is known of the source; None if nothing is."""
-    known = source.checksums
-    if known is None:
+    prefixes = source.checksums
+    if prefixes is None:
         return None
     return crc.joined(
         (
             crc.of(piece.data, 0)
             if isinstance(piece, Literal)
-            else known.between(piece.start, piece.stop, source.read),
+            else prefixes.between(piece.start, piece.stop, source.read),
             piece.size,
         )
         for piece in recipe
