@@ -87,7 +87,7 @@ def repack(
         hyperparameters_sha256=hashlib.sha256(held).hexdigest() if held is not None else None,
         bytes=Bytes(outcome.bytes_read, published.uploaded, published.copied),
         seconds=round(time.monotonic() - began, 3),
-        warnings=findings.warnings if findings else (),
+        warnings=(findings.warnings if findings else ()) + published.warnings,
     )
 
 

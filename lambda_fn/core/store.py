@@ -59,6 +59,8 @@ class Published:
     """Bytes that the store copied by itself."""
     proof: Optional[str]
     """Which checksum of the store proved the output byte for byte ("CRC64NVME"), None where it gives none."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of how the store keeps it, a sentence each."""
 
 
 class Target(Protocol):

@@ -46,6 +46,7 @@ class S3Target:
         self._publication = uuid4().hex
         self._model: Optional[Source] = None
         """What the output is a repack of, where its bytes come from an earlier output."""
+        self._warnings: tuple[str, ...] = ()
 
     def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
         """The object that lies there now, or one in the same bucket that a pointer leads to."""
@@ -220,6 +221,7 @@ class S3Target:
             uploaded=size - copied,
             copied=copied,
             proof=crc.name if provable else None,
+            warnings=self._warnings,
         )
 
     def _delete(self, answer: Mapping[str, Any]) -> None:
@@ -242,6 +244,7 @@ class S3Target:
         attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if self.access.storage_class:
             attributes["StorageClass"] = self.access.storage_class
+        self._warnings = () if metadata.NOTE in attributes["Metadata"] else (metadata.NO_ROOM,)
         return attributes
 
     def _head(self) -> Mapping[str, Any]:

@@ -79,6 +79,16 @@ def test_the_second_time_scans_nothing(
     check_cheap(result, proxy)
 
 
+@pytest.mark.parametrize(("archive", "brought"), [(LARGE, 1800), (LARGE_TWICE, 1800), (SMALL, 1800), (LARGE, 1000)])
+def test_a_note_that_finds_no_room_is_told(
+    s3: Any, bucket: str, access: S3Access, archive: bytes, brought: int
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=archive, Metadata={"k": "v" * brought})
+    result = repack(f"s3://{bucket}/in", f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=access)
+    again = repack(f"s3://{bucket}/out", f"s3://{bucket}/out", {"hyperparameters.json": OLD}, s3=access)
+    assert ("no room" in " ".join(result.warnings)) == (again.bytes.read >= len(archive)) == (brought > 1000)
+
+
 def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -> None:
     own = f"s3://{bucket}/own"
     for _ in range(2):
