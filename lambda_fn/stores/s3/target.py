@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Iterator, Mapping, Optional
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from ...core import recipe as recipes
-from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError
+from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError, StoreFull
 from ...core.recipe import Copy, Literal, Recipe
 from ...core.store import Present, Progress, Published, Source
 from ..local import LocalSource
@@ -23,9 +24,7 @@ from .parts import Part, Upload
 from .source import S3Source
 
 PARALLEL = 6
-"""Parts under way at once; of those that are uploaded, so many are in memory."""
-WRITING = 2
-"""Parts of a rewrite under way while the next is made."""
+"""Parts under way at once."""
 TICK = 1.0
 """Seconds between two reports of progress while S3 is busy."""
 
@@ -91,7 +90,7 @@ class S3Target:
 
         def send(number: int, part: Part) -> int:
             if isinstance(part, Upload):
-                crcs[number - 1] = upload.upload(number, _bytes_of(part, source))
+                crcs[number - 1] = upload.upload(number, BytesIO(_bytes_of(part, source)))
             elif inside:
                 upload.copy(number, inside, part)
             return part.size
@@ -111,29 +110,35 @@ class S3Target:
     ) -> Published:
         """Streams parts up as they are made; the first, which begins with the head, goes last."""
         crc = checksum.known()[0]
-        part_size = parts.upload_part(2 * source.size)  # no sane encoder doubles an archive
-        made = _in_parts(body, part_size - head_size, part_size)
-        first = next(made, [])
-        second = next(made, None)
-        if second is None:
-            return self._put(b"".join([head(), *first]), source, note, crc)
+        # No sane encoder doubles an archive.
+        part_size = parts.upload_part(max(source.size, min(2 * source.size, parts.MOST_UPLOADED)))
+        made = _in_parts(body, parts.UPLOAD_PART - head_size, part_size)
+        first = next(made, BytesIO())
+        part = next(made, None)
+        if part is None:
+            return self._put(head() + first.getvalue(), source, note, crc)
         crcs: list[tuple[int, int]] = []
 
-        def send(number: int, chunks: list[bytes]) -> tuple[int, int]:
-            data = b"".join(chunks)
-            return upload.upload(number, data), len(data)
+        def send(number: int, part: BytesIO) -> tuple[int, int]:
+            return upload.upload(number, part), part.getbuffer().nbytes
 
         with MultipartUpload(self.place, self.access, crc, self._attributes(source, note)) as upload:
             under_way: deque[Future[tuple[int, int]]] = deque()
-            with ThreadPoolExecutor(WRITING, thread_name_prefix="s3-write") as pool:
-                under_way.append(pool.submit(send, 2, second))
-                del second
-                for number, chunks in enumerate(made, 3):
-                    if len(under_way) == WRITING:
+            # Larger parts go one after the other: beside a compressor's threads, two of them are too much memory.
+            meanwhile = 1 if part_size == parts.UPLOAD_PART else 0
+            with ThreadPoolExecutor(1, thread_name_prefix="s3-write") as pool:
+                number = 1
+                while part is not None:
+                    number += 1
+                    if number > parts.MAX_PARTS:
+                        raise StoreFull(f"{self.place} grows beyond {parts.MOST_UPLOADED} bytes; pack the model anew")
+                    under_way.append(pool.submit(send, number, part))
+                    part = None  # or it would be in memory beside the next
+                    while len(under_way) > meanwhile:
                         crcs.append(under_way.popleft().result())
-                    under_way.append(pool.submit(send, number, chunks))
+                    part = next(made, None)
                 crcs.extend(future.result() for future in under_way)
-            crcs.insert(0, send(1, [head(), *first]))
+            crcs.insert(0, send(1, BytesIO(head() + first.getvalue())))
             expected, size = crc.joined(crcs), sum(length for _, length in crcs)
             answer = self._settled(lambda: upload.complete(size, expected, self._condition))
         return self._proved(answer, crc, expected, size, copied=0)
@@ -154,7 +159,9 @@ class S3Target:
         """All parts, several at once; the first failure, ours or `report`'s, ends them all."""
         finished: SimpleQueue[Future[int]] = SimpleQueue()
         sent = done = 0
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="s3-publish") as pool:
+        largest = max((part.size for part in planned if isinstance(part, Upload)), default=1)
+        at_once = min(PARALLEL, parts.at_once(largest))
+        with ThreadPoolExecutor(at_once, thread_name_prefix="s3-publish") as pool:
             try:
                 for number, part in enumerate(planned, 1):
                     pool.submit(send, number, part).add_done_callback(finished.put)
@@ -298,15 +305,13 @@ def _crc_of(recipe: Recipe, crc: Crc, source: S3Source) -> Optional[int]:
     )
 
 
-def _in_parts(body: Iterator[bytes], first: int, others: int) -> Iterator[list[bytes]]:
-    """The body's chunks in lists of just over the wanted size; the last is what is left."""
-    wanted = first
-    chunks: list[bytes] = []
+def _in_parts(body: Iterator[bytes], first: int, others: int) -> Iterator[BytesIO]:
+    """The body in parts of just over the wanted size; the last is what is left."""
+    wanted, part = first, BytesIO()
     for chunk in body:
-        chunks.append(chunk)
-        wanted -= len(chunk)
-        if wanted <= 0:
-            yield chunks
-            chunks, wanted = [], others
-    if chunks:
-        yield chunks
+        part.write(chunk)
+        if part.tell() >= wanted:
+            yield part
+            wanted, part = others, BytesIO()
+    if part.tell():
+        yield part
