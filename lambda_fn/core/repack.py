@@ -21,7 +21,7 @@ from .rewrite import rewritten
 from .scan import Findings, reported, scan
 from .search import Hits, Search
 from .splice import ENCODE_LIMIT, Cut, Spliced, splice
-from .store import Present, Progress, Published, Source, Target
+from .store import Present, Published, Source, Stages, Target
 from .tar import normal
 
 HELD = "held"
@@ -50,7 +50,7 @@ class Job:
     if_present: str = "replace"
     verify: str = "once"
     limits: Limits = field(default_factory=Limits)
-    progress: Progress = lambda done, total: None
+    stages: Stages = field(default_factory=lambda: Stages(lambda done, total: None))
 
     def run(self) -> Outcome:
         """Scan, plan, publish. Raises the errors of `errors`; then nothing is published."""
@@ -117,7 +117,7 @@ class Job:
         """The earlier output with another front, which is what a scan of the source would lead to."""
         assert head.rest is not None
         recipe = graft(Findings(head, Search(()), head.rest), self.overlay, kept(head.rest), earlier.size)
-        published = self.target.publish(earlier, recipe, {**earlier.note, **self.note}, self.progress)
+        published = self.target.publish(earlier, recipe, {**earlier.note, **self.note}, self.stages.next())
         return Outcome("graft", published, self.overlay, bytes_read=earlier.bytes_read + self.source.bytes_read)
 
     def _from_scan(self, head: Head) -> Outcome:
@@ -163,7 +163,7 @@ class Job:
             head,
             self.overlay,
             self.limits,
-            self.progress,
+            self.stages.next(0 if self.target.copies_beside else self.source.size),
             stop=only_rewrite,
         )
 
@@ -175,13 +175,13 @@ class Job:
         return {name: data for name, data in {**findings.head.files, **hits}.items() if name in self.overlay}
 
     def _publish(self, method: str, recipe: Recipe, content: Mapping[str, bytes], findings: Findings) -> Outcome:
-        published = self.target.publish(self.source, recipe, {**self.note, **held(findings)}, self.progress)
+        published = self.target.publish(self.source, recipe, {**self.note, **held(findings)}, self.stages.next())
         return Outcome(method, published, content, findings, self.source.bytes_read)
 
     def _rewrite(self, head: Head, files: Mapping[str, bytes], findings: Optional[Findings] = None) -> Outcome:
         prefix = make_prefix({**head.files, **files}, head.mtime)
         rest = Run(0)
-        chunks = reported(self.source.stream(), self.source.size, self.progress)
+        chunks = reported(self.source.stream(), self.source.size, self.stages.next())
         published = self.target.write(
             self.source,
             len(head.grafted(prefix, rest)),

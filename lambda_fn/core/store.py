@@ -12,7 +12,25 @@ from typing import Callable, Iterator, Mapping, Optional, Protocol
 from .recipe import Recipe
 
 Progress = Callable[[int, int], None]
-"""Called often with (bytes of the source done, bytes in all); may raise to stop the repack cleanly."""
+"""Called often with (bytes done, bytes in all); may raise to stop the repack cleanly."""
+
+
+class Stages:
+    """The progress of stages as one: what is done never falls, and all there is grows only by unforeseen stages."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def next(self, to_follow: int = 0) -> Progress:
+        """The Progress of the next stage, after which so many bytes are foreseen for others."""
+        before = self._done
+
+        def tell(done: int, total: int) -> None:
+            self._done = max(self._done, before + done)  # a scan may begin again
+            self._progress(self._done, before + total + to_follow)
+
+        return tell
 
 
 class Source(Protocol):
@@ -68,6 +86,8 @@ class Target(Protocol):
 
     present: Optional[Present]
     """What lies there now."""
+    copies_beside: bool
+    """Whether what is anticipated is copied while it is streamed, so that little is left for `publish`."""
 
     def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
         """An output whose note says all of `made_of`, to read from: what lies there now, or one that `remember` knows.

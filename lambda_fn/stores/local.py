@@ -100,6 +100,7 @@ class LocalTarget:
     """A path for one output."""
 
     present: Optional[Present] = None
+    copies_beside = True
 
     def __init__(self, path: str) -> None:
         """Raises AccessDenied, InvalidRequest."""

@@ -35,6 +35,7 @@ class MemoryTarget:
     """The place of one output."""
 
     present: Present | None = None
+    copies_beside = False
 
     def __init__(self) -> None:
         self.data: bytes | None = None

@@ -32,6 +32,8 @@ TICK = 1.0
 class S3Target:
     """A `core.store.Target`. Raises AccessDenied, InvalidRequest and StoreUnavailable at open."""
 
+    copies_beside = False
+
     def __init__(self, uri: str, access: S3Access) -> None:
         self.place = Place.parse(uri)
         self.access = access

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,26 @@ def test_a_note_that_finds_no_room_is_told(
     result = repack(f"s3://{bucket}/in", f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=access)
     again = repack(f"s3://{bucket}/out", f"s3://{bucket}/out", {"hyperparameters.json": OLD}, s3=access)
     assert ("no room" in " ".join(result.warnings)) == (again.bytes.read >= len(archive)) == (brought > 1000)
+
+
+def tell(told: list[tuple[int, int]], done: int, total: int) -> None:
+    told.append((done, total))
+
+
+@pytest.mark.parametrize("archive", [LARGE, LARGE_ONCE, LARGE_TWICE], ids=["graft", "splice", "rewrite"])
+def test_progress_goes_on_from_scan_to_copy_and_never_back(
+    s3: Any, bucket: str, access: S3Access, archive: bytes
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=archive)
+    for content in (OLD + b" ", NEW):  # the second time only copies
+        told: list[tuple[int, int]] = []
+        overlay = {"hyperparameters.json": content}
+        repack(f"s3://{bucket}/in", f"s3://{bucket}/out", overlay, s3=access, progress=partial(tell, told))
+        done = [done for done, _ in told]
+        assert done == sorted(done)
+        assert told[-1][0] == told[-1][1] > 12 << 20
+        if archive is not LARGE_TWICE:  # a rewrite is work that nobody foresaw
+            assert max(total for _, total in told) - min(total for _, total in told) < MiB
 
 
 def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -> None:
