@@ -23,6 +23,8 @@ PARTS = 8
 CHUNK = 1 << 20
 QUARTER = CHUNK // 4
 OLD = b'{"epochs": 1}\n'
+OLD_ENTRIES = {"none": (0, 0), "first": (1, 0), "last": (0, 1), "twice": (2, 0)}
+"""How many old hyperparameters.json lie before and behind the model's files."""
 
 
 def weights(random: Generator) -> bytes:
@@ -65,19 +67,20 @@ class Part(io.RawIOBase):
 
 
 def write(kind: str, mib: int, old_entry: str, archive: Path) -> None:
-    """An archive of `mib` MiB of such data in eight files, its old hyperparameters.json "first", "last" or "none"."""
+    """An archive of `mib` MiB of such data in eight files, its old hyperparameters.json as `OLD_ENTRIES` says."""
     from numpy.random import default_rng
 
     random = default_rng(7)
     partial = archive.with_name(archive.name + ".partial")
     with partial.open("wb") as file, subprocess.Popen(["gzip", "-6n"], stdin=subprocess.PIPE, stdout=file) as gzip:
         with tarfile.open(fileobj=gzip.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:
-            if old_entry == "first":
+            in_front, behind = OLD_ENTRIES[old_entry]
+            for _ in range(in_front):
                 add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
             for number in range(PARTS):
                 chunks = iter(lambda: KINDS[kind](random), b"")
                 add(tar, f"layer{number}.bin", mib * (1 << 20) // PARTS, Part(chunks))
-            if old_entry == "last":
+            for _ in range(behind):
                 add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
         assert gzip.stdin
         gzip.stdin.close()

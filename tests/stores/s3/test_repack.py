@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from moto import mock_aws
 from lambda_fn.contract import Request, Result
 from lambda_fn.core.errors import SourceChanged
 from lambda_fn.repacker import repack, run
-from lambda_fn.stores.s3 import S3Access
+from lambda_fn.stores.s3 import S3Access, checksum
 from tests.stand_ins.faults import Proxy, Seen
 from tests.stores.s3.test_faults import LARGE, LARGE_ONCE, LARGE_TWICE, NEW, OLD, SMALL, hyperparameters_in
 
@@ -108,6 +109,19 @@ def test_progress_goes_on_from_scan_to_copy_and_never_back(
         assert told[-1][0] == told[-1][1] > 12 << 20
         if archive is not LARGE_TWICE:  # a rewrite is work that nobody foresaw
             assert max(total for _, total in told) - min(total for _, total in told) < MiB
+
+
+def test_without_awscrt_as_in_the_lambda_crc32_proves_what_s3_holds(
+    s3: Any, bucket: str, model: str, access: S3Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum, "known", lambda: (checksum.CRC32,))
+    for source, key, read in ((model, "own", len(LARGE)), (f"s3://{bucket}/own", "out", 0)):
+        result = repack(source, f"s3://{bucket}/{key}", {"hyperparameters.json": key.encode()}, s3=access)
+        assert result.output.proof == "CRC32"
+        assert (result.bytes.read >= len(LARGE)) == bool(read)
+        head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert head["ChecksumType"] == "FULL_OBJECT"
+        assert checksum.CRC32.decode(head["ChecksumCRC32"]) == zlib.crc32(object_of(s3, bucket, key))
 
 
 def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -> None:
