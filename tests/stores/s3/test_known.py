@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.contract import Result
+from lambda_fn.contract import Request, Result
 from lambda_fn.core.errors import RepackError
+from lambda_fn.planner import plan
 from lambda_fn.repacker import repack
 from lambda_fn.stores.s3 import S3Access
 from tests.stand_ins.faults import DENIED, FAULTS, LOST, TRUNCATED, Proxy, at
@@ -67,6 +68,25 @@ def test_another_output_of_a_known_source_is_what_a_scan_would_make(
     [pointer] = pointers(s3, bucket)
     assert object_of(s3, bucket, pointer) == f"s3://{bucket}/scanned".encode()
     assert put("second").method == "unchanged"
+
+
+def test_a_plan_foresees_what_a_run_does_and_writes_nothing(
+    s3: Any, bucket: str, put: Callable[..., Result], remembering: S3Access
+) -> None:
+    upload(s3, bucket, LARGE)
+
+    def planned(key: str, content: bytes, **given: Any) -> tuple[str, str]:
+        hyperparameters = json.loads(content)
+        request = Request(f"s3://{bucket}/in", f"s3://{bucket}/{key}", hyperparameters=hyperparameters, **given)
+        foreseen = plan(request, remembering, lambda_limit=1)
+        return foreseen.where, foreseen.method
+
+    assert planned("first", NEW) == ("fargate", "unknown")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix="first")
+    put("first")
+    assert planned("second", OLD) == ("lambda", "graft")
+    assert planned("second", OLD, verify="always") == ("fargate", "unknown")
+    assert put("second", OLD).bytes.read < 6 << 20
 
 
 def test_what_stands_beside_the_output_is_the_sources(
