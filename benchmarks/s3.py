@@ -27,9 +27,13 @@ from .models import cached
 
 RESULTS = Path(__file__).parent / "results"
 BUCKET = "benchmark"
-MODEL, OWN, OUTPUT = (f"s3://{BUCKET}/{name}.tar.gz" for name in ("model", "own", "output"))
+MODEL, OLD, TWICE, OWN = (f"s3://{BUCKET}/{name}.tar.gz" for name in ("none", "last", "twice", "own"))
+KNOWN = f"s3://{BUCKET}/known/"
 
 FIRST = "repack, the first time"
+REPLACED = "an old entry replaced"
+REWRITTEN = "two old entries replaced"
+ANOTHER = "another output of a known model"
 SECOND = "repack of its own output"
 SAME = "the same request again"
 USUAL = "download, usual script, upload"
@@ -67,15 +71,18 @@ def main() -> None:
 
 def measured(mib: int, rounds: int, hyperparameters: Path, url: str) -> Iterator[tuple[str, ...]]:
     """The table's rows for one size."""
-    model = cached("weights", mib)
-    client().upload_file(str(model), BUCKET, "model.tar.gz")
-    size = model.stat().st_size
-    for source, output in ((MODEL, OWN), (MODEL, OUTPUT)):
-        subprocess.run(repack(source, output, hyperparameters), check=True, stdout=subprocess.DEVNULL)
+    for old_entry in ("none", "last", "twice"):
+        client().upload_file(str(cached("weights", mib, old_entry)), BUCKET, f"{old_entry}.tar.gz")
+    size = cached("weights", mib).stat().st_size
+    known = repack(MODEL, hyperparameters, "--output", OWN, "--known-sources", KNOWN)
+    subprocess.run(known, check=True, stdout=subprocess.DEVNULL)
     ours = {
-        FIRST: anew(repack(MODEL, OUTPUT, hyperparameters, "--verify", "always")),
-        SECOND: anew(repack(OWN, OUTPUT, hyperparameters)),
-        SAME: repack(MODEL, OWN, hyperparameters),
+        FIRST: anew(repack(MODEL, hyperparameters)),
+        REPLACED: anew(repack(OLD, hyperparameters)),
+        REWRITTEN: anew(repack(TWICE, hyperparameters)),
+        ANOTHER: anew(repack(MODEL, hyperparameters, "--known-sources", KNOWN)),
+        SECOND: anew(repack(OWN, hyperparameters)),
+        SAME: known,
     }
     usual = (sys.executable, "-m", "benchmarks.s3", "usual", str(hyperparameters))
     runs = race((Contender(name, command) for name, command in {**ours, USUAL: usual}.items()), rounds)
@@ -92,15 +99,16 @@ def row(mib: int, name: str, runs: dict[str, Runs], cost: Sequence[str]) -> tupl
     return (f"{mib} MiB: {name}", f"{runs[name].time:.2f}", times, f"{runs[name].peak:.0f}", *cost)
 
 
-def repack(source: str, output: str, hyperparameters: Path, *options: str) -> tuple[str, ...]:
+def repack(source: str, hyperparameters: Path, *options: str) -> tuple[str, ...]:
     """Our command."""
-    command = (sys.executable, "-m", "lambda_fn", "repack", source, "--output", output, "--json", "--quiet")
+    command = (sys.executable, "-m", "lambda_fn", "repack", source, "--json", "--quiet")
     return (*command, "--hyperparameters", str(hyperparameters), *options)
 
 
 def anew(command: tuple[str, ...]) -> tuple[str, ...]:
-    """The command with other hyperparameters every time, so that the output never is there already."""
-    return ("sh", "-c", 'exec "$@" --set run=$(date +%s%N)', "sh", *command)
+    """The command with other hyperparameters and another output every time, so that nothing is there already."""
+    script = f'run=$(date +%s%N); exec "$@" --set run=$run --output s3://{BUCKET}/$run.tar.gz'
+    return ("sh", "-c", script, "sh", *command)
 
 
 def counted(command: tuple[str, ...], url: str) -> Cost:
@@ -119,7 +127,7 @@ def usual(hyperparameters: Path) -> None:
 
     with tempfile.TemporaryDirectory() as folder, closing(client()) as s3:
         source, output = Path(folder, "model.tar.gz"), Path(folder, "output.tar.gz")
-        s3.download_file(BUCKET, "model.tar.gz", str(source))
+        s3.download_file(BUCKET, "none.tar.gz", str(source))
         usual_script(source, hyperparameters, output)
         s3.upload_file(str(output), BUCKET, "usual.tar.gz")
 

@@ -16,7 +16,7 @@ import sys
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NoReturn, Optional
 
 from . import hyperparameters
 from .contract import IF_PRESENT, VERIFY, MissingHyperparameters, RepackError, Request, Result
@@ -27,6 +27,9 @@ from .core.tar import SHARED_RECORDS, Entry
 from .progress import shown_progress
 from .repacker import run
 from .stores import open_source
+
+if TYPE_CHECKING:
+    from .stores.s3 import S3Access
 
 KINDS = {
     b"1": ("hard link", stat.S_IFREG),
@@ -106,6 +109,11 @@ def parser() -> argparse.ArgumentParser:
         default="once",
         help="when to scan all of SOURCE: once (default), always, or never for our own output",
     )
+    one.add_argument(
+        "--known-sources",
+        metavar="S3_PREFIX",
+        help="s3://bucket/prefix/ where a scanned SOURCE is remembered: its next output in that bucket needs no scan",
+    )
 
     look = commands.add_parser("inspect", help="list what is inside, without extracting")
     look.set_defaults(command=inspect_command)
@@ -137,7 +145,7 @@ def repack_command(options: argparse.Namespace) -> None:
         verify=options.verify,
     )
     with shown_progress(not options.quiet) as progress:
-        result = run(request, limits=limits(options), progress=progress)
+        result = run(request, s3=s3(options), limits=limits(options), progress=progress)
     if options.json:
         print(json.dumps(result.to_json()))
     else:
@@ -185,6 +193,15 @@ def scan_all(options: argparse.Namespace, visit: Callable[[Entry], None]) -> Fin
         findings = scan(source.stream, source.size, head, names, limits(options), progress, visit=visit)
     assert findings is not None
     return findings
+
+
+def s3(options: argparse.Namespace) -> Optional[S3Access]:
+    """The way to S3 that the command line asks for, None if the usual one will do."""
+    if options.known_sources is None:
+        return None
+    from .stores.s3 import S3Access
+
+    return S3Access.default(known_sources=options.known_sources)
 
 
 def limits(options: argparse.Namespace) -> Limits:

@@ -160,7 +160,7 @@ class Result:
     bytes: Bytes
     seconds: float
     warnings: tuple[str, ...] = ()
-    """What a person should know of the source, a sentence each."""
+    """What a person should know of the source and the output, a sentence each."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the same shape."""

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .contract import Request
-from .core.prefix import read_head
 from .core.repack import Job
 from .repacker import gather
 from .stores import open_source, open_target
@@ -40,19 +39,12 @@ def plan(request: Request, s3: S3Access, lambda_limit: int) -> Plan:
         closing(open_source(request.model_uri, s3)) as source,
         closing(open_target(request.output_uri, s3)) as target,
     ):
-        head = read_head(source)
-        present = target.present.note.items() if target.present else {}.items()
-        wanted = Job(source, target, overlay, request.if_present, request.verify).note
-        ours = request.verify == "never" or (request.verify == "once" and "overlay" in source.note)
+        method = Job(source, target, overlay, request.if_present, request.verify).forecast()
         size = source.size
-    believed = request.verify != "always"
-    if believed and wanted.items() <= present:
-        return Plan("nowhere", f"{request.output_uri} is made of just this already", "unchanged", True, size, request)
-    # Made of the same source, with other contents under the same names: only its prefix is replaced.
-    same_source = wanted.items() - {("overlay", wanted["overlay"])} <= present and request.if_present == "replace"
-    marked = ours and head.rest is not None and head.files.keys() >= overlay.keys()
-    if (believed and same_source) or marked:
-        return Plan("lambda", "the archive was scanned before: only its front changes", "graft", True, size, request)
+    if method == "unchanged":
+        return Plan("nowhere", f"{request.output_uri} is made of just this already", method, True, size, request)
+    if method:
+        return Plan("lambda", "the archive was scanned before: only its front changes", method, True, size, request)
     if size <= lambda_limit:
         return Plan("lambda", f"a scan of {size} bytes fits the function", size=size, request=request)
     return Plan("fargate", f"{size} bytes are more than the {lambda_limit} set for Lambda", size=size, request=request)

@@ -13,7 +13,7 @@ from .core.errors import MissingHyperparameters, SourceNotFound
 from .core.gzip import Limits
 from .core.prefix import FILES_LIMIT
 from .core.repack import Job
-from .core.store import Progress
+from .core.store import Progress, Stages
 from .stores import access_for, open_source, open_target, read_whole
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def repack(
     began = time.monotonic()
     s3 = access_for([model_uri, output_uri], s3)
     with closing(open_source(model_uri, s3)) as source, closing(open_target(output_uri, s3)) as target:
-        outcome = Job(source, target, overlay, if_present, verify, limits, progress).run()
+        outcome = Job(source, target, overlay, if_present, verify, limits, Stages(progress)).run()
     findings, published = outcome.findings, outcome.published
     held = outcome.content.get(hyperparameters.ENTRY)
     return Result(
@@ -87,7 +87,7 @@ def repack(
         hyperparameters_sha256=hashlib.sha256(held).hexdigest() if held is not None else None,
         bytes=Bytes(outcome.bytes_read, published.uploaded, published.copied),
         seconds=round(time.monotonic() - began, 3),
-        warnings=findings.warnings if findings else (),
+        warnings=(findings.warnings if findings else ()) + published.warnings,
     )
 
 

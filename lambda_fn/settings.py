@@ -27,6 +27,8 @@ class Settings:
     """Outputs are encrypted with it, instead of as the bucket says."""
     expected_bucket_owner: str | None = None
     """The account that must own every bucket we touch."""
+    known_sources: str | None = None
+    """`s3://bucket/prefix/` where scanned sources are remembered; without it a new output of one is a new scan."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -47,8 +49,13 @@ class Settings:
             lambda_limit_bytes=int(limit),
             kms_key_id=given.get("kms_key_id"),
             expected_bucket_owner=given.get("expected_bucket_owner"),
+            known_sources=given.get("known_sources"),
         )
 
     def s3(self) -> S3Access:
         """How S3 is reached, with a client of our own. Raises AccessDenied."""
-        return S3Access.default(expected_bucket_owner=self.expected_bucket_owner, sse_kms_key_id=self.kms_key_id)
+        return S3Access.default(
+            expected_bucket_owner=self.expected_bucket_owner,
+            sse_kms_key_id=self.kms_key_id,
+            known_sources=self.known_sources,
+        )

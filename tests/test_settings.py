@@ -17,9 +17,17 @@ def test_every_setting_comes_from_the_variable_of_its_name() -> None:
         "REPACK_LAMBDA_LIMIT_BYTES": "1000",
         "REPACK_KMS_KEY_ID": "alias/models",
         "REPACK_EXPECTED_BUCKET_OWNER": "111122223333",
+        "REPACK_KNOWN_SOURCES": "s3://outputs/known/",
     }
     expected = Settings(
-        "outputs", "out/", "in/", "s3://defaults/hyperparameters.json", 1000, "alias/models", "111122223333"
+        "outputs",
+        "out/",
+        "in/",
+        "s3://defaults/hyperparameters.json",
+        1000,
+        "alias/models",
+        "111122223333",
+        "s3://outputs/known/",
     )
     assert Settings.from_environment(environ) == expected
 

@@ -8,11 +8,12 @@ rewrite     old entries have to go                    everything anew
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+import json
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping, Optional
+from typing import Iterable, Iterator, Mapping, Optional
 
-from .errors import InvalidRequest
+from .errors import InvalidRequest, RepackError
 from .gzip import TRAILER_SIZE, Limits, Run
 from .prefix import Head, make_prefix, read_head
 from .recipe import Copy, Literal, Recipe
@@ -20,8 +21,11 @@ from .rewrite import rewritten
 from .scan import Findings, reported, scan
 from .search import Hits, Search
 from .splice import ENCODE_LIMIT, Cut, Spliced, splice
-from .store import Progress, Published, Source, Target
+from .store import Present, Published, Source, Stages, Target
 from .tar import normal
+
+HELD = "held"
+"""In a note: digests of the contents that the source held already, rightly spelled."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,82 @@ class Job:
     if_present: str = "replace"
     verify: str = "once"
     limits: Limits = field(default_factory=Limits)
-    progress: Progress = lambda done, total: None
+    stages: Stages = field(default_factory=lambda: Stages(lambda done, total: None))
 
     def run(self) -> Outcome:
         """Scan, plan, publish. Raises the errors of `errors`; then nothing is published."""
         check_names(self.overlay)
-        if self.verify != "always" and (outcome := self._from_present()):
-            return outcome
+        if present := self._there():
+            there = Published(present.size, present.etag, present.version_id, 0, 0, None)
+            return Outcome("unchanged", there, self.overlay if self.if_present == "replace" else {})
         head = read_head(self.source)
-        findings = self._trusted(head) or self._scan(head)
-        if findings is None:
-            return self._rewrite(head, self.overlay)
+        if findings := self._trusted(head):
+            return self._from(findings)
+        with self._earlier() as known:
+            if known:
+                return self._regraft(*known)
+        outcome = self._from_scan(head)
+        if outcome.method != "unchanged" and self._recognizable:
+            self.target.remember(self.source, self._made_of)
+        return outcome
+
+    def forecast(self) -> Optional[str]:
+        """The likely method where `run` needs no scan, "unchanged" if the output is there already; None if it scans.
+
+        Reads next to nothing and writes nothing. Raises what `run` raises for an overlay or a source that cannot be.
+        """
+        check_names(self.overlay)
+        if self._there():
+            return "unchanged"
+        if self._trusted(read_head(self.source)):
+            return "graft"
+        with self._earlier() as known:
+            return "graft" if known else None
+
+    def _there(self) -> Optional[Present]:
+        """What lies at the target, if it is made of just this already."""
+        present = self.target.present
+        if self.verify == "always" or self.source.etag is None or present is None:
+            return None
+        return present if self.note.items() <= present.note.items() else None
+
+    @contextmanager
+    def _earlier(self) -> Iterator[Optional[tuple[Source, Head]]]:
+        """An output that was made of the same version of the source, with other contents, and its head."""
+        believed = self.verify != "always" and self._recognizable
+        earlier = self.target.earlier(self.source, self._made_of) if believed else None
+        if earlier is None:
+            yield None
+            return
+        with closing(earlier):
+            yield (earlier, head) if (head := self._head_of(earlier)) else None
+
+    def _head_of(self, earlier: Source) -> Optional[Head]:
+        """Its head, if a repack of the source would differ from it in the front alone.
+
+        It would not if the source itself holds one of the contents: that entry stays where it is.
+        """
+        if any(digest(data) in earlier.note.get(HELD, "") for data in self.overlay.values()):
+            return None
+        try:
+            head = read_head(earlier)
+        except RepackError:  # it is archived, or gone, or not ours to read
+            return None
+        return head if head.rest and head.files.keys() == self.overlay.keys() else None
+
+    def _regraft(self, earlier: Source, head: Head) -> Outcome:
+        """The earlier output with another front, which is what a scan of the source would lead to."""
+        assert head.rest is not None
+        recipe = graft(Findings(head, Search(()), head.rest), self.overlay, kept(head.rest), earlier.size)
+        published = self.target.publish(earlier, recipe, {**earlier.note, **self.note}, self.stages.next())
+        return Outcome("graft", published, self.overlay, bytes_read=earlier.bytes_read + self.source.bytes_read)
+
+    def _from_scan(self, head: Head) -> Outcome:
+        findings = self._scan(head)
+        return self._from(findings) if findings else self._rewrite(head, self.overlay)
+
+    def _from(self, findings: Findings) -> Outcome:
+        """Plan and publish."""
         change = findings.search.change(self.overlay, self.if_present, findings.head.files)
         content = {**self._seen(findings), **change.files}
         if not change.files:
@@ -68,27 +137,6 @@ class Job:
             return self._rewrite(findings.head, change.files, findings)
         recipe = graft(findings, change.files, rest, self.source.size)
         return self._publish("splice" if change.removed else "graft", recipe, content, findings)
-
-    def _from_present(self) -> Optional[Outcome]:
-        """What can be had from an output that this program made of the same version of the source."""
-        present = self.target.present
-        if present is None or self.source.etag is None:
-            return None
-        note = self.note
-        if note.items() <= present.note.items():
-            there = Published(present.size, present.etag, present.version_id, 0, 0, None)
-            return Outcome("unchanged", there, self.overlay if self.if_present == "replace" else {})
-        note.pop("overlay")
-        if self.if_present != "replace" or not note.items() <= present.note.items():
-            return None
-        with closing(self.target.existing()) as earlier:
-            head = read_head(earlier)
-            if head.rest is None or head.files.keys() != self.overlay.keys():
-                return None
-            findings = Findings(head, Search(()), head.rest)
-            recipe = graft(findings, self.overlay, kept(head.rest), earlier.size)
-            published = self.target.publish(earlier, recipe, self.note, self.progress)
-            return Outcome("graft", published, self.overlay, bytes_read=earlier.bytes_read + self.source.bytes_read)
 
     def _trusted(self, head: Head) -> Optional[Findings]:
         """What the mark says, if it is enough and the request or our own note allows to believe it."""
@@ -115,7 +163,7 @@ class Job:
             head,
             self.overlay,
             self.limits,
-            self.progress,
+            self.stages.next(0 if self.target.copies_beside else self.source.size),
             stop=only_rewrite,
         )
 
@@ -127,39 +175,55 @@ class Job:
         return {name: data for name, data in {**findings.head.files, **hits}.items() if name in self.overlay}
 
     def _publish(self, method: str, recipe: Recipe, content: Mapping[str, bytes], findings: Findings) -> Outcome:
-        published = self.target.publish(self.source, recipe, self.note, self.progress)
+        published = self.target.publish(self.source, recipe, {**self.note, **held(findings)}, self.stages.next())
         return Outcome(method, published, content, findings, self.source.bytes_read)
 
     def _rewrite(self, head: Head, files: Mapping[str, bytes], findings: Optional[Findings] = None) -> Outcome:
         prefix = make_prefix({**head.files, **files}, head.mtime)
         rest = Run(0)
-        chunks = reported(self.source.stream(), self.source.size, self.progress)
+        chunks = reported(self.source.stream(), self.source.size, self.stages.next())
         published = self.target.write(
             self.source,
             len(head.grafted(prefix, rest)),
             rewritten(chunks, head, prefix, files, rest, self.limits),
             lambda: head.grafted(prefix, rest),
-            self.note,
+            {**self.note, **(held(findings) if findings else {})},
         )
         return Outcome("rewrite", published, {**self.overlay, **files}, findings, self.source.bytes_read)
 
     @property
     def note(self) -> dict[str, str]:
         """What the output is made from, kept beside it: the same note means the same output."""
-        names, whole = hashlib.sha256(self.if_present.encode()), hashlib.sha256(self.if_present.encode())
-        for name in sorted(self.overlay):
-            names.update(
-                b"%d " % len(name.encode("utf-8", "surrogateescape")) + name.encode("utf-8", "surrogateescape")
-            )
-            whole.update(hashlib.sha256(self.overlay[name]).digest())
-        whole.update(names.digest())
+        contents = [hashlib.sha256(self.overlay[name]).hexdigest() for name in sorted(self.overlay)]
+        return {**self._made_of, "overlay": hashlib.sha256("".join(contents).encode()).hexdigest()}
+
+    @property
+    def _made_of(self) -> dict[str, str]:
+        """The note less the contents: outputs of the same differ in their fronts alone."""
+        names = json.dumps([self.if_present, *sorted(self.overlay)])
         return {
             "format": "1",
             "source": self.source.etag or "",
             "source-version": self.source.version_id or "",
-            "names": names.hexdigest(),
-            "overlay": whole.hexdigest(),
+            "names": hashlib.sha256(names.encode()).hexdigest(),
         }
+
+    @property
+    def _recognizable(self) -> bool:
+        """Whether this version of the source can be told from others, and its outputs differ in their fronts alone."""
+        return self.source.etag is not None and self.if_present == "replace"
+
+
+def digest(data: bytes) -> str:
+    """Short, since a note has little room; where two are alike by chance, no more is lost than a shortcut."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def held(findings: Findings) -> dict[str, str]:
+    """What a note says of the contents that the source held already."""
+    found = [hits.content for name, hits in sorted(findings.search.hits.items()) if hits.are(name)]
+    digests = ",".join(digest(data) for data in found if data is not None)
+    return {HELD: digests} if digests else {}
 
 
 def spliceable(hits: Hits) -> bool:

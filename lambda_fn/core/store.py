@@ -12,7 +12,25 @@ from typing import Callable, Iterator, Mapping, Optional, Protocol
 from .recipe import Recipe
 
 Progress = Callable[[int, int], None]
-"""Called often with (bytes of the source done, bytes in all); may raise to stop the repack cleanly."""
+"""Called often with (bytes done, bytes in all); may raise to stop the repack cleanly."""
+
+
+class Stages:
+    """The progress of stages as one: what is done never falls, and all there is grows only by unforeseen stages."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def next(self, to_follow: int = 0) -> Progress:
+        """The Progress of the next stage, after which so many bytes are foreseen for others."""
+        before = self._done
+
+        def tell(done: int, total: int) -> None:
+            self._done = max(self._done, before + done)  # a scan may begin again
+            self._progress(self._done, before + total + to_follow)
+
+        return tell
 
 
 class Source(Protocol):
@@ -59,6 +77,8 @@ class Published:
     """Bytes that the store copied by itself."""
     proof: Optional[str]
     """Which checksum of the store proved the output byte for byte ("CRC64NVME"), None where it gives none."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of how the store keeps it, a sentence each."""
 
 
 class Target(Protocol):
@@ -66,9 +86,20 @@ class Target(Protocol):
 
     present: Optional[Present]
     """What lies there now."""
+    copies_beside: bool
+    """Whether what is anticipated is copied while it is streamed, so that little is left for `publish`."""
 
-    def existing(self) -> Source:
-        """What lies there now, to read from."""
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
+        """An output whose note says all of `made_of`, to read from: what lies there now, or one that `remember` knows.
+
+        None if there is none, or none that can be read.
+        """
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
+        """Let later Targets find what was just published, as the `earlier` output of this version of the source.
+
+        It is for saving work only: it may do nothing, and it never fails.
+        """
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, told that the recipe will most likely put each byte of it to its offset plus `shift`.

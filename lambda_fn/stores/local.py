@@ -99,6 +99,7 @@ class LocalTarget:
     """A path for one output."""
 
     present: Optional[Present] = None
+    copies_beside = True
 
     def __init__(self, path: str) -> None:
         """Raises AccessDenied, InvalidRequest."""
@@ -116,9 +117,12 @@ class LocalTarget:
             if os.path.exists(self.path) and not os.path.isfile(self.path):
                 raise InvalidRequest(f"{path} is a device, pipe or socket; name the new archive")
 
-    def existing(self) -> Source:
-        """The file that lies there now."""
-        return LocalSource(self.path)
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
+        """None: a file has no note."""
+        return None
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
+        """Nothing is kept beside a file."""
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, the source copied into the temporary file meanwhile."""

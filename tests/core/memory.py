@@ -35,13 +35,16 @@ class MemoryTarget:
     """The place of one output."""
 
     present: Present | None = None
+    copies_beside = False
 
     def __init__(self) -> None:
         self.data: bytes | None = None
         self.recipe: Recipe | None = None
 
-    def existing(self) -> Source:
-        raise AssertionError("nothing lies here")
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Source | None:
+        return None
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         return source.stream()

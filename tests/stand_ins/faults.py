@@ -30,6 +30,7 @@ class Seen:
 
     number: int
     operation: str
+    path: str
     headers: dict[str, str]
     sent: int
     """Bytes of its body."""
@@ -102,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.proxy.counting:
             operation = named(self.command, self.path, dict(self.headers))
-            seen = Seen(len(self.proxy.seen), operation, dict(self.headers), len(body))
+            seen = Seen(len(self.proxy.seen), operation, self.path, dict(self.headers), len(body))
             self.proxy.seen.append(seen)
         self.proxy.before(seen)
         fault = self.proxy.fault(seen)

@@ -61,6 +61,8 @@ class S3Access:
     """Of outputs; None keeps the source's."""
     request_payer: bool = False
     """Pay for requests to requester-pays buckets."""
+    known_sources: Optional[str] = None
+    """`s3://bucket/prefix/` of the pointers to outputs of scanned sources (see `known`); None keeps none."""
 
     @classmethod
     def default(cls, **options: Any) -> S3Access:

@@ -1,7 +1,7 @@
 """What stands beside an output: everything its source said of itself, and our note.
 
 The note is user metadata under a name of ours. S3 allows 2 KB of user metadata in all; what the source brought
-comes first, and a note that finds no room is left out, which costs the next run a scan and nothing else.
+comes first, and a note that finds no room is left out, which costs the next run a scan and this one a warning.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ NOTE = "repack-note"
 PUBLICATION = "repack-publication"
 """Names one attempt to publish, so that it knows its own output after an answer was lost."""
 LIMIT = 2048
+NO_ROOM = (
+    f"the user metadata of the source leaves our note no room in the {LIMIT} bytes that S3 allows, "
+    "so that the output will be scanned again"
+)
 
 HEADERS = (
     "CacheControl",

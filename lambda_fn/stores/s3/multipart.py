@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import datetime, timedelta, timezone
+from io import BytesIO
 from typing import Any, Mapping, Optional
 
 from botocore.exceptions import ClientError
@@ -15,6 +16,7 @@ from .access import Place, S3Access, code, named_errors
 from .checksum import Crc
 from .source import S3Source
 
+CHUNK = 1 << 20
 CLOCKS_DIFFER = timedelta(minutes=1)
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,15 @@ class MultipartUpload:
     def __exit__(self, *raised: object) -> None:
         self.abort()
 
-    def upload(self, number: int, data: bytes) -> int:
+    def upload(self, number: int, part: BytesIO) -> int:
         """One part from here; S3 checks it as it arrives. Returns its CRC."""
-        value = self.crc.of(data, 0)
+        value = part.seek(0)
+        while chunk := part.read(CHUNK):
+            value = self.crc.of(chunk, value)
+        part.seek(0)
         with named_errors(self.place):
             answer = self.access.client.upload_part(
-                **self._on(number), Body=data, **{self.crc.field: self.crc.encode(value)}
+                **self._on(number), Body=part, **{self.crc.field: self.crc.encode(value)}
             )
         self._fill(number, answer)
         return value

@@ -17,10 +17,10 @@ from ...core.errors import SourceChanged, SourceNotFound, StoreUnavailable
 from . import checksum, metadata
 from .access import Place, S3Access, code, named_errors
 
-BLOCK = 8 << 20
-"""Bytes of one ranged GET of a stream."""
+BLOCK = 6 << 20
+"""Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
 AHEAD = 4
-"""GETs under way while a block is consumed: 40 MiB in memory at most, and both ends of the object."""
+"""GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
 CHUNK = 64 << 10
 ATTEMPTS = 6
 """For a range whose body breaks or falls short; botocore retries what fails before the body."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Iterator, Mapping, Optional
 from uuid import uuid4
@@ -11,11 +12,11 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from ...core import recipe as recipes
-from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError
+from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError, StoreFull
 from ...core.recipe import Copy, Literal, Recipe
 from ...core.store import Present, Progress, Published, Source
 from ..local import LocalSource
-from . import checksum, metadata, parts
+from . import checksum, known, metadata, parts
 from .access import Place, S3Access, code, named_errors, status
 from .checksum import Crc
 from .multipart import MultipartUpload
@@ -23,15 +24,15 @@ from .parts import Part, Upload
 from .source import S3Source
 
 PARALLEL = 6
-"""Parts under way at once; of those that are uploaded, so many are in memory."""
-WRITING = 2
-"""Parts of a rewrite under way while the next is made."""
+"""Parts under way at once."""
 TICK = 1.0
 """Seconds between two reports of progress while S3 is busy."""
 
 
 class S3Target:
     """A `core.store.Target`. Raises AccessDenied, InvalidRequest and StoreUnavailable at open."""
+
+    copies_beside = False
 
     def __init__(self, uri: str, access: S3Access) -> None:
         self.place = Place.parse(uri)
@@ -44,10 +45,34 @@ class S3Target:
             self.present = Present(head["ContentLength"], head["ETag"], head.get("VersionId"), metadata.note_of(head))
         self._condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}
         self._publication = uuid4().hex
+        self._model: Optional[Source] = None
+        """What the output is a repack of, where its bytes come from an earlier output."""
+        self._warnings: tuple[str, ...] = ()
 
-    def existing(self) -> Source:
-        """The object that lies there now."""
-        return S3Source(str(self.place), self.access)
+    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
+        """The object that lies there now, or one in the same bucket that a pointer leads to."""
+        place: Optional[Place] = self.place
+        if self.present is None or not made_of.items() <= self.present.note.items():
+            pointer = self._pointer(source, made_of)
+            place = known.follow(pointer, self.access) if pointer else None
+        if place is None or place.bucket != self.place.bucket:
+            return None
+        try:
+            output = S3Source(str(place), self.access)
+        except RepackError:
+            return None
+        self._model = source
+        return output if made_of.items() <= output.note.items() else None
+
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
+        """Make the pointer lead here."""
+        if pointer := self._pointer(source, made_of):
+            known.point(pointer, self.access, self.place)
+
+    def _pointer(self, source: Source, made_of: Mapping[str, str]) -> Optional[Place]:
+        if self.access.known_sources is None or not isinstance(source, S3Source):
+            return None
+        return known.pointer_to(self.access.known_sources, source, made_of, self.place.bucket)
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """The stream alone: S3's copies are a few requests, whenever they are made."""
@@ -67,7 +92,7 @@ class S3Target:
 
         def send(number: int, part: Part) -> int:
             if isinstance(part, Upload):
-                crcs[number - 1] = upload.upload(number, _bytes_of(part, source))
+                crcs[number - 1] = upload.upload(number, BytesIO(_bytes_of(part, source)))
             elif inside:
                 upload.copy(number, inside, part)
             return part.size
@@ -87,29 +112,35 @@ class S3Target:
     ) -> Published:
         """Streams parts up as they are made; the first, which begins with the head, goes last."""
         crc = checksum.known()[0]
-        part_size = parts.upload_part(2 * source.size)  # no sane encoder doubles an archive
-        made = _in_parts(body, part_size - head_size, part_size)
-        first = next(made, [])
-        second = next(made, None)
-        if second is None:
-            return self._put(b"".join([head(), *first]), source, note, crc)
+        # No sane encoder doubles an archive.
+        part_size = parts.upload_part(max(source.size, min(2 * source.size, parts.MOST_UPLOADED)))
+        made = _in_parts(body, parts.UPLOAD_PART - head_size, part_size)
+        first = next(made, BytesIO())
+        part = next(made, None)
+        if part is None:
+            return self._put(head() + first.getvalue(), source, note, crc)
         crcs: list[tuple[int, int]] = []
 
-        def send(number: int, chunks: list[bytes]) -> tuple[int, int]:
-            data = b"".join(chunks)
-            return upload.upload(number, data), len(data)
+        def send(number: int, part: BytesIO) -> tuple[int, int]:
+            return upload.upload(number, part), part.getbuffer().nbytes
 
         with MultipartUpload(self.place, self.access, crc, self._attributes(source, note)) as upload:
             under_way: deque[Future[tuple[int, int]]] = deque()
-            with ThreadPoolExecutor(WRITING, thread_name_prefix="s3-write") as pool:
-                under_way.append(pool.submit(send, 2, second))
-                del second
-                for number, chunks in enumerate(made, 3):
-                    if len(under_way) == WRITING:
+            # Larger parts go one after the other: beside a compressor's threads, two of them are too much memory.
+            meanwhile = 1 if part_size == parts.UPLOAD_PART else 0
+            with ThreadPoolExecutor(1, thread_name_prefix="s3-write") as pool:
+                number = 1
+                while part is not None:
+                    number += 1
+                    if number > parts.MAX_PARTS:
+                        raise StoreFull(f"{self.place} grows beyond {parts.MOST_UPLOADED} bytes; pack the model anew")
+                    under_way.append(pool.submit(send, number, part))
+                    part = None  # or it would be in memory beside the next
+                    while len(under_way) > meanwhile:
                         crcs.append(under_way.popleft().result())
-                    under_way.append(pool.submit(send, number, chunks))
+                    part = next(made, None)
                 crcs.extend(future.result() for future in under_way)
-            crcs.insert(0, send(1, [head(), *first]))
+            crcs.insert(0, send(1, BytesIO(head() + first.getvalue())))
             expected, size = crc.joined(crcs), sum(length for _, length in crcs)
             answer = self._settled(lambda: upload.complete(size, expected, self._condition))
         return self._proved(answer, crc, expected, size, copied=0)
@@ -130,7 +161,9 @@ class S3Target:
         """All parts, several at once; the first failure, ours or `report`'s, ends them all."""
         finished: SimpleQueue[Future[int]] = SimpleQueue()
         sent = done = 0
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="s3-publish") as pool:
+        largest = max((part.size for part in planned if isinstance(part, Upload)), default=1)
+        at_once = min(PARALLEL, parts.at_once(largest))
+        with ThreadPoolExecutor(at_once, thread_name_prefix="s3-publish") as pool:
             try:
                 for number, part in enumerate(planned, 1):
                     pool.submit(send, number, part).add_done_callback(finished.put)
@@ -197,6 +230,7 @@ class S3Target:
             uploaded=size - copied,
             copied=copied,
             proof=crc.name if provable else None,
+            warnings=self._warnings,
         )
 
     def _delete(self, answer: Mapping[str, Any]) -> None:
@@ -213,11 +247,13 @@ class S3Target:
 
     def _attributes(self, source: Source, note: Mapping[str, str]) -> dict[str, Any]:
         """The arguments that say what stands beside the output."""
-        head: Mapping[str, Any] = source.head if isinstance(source, S3Source) else {}
-        attributes = metadata.kept(head, source.tags() if isinstance(source, S3Source) else {})
+        model = self._model or source
+        head: Mapping[str, Any] = model.head if isinstance(model, S3Source) else {}
+        attributes = metadata.kept(head, model.tags() if isinstance(model, S3Source) else {})
         attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if self.access.storage_class:
             attributes["StorageClass"] = self.access.storage_class
+        self._warnings = () if metadata.NOTE in attributes["Metadata"] else (metadata.NO_ROOM,)
         return attributes
 
     def _head(self) -> Mapping[str, Any]:
@@ -257,29 +293,27 @@ def _bytes_of(part: Upload, source: Source) -> bytes:
 
 def _crc_of(recipe: Recipe, crc: Crc, source: S3Source) -> Optional[int]:
     """The output's CRC by its literals and what is known of the source; None if nothing is."""
-    known = source.checksums
-    if known is None:
+    prefixes = source.checksums
+    if prefixes is None:
         return None
     return crc.joined(
         (
             crc.of(piece.data, 0)
             if isinstance(piece, Literal)
-            else known.between(piece.start, piece.stop, source.read),
+            else prefixes.between(piece.start, piece.stop, source.read),
             piece.size,
         )
         for piece in recipe
     )
 
 
-def _in_parts(body: Iterator[bytes], first: int, others: int) -> Iterator[list[bytes]]:
-    """The body's chunks in lists of just over the wanted size; the last is what is left."""
-    wanted = first
-    chunks: list[bytes] = []
+def _in_parts(body: Iterator[bytes], first: int, others: int) -> Iterator[BytesIO]:
+    """The body in parts of just over the wanted size; the last is what is left."""
+    wanted, part = first, BytesIO()
     for chunk in body:
-        chunks.append(chunk)
-        wanted -= len(chunk)
-        if wanted <= 0:
-            yield chunks
-            chunks, wanted = [], others
-    if chunks:
-        yield chunks
+        part.write(chunk)
+        if part.tell() >= wanted:
+            yield part
+            wanted, part = others, BytesIO()
+    if part.tell():
+        yield part

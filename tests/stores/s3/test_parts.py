@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from lambda_fn.core import recipe as recipes
 from lambda_fn.core.errors import StoreFull
 from lambda_fn.core.recipe import Copy, Literal, Recipe
-from lambda_fn.stores.s3.parts import MAX_PART, MAX_PARTS, MIN_PART, Part, Upload, plan
+from lambda_fn.stores.s3.parts import (
+    MAX_PART,
+    MAX_PARTS,
+    MEMORY,
+    MIN_PART,
+    MOST_UPLOADED,
+    UPLOAD_PART,
+    Part,
+    Upload,
+    at_once,
+    plan,
+    upload_part,
+)
 
 MiB, GiB, TiB = 1 << 20, 1 << 30, 1 << 40
 
@@ -36,6 +48,9 @@ def check(parts: list[Part], recipe: Recipe, source_size: int) -> None:
     assert 1 <= len(parts) <= MAX_PARTS
     assert all(MIN_PART <= part.size <= MAX_PART for part in parts[:-1])
     assert parts[-1].size <= MAX_PART
+    for part in parts:
+        if isinstance(part, Upload):
+            assert part.size * at_once(max(part.size, 1)) <= MEMORY
     flat = [piece for part in parts for piece in (part.pieces if isinstance(part, Upload) else (part,))]
     assert bytes_of(flat) == bytes_of(recipe)
     assert all(0 <= piece.start < piece.stop <= source_size for piece in flat if isinstance(piece, Copy))
@@ -78,7 +93,15 @@ def test_ranges_of_a_small_source_are_never_copied() -> None:
     assert all(isinstance(part, Upload) for part in plan(recipe, MIN_PART, copies=True))
 
 
-@pytest.mark.parametrize("size", [GiB, 5 * TiB, 40 * TiB])
+def test_a_splice_of_a_huge_archive_uploads_no_larger_parts() -> None:
+    size = 40 * TiB
+    recipe: Recipe = [Copy(0, 3 * GiB), Literal(b"x" * (16 * MiB)), Copy(3 * GiB, size - 8), Literal(b"trailers")]
+    parts = plan(recipe, size, copies=True)
+    check(parts, recipe, size)
+    assert max(part.size for part in parts if isinstance(part, Upload)) <= UPLOAD_PART
+
+
+@pytest.mark.parametrize("size", [GiB, 90 * GiB, 300 * GiB, MOST_UPLOADED - 708])
 def test_a_source_outside_is_uploaded_whole(size: int) -> None:
     parts = plan(graft(size), size, copies=False)
     check(parts, graft(size), size)
@@ -89,8 +112,18 @@ def test_more_than_s3_takes_is_refused() -> None:
     size = MAX_PARTS * MAX_PART
     with pytest.raises(StoreFull, match="10000 parts"):
         plan(graft(size), size, copies=True)
-    with pytest.raises(StoreFull):
-        plan(graft(size), size, copies=False)
+
+
+def test_more_than_memory_can_hold_in_parts_is_refused() -> None:
+    with pytest.raises(StoreFull, match=str(MOST_UPLOADED)):
+        plan(graft(MOST_UPLOADED), MOST_UPLOADED, copies=False)
+
+
+@given(st.integers(0, MOST_UPLOADED))
+def test_what_is_uploaded_fits_into_memory_and_into_the_parts(size: int) -> None:
+    part = upload_part(size)
+    assert MIN_PART <= part <= part * at_once(part) <= MEMORY
+    assert part * MAX_PARTS >= size
 
 
 @st.composite

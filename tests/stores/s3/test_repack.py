@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from moto import mock_aws
 from lambda_fn.contract import Request, Result
 from lambda_fn.core.errors import SourceChanged
 from lambda_fn.repacker import repack, run
-from lambda_fn.stores.s3 import S3Access
+from lambda_fn.stores.s3 import S3Access, checksum
 from tests.stand_ins.faults import Proxy, Seen
 from tests.stores.s3.test_faults import LARGE, LARGE_ONCE, LARGE_TWICE, NEW, OLD, SMALL, hyperparameters_in
 
@@ -77,6 +79,49 @@ def test_the_second_time_scans_nothing(
     result = repack(source, output, {"hyperparameters.json": NEW}, s3=proxied)
     assert hyperparameters_in(object_of(s3, bucket, output.rpartition("/")[2])) == [NEW]
     check_cheap(result, proxy)
+
+
+@pytest.mark.parametrize(("archive", "brought"), [(LARGE, 1800), (LARGE_TWICE, 1800), (SMALL, 1800), (LARGE, 1000)])
+def test_a_note_that_finds_no_room_is_told(
+    s3: Any, bucket: str, access: S3Access, archive: bytes, brought: int
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=archive, Metadata={"k": "v" * brought})
+    result = repack(f"s3://{bucket}/in", f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=access)
+    again = repack(f"s3://{bucket}/out", f"s3://{bucket}/out", {"hyperparameters.json": OLD}, s3=access)
+    assert ("no room" in " ".join(result.warnings)) == (again.bytes.read >= len(archive)) == (brought > 1000)
+
+
+def tell(told: list[tuple[int, int]], done: int, total: int) -> None:
+    told.append((done, total))
+
+
+@pytest.mark.parametrize("archive", [LARGE, LARGE_ONCE, LARGE_TWICE], ids=["graft", "splice", "rewrite"])
+def test_progress_goes_on_from_scan_to_copy_and_never_back(
+    s3: Any, bucket: str, access: S3Access, archive: bytes
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=archive)
+    for content in (OLD + b" ", NEW):  # the second time only copies
+        told: list[tuple[int, int]] = []
+        overlay = {"hyperparameters.json": content}
+        repack(f"s3://{bucket}/in", f"s3://{bucket}/out", overlay, s3=access, progress=partial(tell, told))
+        done = [done for done, _ in told]
+        assert done == sorted(done)
+        assert told[-1][0] == told[-1][1] > 12 << 20
+        if archive is not LARGE_TWICE:  # a rewrite is work that nobody foresaw
+            assert max(total for _, total in told) - min(total for _, total in told) < MiB
+
+
+def test_without_awscrt_as_in_the_lambda_crc32_proves_what_s3_holds(
+    s3: Any, bucket: str, model: str, access: S3Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum, "known", lambda: (checksum.CRC32,))
+    for source, key, read in ((model, "own", len(LARGE)), (f"s3://{bucket}/own", "out", 0)):
+        result = repack(source, f"s3://{bucket}/{key}", {"hyperparameters.json": key.encode()}, s3=access)
+        assert result.output.proof == "CRC32"
+        assert (result.bytes.read >= len(LARGE)) == bool(read)
+        head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert head["ChecksumType"] == "FULL_OBJECT"
+        assert checksum.CRC32.decode(head["ChecksumCRC32"]) == zlib.crc32(object_of(s3, bucket, key))
 
 
 def test_always_scans_when_asked_to(bucket: str, model: str, access: S3Access) -> None:

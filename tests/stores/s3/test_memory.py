@@ -1,0 +1,63 @@
+"""Peak memory of whole processes, with parts as large as those of the largest rewrite."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deployment import ANYBODY
+
+ROOT = Path(__file__).parents[3]
+MiB = 1 << 20
+
+# An archive of 300 GiB cannot be had here; what it does to memory can: its parts are as large as any.
+LARGEST_PARTS = """
+import sys
+from lambda_fn import cli
+from lambda_fn.stores.s3 import parts
+parts.upload_part = lambda total: parts.MEMORY
+status = cli.main(sys.argv[1:])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+sys.exit(status)
+"""
+
+
+@pytest.fixture(scope="module")
+def duplicates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that only a rewrite can repack."""
+    folder = tmp_path_factory.mktemp("model")
+    with (folder / "weights").open("wb") as weights:
+        for seed in range(30):
+            weights.write(random.Random(seed).randbytes(10 * MiB))
+    (folder / "old").write_bytes(b"{}")
+    with tarfile.open(folder / "model.tar.gz", "w:gz", compresslevel=1) as tar:
+        tar.add(folder / "old", "hyperparameters.json")
+        tar.add(folder / "old", "./hyperparameters.json")
+        tar.add(folder / "weights", "weights")
+    return folder / "model.tar.gz"
+
+
+@pytest.mark.parametrize("where", ["inside", "up"])
+def test_the_largest_parts_stay_below_200_mib(s3: Any, s3_url: str, bucket: str, duplicates: Path, where: str) -> None:
+    source = str(duplicates)
+    if where == "inside":
+        with duplicates.open("rb") as body:
+            s3.put_object(Bucket=bucket, Key="in", Body=body)
+        source = f"s3://{bucket}/in"
+    run = subprocess.run(
+        [sys.executable, "-c", LARGEST_PARTS, "repack", source, "--set", "a=1", "--output", f"s3://{bucket}/out"],
+        env={**os.environ, **ANYBODY, "AWS_ENDPOINT_URL_S3": s3_url, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    said, peak = run.stdout.splitlines()
+    assert ": rewrite, " in said
+    assert int(peak) < 200 * 1024
