@@ -17,7 +17,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from .logs import MACHINE_LOGS, log_group_of, machine_logs
-from .machine import retry
+from .machine import BUSY, retry
 from .permissions import Place, accept_wildcards, allow, tracing
 from .settings import Settings
 
@@ -185,7 +185,7 @@ def _start(repack_arn: str) -> dict[str, Any]:
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution.sync:2",
         "Parameters": {"StateMachineArn": repack_arn, "Name.$": "States.UUID()", "Input.$": "$"},
-        "Retry": [retry(["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"], longest=300)],
+        "Retry": [retry(BUSY, longest=300)],
         "OutputPath": "$.Output",
         "End": True,
     }
