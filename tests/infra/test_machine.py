@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from docs.cost import TRANSITIONS
 from infra.machine import HEARTBEAT_SECONDS, LAMBDA_DIED, LAMBDA_SECONDS
 from lambda_fn.task import DONE, STOPPED
 from tests.infra.conftest import Deployment
@@ -68,6 +69,7 @@ def test_an_upload_waits_for_its_hyperparameters_which_then_trigger_the_repack(d
     deployment.put("models/upload/hyperparameters.json", b'{"rounds": 3}')
     done = deployment.execute(delivered(deployment))
     assert done["states"][-1] == "Repacked"
+    assert len(done["states"]) == TRANSITIONS
     assert hyperparameters_in(deployment.get(deployment.output_uri("upload/model.tar.gz"))) == {"rounds": 3}
     deployment.put("models/upload/hyperparameters.json", b'{"rounds": 3}')
     assert deployment.execute(delivered(deployment))["states"][-1] == "Nothing to do"
