@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "results"
 TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
 
-REGION, LOOKED_UP = "us-east-1", "2026-11-23"
+REGION, LOOKED_UP = "us-east-1", "2026-11-24"
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ that occurs and one for each error.
 
 ## Prices
 
-US dollars in {region}, looked up on {looked_up} in public copies of these pages; without free tiers, taxes and
-discounts. They change: see the page before you count on one.
+US dollars in {region}, without free tiers, taxes and discounts: what public sources said on {looked_up} that these
+pages say. Prices change: see the page before you count on one.
 
 {prices}
 Made by `python -m docs.cost`.
