@@ -10,19 +10,17 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import time
 from datetime import date
 from pathlib import Path
 
 from infra import asset
-from tests.stand_ins.lambda_service import Function, python_of
+from tests.stand_ins.lambda_service import UV, Function
 
 from .measure import machine, table
 
 RESULTS = Path(__file__).parent / "results"
 SCRATCH = Path(".cache/benchmarks/cold_start").absolute()
-UV = str(Path(sys.executable).with_name("uv"))
 TARGET = 1.3
 BOTO3 = "boto3==1.44.5"
 
@@ -44,7 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="how often each is started (default: 30)")
     rounds = parser.parse_args().rounds
-    python = python_of(asset.PYTHON, UV)
+    python = asset.interpreter()
+    if python is None:
+        raise SystemExit(f"error: this needs Python {asset.PYTHON}: `uv python install {asset.PYTHON}`")
     folder = asset.build_asset({"x86_64": "x86_64", "aarch64": "arm64"}[os.uname().machine])
     contenders = {
         OURS: (folder, "lambda_fn.handler.handler"),

@@ -1,6 +1,7 @@
 """The Lambda's deployment folder: our package, its requirements for Lambda's platform, and their byte code. No Docker.
 
 The folder's name holds a digest of all that goes in, so that the same input is built once and gives the same asset.
+Only the runtime's own version of Python can write its byte code; a machine without it deploys the sources alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lambda_fn"
@@ -33,19 +34,35 @@ class AssetError(Exception):
 
 def build_asset(architecture: str) -> Path:
     """The folder to deploy for `arm64` or `x86_64`, built unless it is there. Raises AssetError."""
-    asset = BUILD / f"lambda-{architecture}-{_digest(architecture)}"
+    python = interpreter()
+    if python is None:
+        print(
+            f"warning: no Python {PYTHON} here, so the function gets no byte code and starts a quarter slower; "
+            f"`uv python install {PYTHON}` fetches one",
+            file=sys.stderr,
+        )
+    asset = BUILD / f"lambda-{architecture}-{_digest(architecture)}{'' if python else '-sources'}"
     if not asset.exists():
         BUILD.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="lambda-", dir=BUILD) as work:
             folder = Path(work, "asset")
             _install(folder, PLATFORMS[architecture])
-            _compile(folder)
+            if python is not None:
+                _compile(folder, python)
             try:
                 folder.rename(asset)
             except OSError:  # another build was faster, with the same content
                 if not asset.exists():
                     raise
     return asset
+
+
+def interpreter() -> Optional[Path]:
+    """A Python of the runtime's version, if this machine has one."""
+    try:
+        return Path(_uv("python", "find", "--no-python-downloads", PYTHON).strip())
+    except AssetError:
+        return None
 
 
 def _sources() -> Iterator[Path]:
@@ -77,25 +94,29 @@ def _install(folder: Path, platform: str) -> None:
         shutil.copyfile(path, target)
 
 
-def _compile(folder: Path) -> None:
+def _compile(folder: Path, python: Path) -> None:
     # Unpacking an asset gives files other times than these here: only byte code that is not checked
     # against them is used. The folder's own path stays out of it, so that every build gives the same.
-    _uv(
-        *("run", "--quiet", "--no-project", "--python", PYTHON, "python", "-m", "compileall", "-q"),
-        *("--invalidation-mode", "unchecked-hash", "-s", folder, "-p", "/var/task", folder),
+    _run(
+        *(python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+        *("-s", folder, "-p", "/var/task", folder),
     )
 
 
-def _uv(*arguments: str | Path) -> None:
-    uv = shutil.which("uv") or Path(sys.executable).with_name("uv")
+def _uv(*arguments: str | Path) -> str:
+    return _run(shutil.which("uv") or Path(sys.executable).with_name("uv"), *arguments)
+
+
+def _run(*command: str | Path) -> str:
     # Under pyenv the other interpreters show themselves only when asked for.
     environment = {**os.environ, "PYENV_VERSION": PYTHON}
     try:
-        done = subprocess.run((uv, *arguments), env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise AssetError("uv is not here: `pip install uv`") from None
     if done.returncode:
-        raise AssetError(f"`uv {' '.join(map(str, arguments))}` failed: {done.stderr.strip()}")
+        raise AssetError(f"`{' '.join(map(str, command))}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _remove(path: Path) -> None:

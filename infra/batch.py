@@ -17,7 +17,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from .logs import MACHINE_LOGS, log_group_of, machine_logs
-from .machine import retry
+from .machine import BUSY, retry
 from .permissions import Place, accept_wildcards, allow, tracing
 from .settings import Settings
 
@@ -113,30 +113,6 @@ def _executions(machine: sfn.StateMachine, which: str) -> str:
 def _definition(
     settings: Settings, machine: sfn.IStateMachine, input_bucket: str, output_bucket: str
 ) -> dict[str, Any]:
-    csv = {
-        "Resource": f"arn:{Aws.PARTITION}:states:::s3:getObject",
-        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
-        "Parameters": {"Bucket": input_bucket, "Key.$": "$.manifest"},
-    }
-    objects = {
-        "Resource": f"arn:{Aws.PARTITION}:states:::s3:listObjectsV2",
-        "Parameters": {"Bucket": input_bucket, "Prefix.$": "$.prefix"},
-    }
-    as_if_uploaded = {
-        "source": "aws.s3",
-        "detail-type": "Object Created",
-        "detail": {"bucket": {"name": input_bucket}, "object": {"key.$": "$$.Map.Item.Value.Key"}},
-    }
-    repack = {"Repack": _start(machine.state_machine_arn)}
-    models = {
-        "A model?": {
-            "Type": "Choice",
-            "Choices": [{"Variable": "$.detail.object.key", "StringMatches": "*.tar.gz", "Next": "Repack"}],
-            "Default": "No model",
-        },
-        "No model": {"Type": "Succeed"},
-        **repack,
-    }
     results = {
         "Resource": f"arn:{Aws.PARTITION}:states:::s3:putObject",
         "Parameters": {"Bucket": output_bucket, "Prefix": BATCHES.rstrip("/")},
@@ -148,6 +124,7 @@ def _definition(
         "ResultWriter": results,
         "End": True,
     }
+    repack = {"Repack": _start(machine.state_machine_arn)}
     return {
         "Comment": "Many repacks: one for each line of a manifest or each model under a prefix",
         "StartAt": "Manifest or prefix?",
@@ -157,21 +134,44 @@ def _definition(
                 "Choices": [{"Variable": "$.manifest", "IsPresent": True, "Next": "Each line"}],
                 "Default": "Each object",
             },
-            "Each line": {
-                **common,
-                "Label": "Lines",
-                "ItemReader": csv,
-                "ItemProcessor": _processor("Repack", repack),
-            },
-            "Each object": {
-                **common,
-                "Label": "Objects",
-                "ItemReader": objects,
-                "ItemSelector": as_if_uploaded,
-                "ItemProcessor": _processor("A model?", models),
-            },
+            "Each line": {**common, **_lines(input_bucket, repack)},
+            "Each object": {**common, **_objects(input_bucket, repack)},
         },
     }
+
+
+def _lines(input_bucket: str, repack: dict[str, Any]) -> dict[str, Any]:
+    """A Map's items from a CSV: each line is a Request."""
+    reader = {
+        "Resource": f"arn:{Aws.PARTITION}:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+        "Parameters": {"Bucket": input_bucket, "Key.$": "$.manifest"},
+    }
+    return {"Label": "Lines", "ItemReader": reader, "ItemProcessor": _processor("Repack", repack)}
+
+
+def _objects(input_bucket: str, repack: dict[str, Any]) -> dict[str, Any]:
+    """A Map's items from a listing: each model is repacked as if it had just been uploaded."""
+    reader = {
+        "Resource": f"arn:{Aws.PARTITION}:states:::s3:listObjectsV2",
+        "Parameters": {"Bucket": input_bucket, "Prefix.$": "$.prefix"},
+    }
+    as_if_uploaded = {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": input_bucket}, "object": {"key.$": "$$.Map.Item.Value.Key"}},
+    }
+    models = {
+        "A model?": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.detail.object.key", "StringMatches": "*.tar.gz", "Next": "Repack"}],
+            "Default": "No model",
+        },
+        "No model": {"Type": "Succeed"},
+        **repack,
+    }
+    processor = _processor("A model?", models)
+    return {"Label": "Objects", "ItemReader": reader, "ItemSelector": as_if_uploaded, "ItemProcessor": processor}
 
 
 def _processor(start: str, states: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def _start(repack_arn: str) -> dict[str, Any]:
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution.sync:2",
         "Parameters": {"StateMachineArn": repack_arn, "Name.$": "States.UUID()", "Input.$": "$"},
-        "Retry": [retry(["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"], longest=300)],
+        "Retry": [retry(BUSY, longest=300)],
         "OutputPath": "$.Output",
         "End": True,
     }

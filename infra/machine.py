@@ -1,7 +1,8 @@
 """The state machine around one repack: plan it, run it where it fits, tell everyone how it ended.
 
 Its input is a Request, an S3 event from EventBridge, or the messages of a SageMaker callback step from a pipe;
-its output is the Result. Every name in `PASSING` and `TOO_BIG` is the class name of an error of the contract.
+its output is the Result. An upload of hyperparameters beside several models starts the machine again for each of them.
+Every name in `PASSING` and `TOO_BIG` is the class name of an error of the contract.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ FARGATE_PASSING = [
     "ECS.ThrottlingException",
 ]
 
+BUSY = ["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"]
+
 LAMBDA_SECONDS = 16 * 60
 """A minute more than the function's own end, so that this one only counts when the function's answer is lost."""
 HEARTBEAT_SECONDS = 10 * 60
@@ -76,6 +79,12 @@ def catch(errors: list[str], then: str, path: str = "$.error") -> State:
 
 # A burst of uploads waits for the function's reserved concurrency, for hours if need be.
 INVOKE_RETRIES = [retry(PASSING + LAMBDA_PASSING), retry(LAMBDA_BUSY, attempts=60, longest=300)]
+# A task that was told to stop says OutOfTime. The service calls a lost heartbeat by either name; the general one also
+# means that a task has worked for twelve hours, which is tried only once more.
+FARGATE_RETRIES = [
+    retry(PASSING + TOO_BIG + FARGATE_PASSING, attempts=4, longest=300),
+    retry(["States.Timeout"], attempts=1),
+]
 
 
 def invoke(function_arn: str, payload: str) -> State:
@@ -86,6 +95,18 @@ def invoke(function_arn: str, payload: str) -> State:
         "Parameters": {"FunctionName": function_arn, "Payload.$": payload},
         "TimeoutSeconds": LAMBDA_SECONDS,
         "Retry": INVOKE_RETRIES,
+    }
+
+
+def start_again() -> State:
+    """The state that starts this same machine with a request, and does not wait: how that ends is told by itself."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution",
+        "Parameters": {"StateMachineArn.$": "$$.StateMachine.Id", "Name.$": "States.UUID()", "Input.$": "$"},
+        "Retry": [retry(BUSY, longest=300)],
+        "ResultSelector": {"execution.$": "$.ExecutionArn"},
+        "End": True,
     }
 
 
@@ -166,11 +187,19 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
             "Choices": [
                 {"Variable": "$.planned.plan['where']", "StringEquals": "fargate", "Next": "Repack on Fargate"},
                 {"Variable": "$.planned.plan['where']", "StringEquals": "lambda", "Next": "Repack in Lambda"},
+                {"Variable": "$.planned.plan['where']", "StringEquals": "each", "Next": "Each model"},
                 {"Variable": "$.ask.request", "IsPresent": True, "Next": "Repack in Lambda"},
             ],
             "Default": "Nothing to do",
         },
         "Nothing to do": {"Type": "Succeed", "OutputPath": "$.planned.plan"},
+        "Each model": {
+            "Type": "Map",
+            "ItemsPath": "$.planned.plan.requests",
+            "ItemProcessor": {"StartAt": "Start its repack", "States": {"Start its repack": start_again()}},
+            "Catch": [failed],
+            "End": True,
+        },
         "Repack in Lambda": {
             **invoke(function_arn, "$.planned.plan.request"),
             "ResultSelector": {"result.$": "$.Payload"},
@@ -186,7 +215,7 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
             "TimeoutSeconds": FARGATE_SECONDS,
             "ResultSelector": {"result.$": "$"},
             "ResultPath": "$.done",
-            "Retry": [retry(PASSING + FARGATE_PASSING, attempts=4, longest=300)],
+            "Retry": FARGATE_RETRIES,
             "Catch": [failed],
             "Next": "Tell: repacked",
         },
@@ -314,6 +343,9 @@ class Machine(Construct):
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
             tracing_enabled=True,
         )
+        # Its own name exists only now.
+        again = allow(["states:StartExecution"], self.machine.state_machine_arn)
+        iam.Policy(self, "StartAgain", roles=[self.role], statements=[again])
 
     def _role(self, function: lambda_.IFunction, task: Task) -> iam.Role:
         stack = Stack.of(self)

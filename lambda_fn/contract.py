@@ -96,17 +96,21 @@ class Request:
 
     @classmethod
     def from_json(cls, document: Any) -> Request:
-        """A Request from a parsed JSON object; None counts as not given. Raises InvalidRequest."""
+        """A Request from a parsed JSON object; null counts as not given, and so does "": an empty cell of a CSV.
+
+        Raises InvalidRequest.
+        """
         if not isinstance(document, Mapping):
             raise InvalidRequest(f"a request is a JSON object, not {type(document).__name__}")
         known = {item.name for item in fields(cls)}
         unknown = sorted(str(name) for name in document if name not in known)
         if unknown:
             raise InvalidRequest(f"unknown in a request: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        missing = [name for name in ("model_uri", "output_uri") if document.get(name) is None]
+        given = {name: value for name, value in document.items() if value not in (None, "")}
+        missing = [name for name in ("model_uri", "output_uri") if name not in given]
         if missing:
             raise InvalidRequest(f"a request needs {' and '.join(missing)}")
-        return cls(**{name: value for name, value in document.items() if value is not None})
+        return cls(**given)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `from_json` reads back, without what is not given."""

@@ -22,7 +22,7 @@ from aws_lambda_powertools import Tracer
 from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
 from .core.store import Progress
 from .events import ARCHIVE, Arrival, arrivals, requests
-from .planner import Plan, plan
+from .planner import Plan, each, plan
 from .settings import Settings
 from .stores import open_source
 from .stores.s3.access import named_errors
@@ -86,7 +86,7 @@ def planned(event: Mapping[str, Any]) -> Plan:
     if not wanted:
         return Plan("nowhere", why)
     if len(wanted) > 1:
-        raise InvalidRequest(f"{len(wanted)} models wait for one event; keep each in a folder with its hyperparameters")
+        return each(wanted)
     try:
         return plan(wanted[0], s3, settings.lambda_limit_bytes)
     except SourceNotFound as error:

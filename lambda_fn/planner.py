@@ -1,16 +1,22 @@
-"""Where a request belongs, from HEADs and a few small reads: nowhere if it is done, the Lambda, or Fargate."""
+"""Where a request belongs, from HEADs and a few small reads: nowhere if it is done, the Lambda, or Fargate.
+
+Several requests of one event belong to executions of their own, one each.
+"""
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Sequence
 
-from .contract import Request
+from .contract import InvalidRequest, Request
 from .core.repack import Job
 from .repacker import gather
 from .stores import open_source, open_target
 from .stores.s3 import S3Access
+
+MANY = 50
+"""Requests in one plan: Step Functions hands 256 KiB from state to state, and three long URIs take 3 KiB."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Plan:
     """What to do next, and why."""
 
     where: str
-    """nowhere, lambda or fargate."""
+    """nowhere, lambda, fargate, or each: an execution for each of `requests`."""
     why: str
     method: str = "unknown"
     """The likely one: unchanged, graft, or unknown before a scan."""
@@ -26,10 +32,22 @@ class Plan:
     """The archive was scanned before and need not be read again."""
     size: int | None = None
     request: Request | None = None
+    requests: tuple[Request, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the same shape."""
-        return {**asdict(self), "request": self.request.to_json() if self.request else None}
+        one = self.request.to_json() if self.request else None
+        return {**asdict(self), "request": one, "requests": [request.to_json() for request in self.requests]}
+
+
+def each(requests: Sequence[Request]) -> Plan:
+    """For the models that lie beside one `hyperparameters.json`. Raises InvalidRequest for too many."""
+    if len(requests) > MANY:
+        raise InvalidRequest(
+            f"{len(requests)} models lie beside one hyperparameters.json, more than the {MANY} of one plan; "
+            "start the batch machine with their prefix"
+        )
+    return Plan("each", f"{len(requests)} models lie beside these hyperparameters", requests=tuple(requests))
 
 
 def plan(request: Request, s3: S3Access, lambda_limit: int) -> Plan:

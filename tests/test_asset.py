@@ -13,9 +13,8 @@ import pytest
 from infra import asset
 from infra.asset import AssetError, build_asset
 from tests.deployment import BESIDE, MODEL, OUTPUT, Deployment, archive
-from tests.stand_ins.lambda_service import Function, python_of
+from tests.stand_ins.lambda_service import Function
 
-UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 HANDLER = "lambda_fn.handler.handler"
 LIMIT = 60 << 20
 
@@ -27,7 +26,7 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return python_of(asset.PYTHON, UV)
+    return asset.interpreter() or Path(sys.executable)
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -36,13 +35,34 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def test_the_asset_is_small_and_holds_byte_code_for_all_its_code(folder: Path) -> None:
+def test_the_asset_is_small(folder: Path) -> None:
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < LIMIT
+    assert not (folder / "pydantic").exists()
+
+
+@pytest.mark.skipif(asset.interpreter() is None, reason=f"no Python {asset.PYTHON} here to write its byte code")
+def test_all_code_has_its_byte_code(folder: Path) -> None:
     sources = list(folder.rglob("*.py"))
     assert folder / "lambda_fn" / "handler.py" in sources
     missing = [path for path in sources if not (path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc").exists()]
     assert missing == []
-    assert not (folder / "pydantic").exists()
+
+
+def test_without_the_runtimes_python_the_sources_are_deployed_and_that_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(asset, "interpreter", lambda: None)
+    bare = build_asset("x86_64")
+    assert capsys.readouterr().err.startswith(
+        f"warning: no Python {asset.PYTHON} here, so the function gets no byte code"
+    )
+    compiled = {name for name in files(folder) if name.endswith(".pyc")}
+    assert files(bare).keys() == files(folder).keys() - compiled
+
+
+def test_no_interpreter_is_found_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asset, "PYTHON", "3.99")
+    assert asset.interpreter() is None
 
 
 def test_the_same_input_gives_the_same_asset(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,12 +353,31 @@ def test_a_plan_of_an_event_waits_or_makes_its_request(deployment: Deployment, i
     assert "gone" in gone["why"]
 
 
-def test_a_plan_is_for_one_model(deployment: Deployment, invoke: Callable[..., Any]) -> None:
+def test_hyperparameters_beside_several_models_make_a_request_for_each(
+    deployment: Deployment, invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     event = deployment.event("eventbridge_created")
     event["detail"]["object"]["key"] = BESIDE
-    for key in (MODEL, MODEL.replace("é", "è"), BESIDE):
+    for key in (MODEL, MODEL.replace("é", "è")):
         deployment.put(key, archive())
-    with pytest.raises(contract.InvalidRequest, match="2 models"):
+    deployment.put(BESIDE, HYPERPARAMETERS)
+    each = invoke({"action": "plan", "event": event})
+    assert (each["where"], each["request"]) == ("each", None)
+    assert [invoke(request)["method"] for request in each["requests"]] == ["graft", "graft"]
+    assert deployment.hyperparameters(OUTPUT) == deployment.hyperparameters(OUTPUT.replace("é", "è")) == NEW
+    monkeypatch.setattr("lambda_fn.planner.MANY", 1)
+    with pytest.raises(contract.InvalidRequest, match=r"^2 models lie beside .* start the batch machine"):
         invoke({"action": "plan", "event": event})
+
+
+def test_a_plan_needs_a_request(invoke: Callable[..., Any]) -> None:
     with pytest.raises(contract.InvalidRequest, match="a request"):
         invoke({"action": "plan"})
+
+
+def test_an_empty_text_counts_as_not_given(deployment: Deployment, invoke: Callable[..., Any]) -> None:
+    deployment.put(MODEL, archive())
+    empty = {"hyperparameters_uri": "", "if_present": "", "verify": "", "files": ""}
+    assert invoke(deployment.request(**empty))["method"] == "graft"
+    with pytest.raises(contract.InvalidRequest, match=r"^a request needs model_uri$"):
+        invoke(deployment.request(model_uri=""))

@@ -18,9 +18,7 @@ from lambda_fn import task
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import MODEL, OUTPUT, Deployment, archive
 from tests.stand_ins.faults import DELAYED, Proxy, Seen
-from tests.stand_ins.lambda_service import python_of
 from tests.stand_ins.step_functions import FAILURE, HEARTBEAT, SUCCESS, StateMachine
-from tests.test_asset import UV
 from tests.test_handler import unreachable
 
 BIG = 12 << 20
@@ -197,7 +195,7 @@ def test_the_images_command_needs_nothing_but_the_images_folder_and_writes_nothi
 ) -> None:
     """The asset's folder is the image's: the same requirements, the same package. Here all disks are read-only."""
     deployment.put(MODEL, archive())
-    python = python_of(asset.PYTHON, UV)
+    python = asset.interpreter() or sys.executable
     folder = asset.build_asset({"x86_64": "x86_64", "aarch64": "arm64"}[os.uname().machine])
     command = f"mount -o remount,ro,bind / && exec {python} -m lambda_fn.task"
     done = subprocess.run(

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -86,6 +87,8 @@ class Deployment:
     tasks: list[subprocess.Popen[str]] = field(default_factory=list)
     answers: list[Callable[[Json], Json] | None] = field(default_factory=list)
     """What the next invocations answer instead of our handler (None: it answers): what AWS may do to it."""
+    signals: list[signal.Signals] = field(default_factory=list)
+    """What the newest task gets at its next calls of S3: what Fargate may do to it."""
     seconds_left: float = 900
 
     def client(self, service: str) -> Any:
@@ -180,6 +183,7 @@ def _deploy(template: Json, patch: pytest.MonkeyPatch, server: tuple[str, int]) 
     deployed = Deployment(outputs, importlib.import_module("lambda_fn.handler"))
     patch.setenv("AWS_ACCESS_KEY_ID", "TEST")
     _mend_moto(patch)
+    _count_failures(patch)
     _answer_with_our_handler(patch, deployed)
     _run_tasks(patch, deployed, f"http://127.0.0.1:{server[1]}")
     _record_calls(patch, deployed)
@@ -232,6 +236,34 @@ def _mend_moto(patch: pytest.MonkeyPatch) -> None:
     for end in ("success", "failure"):
         name = f"send_pipeline_execution_step_{end}"
         patch.setattr(SageMakerResponse, name, lambda self: answer, raising=False)
+
+
+def _count_failures(patch: pytest.MonkeyPatch) -> None:
+    """moto reads how many failures a Distributed Map tolerates, and tolerates all."""
+    from moto.stepfunctions.parser.api import HistoryEventType
+    from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+        FailureEvent,
+        FailureEventException,
+    )
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+        DistributedIterationComponent,
+    )
+
+    run = DistributedIterationComponent._map_run
+    exceeded = StatesErrorNameType.StatesExceedToleratedFailureThreshold
+
+    def counted(self: Any, env: Any, eval_input: Any) -> None:
+        run(self, env, eval_input)
+        record = eval_input.map_run_record
+        if record.item_counter.failed.get() > record.tolerated_failure_percentage / 100 * len(env.stack[-1]):
+            details: Any = {"mapRunFailedEventDetails": {"error": exceeded.to_name()}}
+            raise FailureEventException(
+                FailureEvent(env, StatesErrorName(exceeded), HistoryEventType.MapRunFailed, details)
+            )
+
+    patch.setattr(DistributedIterationComponent, "_map_run", counted)
 
 
 def _answer_with_our_handler(patch: pytest.MonkeyPatch, deployed: Deployment) -> None:
@@ -302,5 +334,7 @@ def _record_calls(patch: pytest.MonkeyPatch, deployed: Deployment) -> None:
             action = self._get_action()
             name = action[0] if isinstance(action, list) else action
             deployed.calls.append((parts[0], f"{parts[3]}:{name}", resource))
+        if parts[0] == TASK_KEY and deployed.signals:
+            deployed.tasks[-1].send_signal(deployed.signals.pop(0))
 
     patch.setattr(ActionAuthenticatorMixin, "_authenticate_and_authorize_action", note)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import tarfile
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from docs.cost import TRANSITIONS
+from infra.machine import HEARTBEAT_SECONDS, LAMBDA_DIED, LAMBDA_SECONDS
+from lambda_fn.task import DONE, STOPPED
 from tests.infra.conftest import Deployment
 
 
@@ -63,9 +69,27 @@ def test_an_upload_waits_for_its_hyperparameters_which_then_trigger_the_repack(d
     deployment.put("models/upload/hyperparameters.json", b'{"rounds": 3}')
     done = deployment.execute(delivered(deployment))
     assert done["states"][-1] == "Repacked"
+    assert len(done["states"]) == TRANSITIONS
     assert hyperparameters_in(deployment.get(deployment.output_uri("upload/model.tar.gz"))) == {"rounds": 3}
     deployment.put("models/upload/hyperparameters.json", b'{"rounds": 3}')
     assert deployment.execute(delivered(deployment))["states"][-1] == "Nothing to do"
+
+
+def test_hyperparameters_beside_several_models_start_a_repack_of_each(deployment: Deployment) -> None:
+    received(deployment, "Told")
+    for name in ("a", "b"):
+        deployment.put(f"models/several/{name}.tar.gz", archive(weights=name.encode() * 5000))
+    deployment.put("models/several/hyperparameters.json", b'{"rounds": 4}')
+    done = deployment.execute(delivered(deployment))
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
+    client = deployment.client("stepfunctions")
+    for started in done["output"]:
+        while (one := client.describe_execution(executionArn=started["execution"]))["status"] == "RUNNING":
+            time.sleep(0.05)
+        assert one["status"] == "SUCCEEDED"
+    uris = {deployment.output_uri(f"several/{name}.tar.gz") for name in ("a", "b")}
+    assert {told["detail"]["output_uri"] for told in received(deployment, "Told")} == uris
+    assert [hyperparameters_in(deployment.get(uri)) for uri in uris] == [{"rounds": 4}] * 2
 
 
 @pytest.mark.parametrize("key", ["models/notes.txt", "other/model.tar.gz"])
@@ -81,11 +105,14 @@ def delivered(deployment: Deployment) -> Any:
     return events[-1] if events else None
 
 
-def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
+@pytest.fixture
+def big_for_lambda(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model is."""
+    limited = replace(deployment.handler.settings, lambda_limit_bytes=10)
+    monkeypatch.setattr(deployment.handler, "settings", limited)
 
-    settings = deployment.handler.settings
-    monkeypatch.setattr(deployment.handler, "settings", replace(settings, lambda_limit_bytes=10))
+
+def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, big_for_lambda: None) -> None:
     request = request_for(deployment, "big")
     done = deployment.execute(request)
     assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
@@ -103,6 +130,60 @@ def test_out_of_time_in_lambda_hands_over_to_fargate(deployment: Deployment, mon
     assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
     assert "Repack on Fargate" in done["states"]
     assert hyperparameters_in(deployment.get(request["output_uri"])) == {"name": "slow"}
+
+
+@pytest.mark.parametrize("name", [name for name in LAMBDA_DIED if not name.startswith("States.")])
+def test_a_function_that_died_hands_over_to_fargate(deployment: Deployment, name: str) -> None:
+    request = request_for(deployment, f"died/{name}")
+    deployment.answers += [None, fails_with(name)]
+    done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
+    assert done["states"].count("Repack in Lambda") == 1
+    assert "Repack on Fargate" in done["states"]
+    assert done["output"]["output_uri"] == request["output_uri"]
+
+
+def test_a_function_whose_answer_is_lost_hands_over_to_fargate(deployment: Deployment) -> None:
+    impatient = with_patience(deployment, TimeoutSeconds=(LAMBDA_SECONDS, 2))
+    deployment.answers += [None, late]
+    done = deployment.execute(request_for(deployment, "lost"), impatient)
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
+    assert done["states"].count("Repack in Lambda") == 1
+    assert "Repack on Fargate" in done["states"]
+
+
+def late(event: Any) -> dict[str, Any]:
+    time.sleep(4)
+    return {}
+
+
+def with_patience(deployment: Deployment, **seconds: tuple[int, int]) -> str:
+    """The output's name of a machine like the deployed one, where a limit is seconds instead of minutes."""
+    client = deployment.client("stepfunctions")
+    deployed = client.describe_state_machine(stateMachineArn=deployment.outputs["StateMachineArn"])
+    [(limit, (minutes, fewer))] = seconds.items()
+    assert f'"{limit}":{minutes}' in deployed["definition"]
+    definition = deployed["definition"].replace(f'"{limit}":{minutes}', f'"{limit}":{fewer}')
+    made = client.create_state_machine(name=f"Less{limit}", definition=definition, roleArn=deployed["roleArn"])
+    deployment.outputs[f"Less{limit}"] = made["stateMachineArn"]
+    return f"Less{limit}"
+
+
+def test_a_task_that_was_told_to_stop_is_started_again(deployment: Deployment, big_for_lambda: None) -> None:
+    before = len(deployment.tasks)
+    deployment.signals.append(signal.SIGTERM)
+    done = deployment.execute(request_for(deployment, "stopped"))
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
+    assert [task.wait(10) for task in deployment.tasks[before:]] == [STOPPED, DONE]
+
+
+def test_a_task_whose_heart_stopped_is_started_again(deployment: Deployment, big_for_lambda: None) -> None:
+    impatient = with_patience(deployment, HeartbeatSeconds=(HEARTBEAT_SECONDS, 4))
+    before = len(deployment.tasks)
+    deployment.signals.append(signal.SIGKILL)
+    done = deployment.execute(request_for(deployment, "killed"), impatient)
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
+    assert [task.wait(10) for task in deployment.tasks[before:]] == [-signal.SIGKILL, DONE]
 
 
 def test_a_passing_error_is_retried(deployment: Deployment) -> None:
@@ -191,6 +272,26 @@ def test_a_batch_runs_every_line_and_tolerates_a_bad_one(deployment: Deployment)
     results = done["output"]["ResultWriterDetails"]
     manifest = json.loads(deployment.get(f"s3://{results['Bucket']}/{results['Key']}"))
     assert manifest["ResultFiles"]
+
+
+def test_a_batch_with_more_bad_lines_than_it_tolerates_fails(deployment: Deployment) -> None:
+    request = request_for(deployment, "untolerated")
+    nowhere = f"s3://{deployment.outputs['InputBucket']}/models/nowhere.tar.gz"
+    uri = deployment.put("models/untolerated/hyperparameters.json", b"{}")
+    lines = [f"{model},{request['output_uri']},{uri}" for model in (request["model_uri"], nowhere, nowhere)]
+    deployment.put("batches/bad.csv", "\n".join(["model_uri,output_uri,hyperparameters_uri", *lines]).encode())
+    done = deployment.execute({"manifest": "batches/bad.csv"}, "BatchMachineArn", seconds=120)
+    assert (done["status"], done["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+
+
+def test_an_empty_cell_of_a_batch_counts_as_not_given(deployment: Deployment) -> None:
+    request = request_for(deployment, "empty-cell")
+    uri = deployment.put("models/empty-cell/hyperparameters.json", b"{}")
+    line = f"{request['model_uri']},{request['output_uri']},{uri},,"
+    header = "model_uri,output_uri,hyperparameters_uri,if_present,files"
+    deployment.put("batches/empty.csv", f"{header}\n{line}".encode())
+    assert deployment.execute({"manifest": "batches/empty.csv"}, "BatchMachineArn")["status"] == "SUCCEEDED"
+    assert hyperparameters_in(deployment.get(request["output_uri"])) == {}
 
 
 def test_a_batch_takes_the_models_that_lie_under_a_prefix(deployment: Deployment) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -18,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
-TARGET = Path(__file__).parents[2] / ".cache" / RUNTIME_CLIENT
+CACHE = Path(__file__).parents[2] / ".cache"
+UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 ANSWERS_WITHIN = 60.0
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
@@ -32,7 +35,7 @@ class Answer:
 
 
 class Function:
-    """A context manager: the handler of a folder, running in `python`, which must be of the folder's version."""
+    """A context manager: the handler of a folder, running in `python`."""
 
     def __init__(self, folder: Path, handler: str, python: Path, environment: Mapping[str, str]) -> None:
         self.ready = threading.Event()
@@ -52,7 +55,7 @@ class Function:
             "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
             "LAMBDA_TASK_ROOT": str(folder),
-            "PYTHONPATH": os.pathsep.join((str(folder), str(TARGET))),
+            "PYTHONPATH": os.pathsep.join((str(folder), str(runtime_client(python)))),
             "PYTHONNOUSERSITE": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -113,13 +116,10 @@ class Function:
         return Handler
 
 
-def python_of(version: str, uv: str) -> Path:
-    """An interpreter of a version, and the runtime client for it under .cache."""
-    environment = {**os.environ, "PYENV_VERSION": version}
-    found = subprocess.run(
-        (uv, "python", "find", version), env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    if not TARGET.exists():
-        command = (uv, "pip", "install", "--quiet", "--python", found, "--target", TARGET, "--only-binary", ":all:")
-        subprocess.run((*command, RUNTIME_CLIENT), check=True)
-    return Path(found)
+def runtime_client(python: Path) -> Path:
+    """The folder of the runtime client for an interpreter, set up at first use under .cache."""
+    target = CACHE / f"{RUNTIME_CLIENT}-{python.resolve().name}"
+    if not target.exists():
+        install = (UV, "pip", "install", "--quiet", "--python", python, "--target", target, "--only-binary", ":all:")
+        subprocess.run((*install, RUNTIME_CLIENT), check=True)
+    return target
