@@ -1,0 +1,142 @@
+"""A Request becomes a Result: the same for every caller, and typed as the public interface says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lambda_fn
+from lambda_fn.contract import Request, Result
+from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive, InvalidHyperparameters, MissingHyperparameters
+from lambda_fn.core.gzip import Limits
+from lambda_fn.repacker import run
+from tests.archives import WANTED, Tar, entry, member, small
+
+OLD = b'{"depth": 3, "rounds": 9}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model without hyperparameters, one with, and files to put in."""
+    (tmp_path / "model.tar.gz").write_bytes(member(small().data))
+    (tmp_path / "trained.tar.gz").write_bytes(member(Tar([entry(WANTED, OLD), *small().parts]).data))
+    (tmp_path / "given.json").write_bytes(b'{ "depth": 4,\n "rounds": 5 }')
+    (tmp_path / "inference.py").write_bytes(b"print(1)\n")
+    return tmp_path
+
+
+def read(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as tar:
+        return {item.name: file.read() for item in tar if (file := tar.extractfile(item))}
+
+
+def request(folder: Path, model: str = "model.tar.gz", **fields: Any) -> Request:
+    return Request(str(folder / model), str(folder / "out.tar.gz"), **fields)
+
+
+def test_the_result_tells_what_was_done(folder: Path) -> None:
+    result = run(request(folder, hyperparameters={"depth": 6}))
+    source, output = (folder / "model.tar.gz").stat().st_size, (folder / "out.tar.gz").stat().st_size
+    held = read(folder / "out.tar.gz")[WANTED]
+    assert json.loads(held) == {"depth": 6}
+    assert result.method == "graft"
+    assert result.hyperparameters_sha256 == hashlib.sha256(held).hexdigest()
+    assert (result.source.size, result.output.size) == (source, output)
+    assert result.source.entries == len(small().parts)
+    assert result.source.uncompressed_size == len(small().data)
+    assert result.bytes.uploaded + result.bytes.copied == output
+    assert result.bytes.read >= source
+    assert not result.warnings
+    assert json.loads(json.dumps(result.to_json()))["model_uri"] == str(folder / "model.tar.gz")
+
+
+def test_all_that_a_request_can_hold_is_put_in(folder: Path) -> None:
+    run(
+        request(
+            folder,
+            hyperparameters={"rounds": 7},
+            hyperparameters_uri=str(folder / "given.json"),
+            files={"code/inference.py": str(folder / "inference.py")},
+        )
+    )
+    held = read(folder / "out.tar.gz")
+    assert json.loads(held[WANTED]) == {"depth": 4, "rounds": 7}
+    assert held["code/inference.py"] == b"print(1)\n", "the new one"
+    assert held["model.txt"] == read(folder / "model.tar.gz")["model.txt"]
+
+
+def test_given_bytes_are_kept(folder: Path) -> None:
+    run(request(folder, hyperparameters_uri=str(folder / "given.json")))
+    assert read(folder / "out.tar.gz")[WANTED] == (folder / "given.json").read_bytes()
+
+
+def test_kept_hyperparameters_are_those_of_the_result(folder: Path) -> None:
+    result = run(request(folder, "trained.tar.gz", hyperparameters={"depth": 6}, if_present="keep"))
+    assert result.method == "unchanged"
+    assert result.hyperparameters_sha256 == hashlib.sha256(OLD).hexdigest()
+
+
+def test_without_hyperparameters_the_result_names_none(folder: Path) -> None:
+    result = run(request(folder, files={"code/new.py": str(folder / "inference.py")}))
+    assert result.hyperparameters_sha256 is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({}, MissingHyperparameters),
+        ({"hyperparameters_uri": "missing.json"}, MissingHyperparameters),
+        ({"files": {"code/x.py": "missing.py"}}, MissingHyperparameters),
+        ({"hyperparameters_uri": "inference.py"}, InvalidHyperparameters),
+        ({"hyperparameters_uri": "inference.py", "hyperparameters": {"a": 1}}, InvalidHyperparameters),
+    ],
+)
+def test_what_cannot_be_put_in_is_refused_before_the_model_is_opened(
+    fields: dict[str, Any], error: type[Exception], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(error):
+        run(request(folder, "there is no such model", **fields))
+    assert not (folder / "out.tar.gz").exists()
+
+
+def test_the_python_interface_takes_paths_and_bytes(folder: Path) -> None:
+    result = lambda_fn.repack(str(folder / "model.tar.gz"), str(folder / "new/out.tar.gz"), {WANTED: b"{}"})
+    assert isinstance(result, Result)
+    assert read(folder / "new/out.tar.gz")[WANTED] == b"{}"
+
+
+def zeros(size: int) -> bytes:
+    """A tar of one file of so many zeros, packed to a thousandth."""
+    part = entry("zeros")
+    header = tarfile.TarInfo("zeros")
+    header.size = size
+    compressor = zlib.compressobj(1, wbits=31)
+    packed = compressor.compress(header.tobuf() + part.blocks[512:])
+    mib = bytes(1 << 20)
+    packed += b"".join(compressor.compress(mib) for _ in range(size >> 20))
+    return packed + compressor.compress(bytes(1024)) + compressor.flush()
+
+
+def test_a_bomb_is_refused_unless_the_limit_is_raised(folder: Path) -> None:
+    model, output = folder / "bomb.tar.gz", folder / "out.tar.gz"
+    model.write_bytes(zeros(1040 << 20))
+    with pytest.raises(ArchiveTooLarge, match="more than 200 times its size"):
+        lambda_fn.repack(str(model), str(output), {WANTED: b"{}"})
+    assert not output.exists()
+    lambda_fn.repack(str(model), str(output), {WANTED: b"{}"}, limits=Limits(ratio=2000))
+    with pytest.raises(ArchiveTooLarge, match="more than 1000000000 bytes"):
+        lambda_fn.repack(str(model), str(output), {WANTED: b"{}"}, limits=Limits(uncompressed=10**9, ratio=2000))
+
+
+def test_what_is_wrong_with_the_model_has_its_name(folder: Path) -> None:
+    (folder / "model.tar.gz").write_bytes(gzip.compress(b"no tar at all, but long enough to be looked at" * 20))
+    with pytest.raises(InvalidArchive):
+        run(request(folder, hyperparameters={}))
