@@ -97,13 +97,35 @@ def decoder(window: bytes) -> Any:
 
 def decode_from(data: bytes, bit: int, window: bytes) -> Optional[bytes]:
     """What `data` from `bit` on decodes to after `window`, None if it is no deflate data."""
-    at, phase = divmod(bit, 8)
-    decode = decoder(window)
     try:
-        out = decode.decompress(joined(phase, data[at]) if phase else b"")
-        return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :]))
+        return _decoded(decoder(window), data, bit)
     except zlib.error:
         return None
+
+
+def decode_between(data: bytes, bit: int, stop: int, window: bytes) -> Optional[bytes]:
+    """What `data` from `bit` up to `stop` decodes to after `window`, None if that is not a number of whole blocks."""
+    decode = decoder(window)
+    try:
+        out = _decoded(decode, closed(data, stop, final=True), bit)
+    except zlib.error:
+        return None
+    return out if decode.eof and not decode.unused_data else None
+
+
+def _decoded(decode: Any, data: bytes, bit: int) -> bytes:
+    at, phase = divmod(bit, 8)
+    out = decode.decompress(joined(phase, data[at]) if phase else b"")
+    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :]))
+
+
+def closed(data: bytes, bit: int, final: bool = False) -> bytes:
+    """`data` up to `bit`, and from there to a byte boundary by an empty stored block, which may be the last one."""
+    at, phase = divmod(bit, 8)
+    if not phase and not final:
+        return data[:at]
+    low = (data[at] & (1 << phase) - 1 if phase else 0) | final << phase
+    return data[:at] + low.to_bytes(2 if phase > 5 else 1, "little") + ALIGN
 
 
 def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
@@ -118,6 +140,12 @@ def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
             end = at + 4 + (data[at] | data[at + 1] << 8)
             if start <= end < stop:
                 yield 8 * end
+
+
+def is_dynamic(data: bytes, bit: int) -> bool:
+    """Whether the block that begins at `bit` describes its codes."""
+    at, phase = divmod(bit, 8)
+    return int.from_bytes(data[at : at + 2], "little") >> phase & 0b110 == 0b100
 
 
 _PHASES_OF_DYNAMIC = [[phase for phase in range(8) if word >> phase & 7 == 0b100] for word in range(1 << 10)]

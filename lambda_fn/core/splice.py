@@ -18,9 +18,14 @@ the decoder had used up all its input. A candidate q (see `blocks`) is decoded u
 out does not depend on the unknown 32 KiB before q, so it tells q's offset in the output; with the offset, the 32 KiB
 are known; with them, decoding must give exactly what the scan saw, from q up to the entry and its header. (isal may
 hold back two bytes when its input ends, so three offsets are tried. Where bytes repeat, more than one might do, but a
-tar header never repeats, and it is the last of what must agree.) From q on everything is decoded once more, so that r
-is found and proved in the same way. At last the literal itself is decoded, with the tail's beginning after it, and
-compared. If any of this fails within bounds, there is no splice, and the rewrite does the work.
+tar header never repeats, and it is the last of what must agree.)
+
+That what follows is decoded rightly does not prove that a block begins at q. The header of a dynamic block does, as
+chance does not describe the very codes in use. But a block of fixed codes begins with three bits that say nothing, and
+the end of a symbol may pass for them: decoding goes on as if a block had begun. So any other candidate counts only if
+decoding from an earlier one comes to the end of a block there. From q on everything is decoded once more, so that r is
+found in the same way, and always proved by coming to it from q. At last the literal itself is decoded, with the tail's
+beginning after it, and compared. If any of this fails within bounds, there is no splice, and the rewrite does the work.
 
 The CRC of what is left follows from those of the parts (see `crc`).
 """
@@ -29,9 +34,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import Iterable, Iterator, NamedTuple, Optional, Sequence, Union
 
-from .blocks import ALIGN, STORED_LIMIT, WINDOW, candidates, decode_from, decoder, joined
+from .blocks import STORED_LIMIT, WINDOW, candidates, closed, decode_between, decode_from, decoder, is_dynamic, joined
 from .crc import combine_crc32
 from .gzip import Recent, Run
 from .inflate import RAW, crc32
@@ -138,36 +144,54 @@ def _without(run: Run, cuts: Sequence[Cut], crcs: Sequence[tuple[int, int]]) -> 
 def find_head(source: Source, run: Run, cut: Cut) -> Optional[Neighbourhood]:
     """What lies around the cut, from the last block boundary before it on that can be proved."""
     seen, seen_from = b"".join(piece.data for piece in cut.recent), cut.recent[0].offset
-    for bit, offset in _boundaries(source, run, cut.recent, seen):
-        if offset <= cut.start:
-            before, after = seen[: offset - seen_from], seen[offset - seen_from :]
-            head = Boundary(bit, offset, before[-WINDOW:], crc32(before, cut.recent[0].crc))
+    later: Optional[Boundary] = None
+    for bit, offset, certain in _boundaries(source, run, cut.recent, seen):
+        if offset > cut.start:
+            continue
+        before = seen[: offset - seen_from]
+        earlier = Boundary(bit, offset, before[-WINDOW:], crc32(before, cut.recent[0].crc))
+        heads = [earlier] if certain else []
+        if later and _leads(source, earlier, later, seen[offset - seen_from : later.offset - seen_from]):
+            heads.insert(0, later)
+        for head in heads:
             middle = Neighbourhood(source, run, head)
-            if middle.begins_with(after):
+            if middle.begins_with(seen[head.offset - seen_from :]):
                 return middle
-    if seen_from == 0:
-        return Neighbourhood(source, run, Boundary(8 * run.start, 0))
+        later = earlier
     return None
 
 
-def _boundaries(source: Source, run: Run, recent: Sequence[Recent], seen: bytes) -> Iterator[tuple[int, int]]:
-    """Where blocks seem to begin, the last first: the bit of the source, and an offset in the run that fits."""
+def _leads(source: Source, earlier: Boundary, later: Boundary, between: bytes) -> bool:
+    """Whether decoding from one boundary on comes to the end of a block at the other."""
+    start, phase = divmod(earlier.bit, 8)
+    data = source.read(start, later.bit // 8 + 1)
+    return decode_between(data, phase, later.bit - 8 * start, earlier.window) == between
+
+
+def _boundaries(source: Source, run: Run, recent: Sequence[Recent], seen: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Where blocks seem to begin, the last first: the bit of the source, an offset in the run that fits, and whether
+    there can be no doubt.
+    """
     seen_from = recent[0].offset
-    known = [(piece.used_up, piece.offset + len(piece.data)) for piece in recent if piece.used_up is not None]
+    for start, data, bit, end in islice(_candidates(source, run, recent), TRIES):
+        for offset in _offsets(data, bit, seen, seen_from, range(end, end + HELD_BACK + 1)):
+            yield 8 * start + bit, offset, is_dynamic(data, bit)
     if seen_from == 0:
+        yield 8 * run.start, 0, True
+
+
+def _candidates(source: Source, run: Run, recent: Sequence[Recent]) -> Iterator[tuple[int, bytes, int, int]]:
+    """The last candidate first: where in the source its data begins, the data, its bit there, the output's end."""
+    known = [(piece.used_up, piece.offset + len(piece.data)) for piece in recent if piece.used_up is not None]
+    if recent[0].offset == 0:
         known.insert(0, (run.start, 0))
-    tries = 0
-    for (start, _), (stop, offset) in reversed(list(zip(known, known[1:]))):
+    for (start, _), (stop, end) in reversed(list(zip(known, known[1:]))):
         if known[-1][0] - start > SEARCH_LIMIT:
             return
         lead = min(STORED_LIMIT, start - known[0][0])
         data = source.read(start - lead, stop)
         for bit in sorted(candidates(data, lead, len(data)), reverse=True):
-            for its in _offsets(data, bit, seen, seen_from, range(offset, offset + HELD_BACK + 1)):
-                yield 8 * (start - lead) + bit, its
-            tries += 1
-            if tries == TRIES:
-                return
+            yield start - lead, data, bit, end
 
 
 def _offsets(data: bytes, bit: int, seen: bytes, seen_from: int, ends: Iterable[int]) -> Iterator[int]:
@@ -216,7 +240,7 @@ class Neighbourhood:
             until, out = len(self._data) - (0 if self._decoder.eof else HEADER), bytes(self._out)
             for bit in candidates(self._data, searched, until):
                 for offset in _offsets(self._data, bit, out, self.head.offset, [self._offset]):
-                    if offset >= stop + WINDOW:
+                    if offset >= stop + WINDOW and self._leads_to(bit, offset):
                         return Boundary(8 * self._start + bit, offset)
                 tries += 1
             if self._decoder.eof:
@@ -237,7 +261,7 @@ class Neighbourhood:
         encoded = compressor.compress(kept) + compressor.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
         at, phase = divmod(tail.bit - 8 * self._start, 8)
         join = joined(phase, self._data[at]) if phase else b""
-        literal = self._aligned() + encoded + join
+        literal = closed(self._data, self._phase) + encoded + join
         following = self._data[at + (phase > 0) :]
         decoded = decode_from(literal + following, self._phase, self.head.window)
         return literal if decoded == kept + self._between(tail.offset, self._offset) else None
@@ -246,19 +270,17 @@ class Neighbourhood:
         """CRC-32 of the run's first `offset` bytes."""
         return int(crc32(self._between(self.head.offset, offset), self.head.crc))
 
+    def _leads_to(self, bit: int, offset: int) -> bool:
+        """Whether a block ends at this bit of the data."""
+        expected = self._between(self.head.offset, offset)
+        return decode_between(self._data, self._phase, bit, self.head.window) == expected
+
     @property
     def _offset(self) -> int:
         return self.head.offset + len(self._out)
 
     def _between(self, start: int, stop: int) -> bytes:
         return bytes(self._out[start - self.head.offset : stop - self.head.offset])
-
-    def _aligned(self) -> bytes:
-        """The head's last bits, and an empty stored block that ends on a byte boundary."""
-        if not self._phase:
-            return b""
-        bits = self._data[0] & (1 << self._phase) - 1
-        return bits.to_bytes(2 if self._phase > 5 else 1, "little") + ALIGN
 
     def _decode_more(self) -> bool:
         """Decode another step; whether there was one within the limit."""

@@ -148,6 +148,42 @@ def test_an_archive_that_mocks_boundaries_is_given_up_in_time(
     assert gunzip(output).endswith(tar.without_old)
 
 
+@pytest.mark.parametrize("seed", [3, 9])
+def test_the_end_of_a_symbol_does_not_pass_for_a_block_of_fixed_codes(tmp_path: Path, seed: int) -> None:
+    parts = [entry("a", noise(3_000_000, seed)), entry(WANTED, b"1", old=True), entry("b", noise(100_000, seed))]
+    tar = Tar(parts)
+    output, _ = repacked(tmp_path, ENCODERS["zlib-ng 1"](tar.data), [WANTED])
+    assert gunzip(output) == entry(WANTED, NEW[WANTED], mtime=1_700_000_000).blocks + tar.without_old
+
+
+def test_a_stored_block_in_a_stored_block_is_no_boundary(tmp_path: Path) -> None:
+    """A file of the model has stored blocks itself, the last of which ends just where the one around it ends."""
+    before, inner, after = noise(3_000_000, 1), stored(noise(100, 2), 100), noise(10_000, 3)
+    tar = model_with(before + inner + stored(b"", 0) + after)
+    left = left_of_stored_block(ENCODERS["zlib 0"](tar.data), after)
+    tar = model_with(before + inner + stored(b"", left) + after)
+    output, result = repacked(tmp_path, ENCODERS["zlib 0"](tar.data), [WANTED])
+    assert result.method == "splice"
+    assert gunzip(output) == entry(WANTED, NEW[WANTED], mtime=1_700_000_000).blocks + tar.without_old
+
+
+def model_with(file: bytes) -> Tar:
+    return Tar([entry("a", file), entry(WANTED, b"1", old=True), entry("b", content("noise", 300_000, 4))])
+
+
+def stored(data: bytes, size: int) -> bytes:
+    """A stored block of `size` bytes that begins with `data`."""
+    return b"\0" + size.to_bytes(2, "little") + (0xFFFF - size).to_bytes(2, "little") + data
+
+
+def left_of_stored_block(data: bytes, place: bytes) -> int:
+    """Bytes from a place on up to the end of the stored block it is in."""
+    at, wanted = 10, data.index(place)
+    while (end := at + 5 + int.from_bytes(data[at + 1 : at + 3], "little")) < wanted:
+        at = end
+    return end - wanted
+
+
 @pytest.mark.parametrize(
     "tar",
     [
