@@ -52,7 +52,7 @@ class ModelRepacker(Construct):
         if vpc is None:
             network = Network(self, "Network", flow_logs=self.buckets.logs)
             vpc, subnet_ids = network.vpc, network.subnet_ids
-        worker = Worker(settings, self.buckets.output.bucket_name, self._reads(settings), self._writes(settings), key)
+        worker = Worker(settings, self.buckets.output, self._reads(settings), self._writes(settings), key)
         self.function = Function(self, "Function", worker).function
         task = Task(self, "Task", worker, vpc=vpc, subnet_ids=subnet_ids)
         self.machine = Machine(self, "Machine", settings=settings, function=self.function, task=task).machine

@@ -8,6 +8,7 @@ from typing import Optional
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 
 from .permissions import Place, accept_wildcards, allow
 from .settings import Settings
@@ -15,6 +16,8 @@ from .settings import Settings
 SERVICE = "model-repacker"
 METRICS = "ModelRepacker"
 """The service and the namespace under which both count."""
+KNOWN_SOURCES = "known-sources/"
+"""Where, in the output bucket, small objects lead from a scanned source to an output made of it. All may expire."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Worker:
     """Something that carries repacks out."""
 
     settings: Settings
-    output_bucket: str
+    output_bucket: s3.IBucket
     reads: tuple[Place, ...]
     writes: tuple[Place, ...]
     key: Optional[kms.IKey]
@@ -31,9 +34,10 @@ class Worker:
         """What `lambda_fn` reads, under its names."""
         given = {
             "REPACK_INPUT_PREFIX": self.settings.input_prefix,
-            "REPACK_OUTPUT_BUCKET": self.output_bucket,
+            "REPACK_OUTPUT_BUCKET": self.output_bucket.bucket_name,
             "REPACK_OUTPUT_PREFIX": self.settings.output_prefix,
             "REPACK_HYPERPARAMETERS_URI": self.settings.hyperparameters_uri,
+            "REPACK_KNOWN_SOURCES": f"s3://{self.output_bucket.bucket_name}/{KNOWN_SOURCES}",
             "REPACK_LAMBDA_LIMIT_BYTES": str(self.settings.lambda_limit_gib << 30),
             "REPACK_KMS_KEY_ID": self.key.key_arn if self.key else "",
             "REPACK_EXPECTED_BUCKET_OWNER": Aws.ACCOUNT_ID,
@@ -70,6 +74,7 @@ class Worker:
                 ],
                 *targets,
             ),
+            allow(["s3:GetObject", "s3:PutObject"], self._known_sources.objects),
             # An upload whose beginning was answered by a broken connection is looked for, to be aborted.
             allow(["s3:ListBucketMultipartUploads"], *output_buckets),
         ]
@@ -79,5 +84,12 @@ class Worker:
 
     def accept_prefixes(self, role: iam.Role) -> None:
         """The wildcards at the ends of our prefixes."""
-        places = {place.objects for place in self.reads + self.writes if not place.whole_key}
-        accept_wildcards(role, "All models under these prefixes, and nothing beside them.", *places)
+        places = [place for place in self.reads + self.writes if not place.whole_key]
+        accept_wildcards(
+            role, "All models under these prefixes, and nothing beside them.", *{place.objects for place in places}
+        )
+        accept_wildcards(role, "All known sources; their names are digests.", self._known_sources.objects)
+
+    @property
+    def _known_sources(self) -> Place:
+        return Place(self.output_bucket.bucket_arn, KNOWN_SOURCES)

@@ -123,6 +123,17 @@ def test_too_big_for_lambda_goes_to_fargate_at_once(deployment: Deployment, big_
     assert deployment.tasks[-1].wait(10) == 0
 
 
+def test_another_output_of_a_scanned_model_needs_no_scan_and_no_fargate(
+    deployment: Deployment, big_for_lambda: None
+) -> None:
+    request = request_for(deployment, "known")
+    assert deployment.execute(request)["status"] == "SUCCEEDED"
+    another = {**request, "output_uri": deployment.output_uri("known/another.tar.gz"), "hyperparameters": {"n": 2}}
+    done = deployment.execute(another)
+    assert "Repack in Lambda" in done["states"]
+    assert hyperparameters_in(deployment.get(another["output_uri"])) == {"n": 2}
+
+
 def test_out_of_time_in_lambda_hands_over_to_fargate(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "seconds_left", 5)
     request = request_for(deployment, "slow")
