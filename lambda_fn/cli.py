@@ -41,9 +41,9 @@ KINDS = {
 }
 LINES = "\t\n"
 EXAMPLES = """examples:
-  repack model.tar.gz --hyperparameters hyperparameters.json --output out/model.tar.gz
-  repack model.tar.gz --set depth=6 --set 'objective="reg"' --add code=src/ --output out/model.tar.gz
-  repack s3://models/in/model.tar.gz --hyperparameters hp.json --output s3://models/out/model.tar.gz --json
+  %(prog)s model.tar.gz --hyperparameters hyperparameters.json --output out/model.tar.gz
+  %(prog)s model.tar.gz --set depth=6 --set 'objective="reg"' --add code=src/ --output out/model.tar.gz
+  %(prog)s s3://models/in/model.tar.gz --hyperparameters hp.json --output s3://models/out/model.tar.gz --json
 """
 
 
@@ -71,7 +71,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
-        prog="repack" if Path(sys.argv[0]).name == "repack" else "python -m lambda_fn",
+        prog="model-repacker" if Path(sys.argv[0]).name == "model-repacker" else "python -m lambda_fn",
         description="Put files into a packed model (.tar.gz) without extracting or recompressing it.",
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -126,8 +126,20 @@ def parser() -> argparse.ArgumentParser:
     for command in (one, look, check):
         command.add_argument("--json", action="store_true", help="print one JSON document")
         command.add_argument("--quiet", action="store_true", help="show no progress")
-        command.add_argument("--max-uncompressed", metavar="BYTES", type=int, default=Limits.uncompressed)
-        command.add_argument("--max-ratio", metavar="N", type=float, default=Limits.ratio)
+        command.add_argument(
+            "--max-uncompressed",
+            metavar="BYTES",
+            type=int,
+            default=Limits.uncompressed,
+            help="refuse more as a bomb (default: %(default)s)",
+        )
+        command.add_argument(
+            "--max-ratio",
+            metavar="N",
+            type=float,
+            default=Limits.ratio,
+            help="refuse what is packed more densely than 1 to N as a bomb (default: %(default)s)",
+        )
     return top
 
 

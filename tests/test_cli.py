@@ -45,7 +45,9 @@ def put_in(archive: Path) -> dict[str, bytes]:
 
 
 def test_the_helps_examples_work_as_they_are_written(folder: Path) -> None:
-    examples = re.findall(r"^ +(repack .*)", run("repack", "--help", folder=folder).stdout, re.MULTILINE)
+    examples = re.findall(
+        r"^ +python -m lambda_fn (repack .*)", run("repack", "--help", folder=folder).stdout, re.MULTILINE
+    )
     assert len(examples) >= 2
     for example in examples:
         if "s3://" not in example:
