@@ -2,7 +2,8 @@
 
 unchanged   the archive holds the overlay already     the source as it is
 graft       none of it is there                       a new prefix, the rest verbatim
-rewrite     old entries have to go                    everything anew
+splice      old entries have to go                    the same, and their neighbourhoods encoded anew
+rewrite     a splice cannot do it                     everything anew
 """
 
 from __future__ import annotations
