@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Optional
@@ -171,9 +172,15 @@ class LocalTarget:
         self._abandon_copy()
         at = head_size
         with named_errors(self.path):
-            for chunk in body:
-                write_all(self._fd, chunk, at)
-                at += len(chunk)
+            with ThreadPoolExecutor(1, thread_name_prefix="write") as beside:  # the disk writes while we compress
+                written: Optional[Future[int]] = None
+                for chunk in body:
+                    if written:
+                        written.result()
+                    written = beside.submit(write_all, self._fd, chunk, at)
+                    at += len(chunk)
+                if written:
+                    written.result()
             write_all(self._fd, head(), 0)
             self._appear(at)
         return Published(at, None, None, at, 0, None)

@@ -346,6 +346,23 @@ def test_an_output_that_is_not_what_was_sent_is_deleted(
         assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix="out")
 
 
+def test_an_output_whose_etag_is_not_in_the_answer_is_asked_for_it(
+    s3: Any, bucket: str, access: S3Access, source: S3Source
+) -> None:
+    """As Ceph answers CompleteMultipartUpload."""
+
+    def silent(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["ETag"] = ""
+
+    s3.meta.events.register("after-call.s3.CompleteMultipartUpload", silent, unique_id="silent")
+    try:
+        published = publish(S3Target(f"s3://{bucket}/out", access), scanned(source))
+    finally:
+        s3.meta.events.unregister("after-call.s3.CompleteMultipartUpload", unique_id="silent")
+    assert published.etag == s3.head_object(Bucket=bucket, Key="out")["ETag"]
+    assert published.proof == "CRC64NVME"
+
+
 def test_a_denied_output_is_told_at_once(bucket: str, proxied: S3Access, proxy: Proxy) -> None:
     proxy.fault = lambda seen: "403"
     with pytest.raises(AccessDenied):
