@@ -1,7 +1,8 @@
 """Whole processes against each other: who takes how long, in how much memory, for how many bytes of output.
 
 They run in turn, round after round, so that a slow minute of the machine meets all of them; what counts is the
-median. Before each run the disk is brought to rest, so that nobody pays for the output of the one before.
+median. Before each run the disk is brought to rest, so that nobody pays for the output of the one before, and the
+source is read once, so that nobody pays for a disk that others may have made cold.
 This process stays small and imports little: Linux counts a parent's peak as its child's.
 """
 
@@ -24,11 +25,12 @@ LOAD = os.getloadavg()[0]
 
 @dataclass(frozen=True)
 class Contender:
-    """A command to measure, and the output that it makes (removed after each run)."""
+    """A command to measure, the output that it makes (removed after each run), and the file that it reads."""
 
     name: str
     command: tuple[str, ...]
     output: Path | None = None
+    source: Path | None = None
 
 
 @dataclass
@@ -69,6 +71,10 @@ def race(lap: Iterable[Contender], rounds: int) -> dict[str, Runs]:
 def run(contender: Contender) -> tuple[float, int]:
     """One run's wall time in seconds and peak memory in KiB; a contender that fails ends the benchmark."""
     os.sync()
+    if contender.source:
+        with contender.source.open("rb", buffering=0) as source:
+            while source.read(1 << 20):
+                pass
     with tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(contender.command, stdout=subprocess.DEVNULL, stderr=errors)

@@ -23,8 +23,8 @@ PARTS = 8
 CHUNK = 1 << 20
 QUARTER = CHUNK // 4
 OLD = b'{"epochs": 1}\n'
-OLD_ENTRIES = {"none": (0, 0), "first": (1, 0), "last": (0, 1), "twice": (2, 0)}
-"""How many old hyperparameters.json lie before and behind the model's files."""
+OLD_ENTRIES = {"none": (0, 0), "first": (1, 0), "last": (0, 1), "both": (1, 1), "many": (9, 0)}
+"""How many old hyperparameters.json lie before and behind the model's files: nine are too many for a splice."""
 
 
 def weights(random: Generator) -> bytes:

@@ -1,7 +1,7 @@
-"""The compressor at hand: isal's with threads where it is installed, else the standard library's.
+"""The compressor: blocks of the input deflated beside each other, each with the 32 KiB before it as its dictionary.
 
 Used only where bytes cannot be kept. Level 1 of isal compresses weights as far as gzip's level 6 does, faster than
-one core inflates them.
+one core inflates them; the standard library's does the same, slowly, where isal is not installed.
 """
 
 from __future__ import annotations
@@ -9,73 +9,63 @@ from __future__ import annotations
 import os
 import zlib
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Iterable, Iterator, Union
 
-from .gzip import TRAILER_SIZE, Run
-from .inflate import RAW, crc32
+from .blocks import WINDOW
+from .crc import combine_crc32
+from .gzip import Run
+from .inflate import RAW, crc32, engine
 
 BLOCK = 1 << 20
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
+THREADS = max(1, min(2, (os.cpu_count() or 1) - 1))
+"""One core inflates."""
+LAST = b"\x03\0"
+"""An empty block of fixed codes that is the last one."""
 
 Pieces = Iterable[Union[bytes, memoryview]]
 
 
 def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
     """The pieces as one complete deflate stream; `run` gets their CRC-32 and size, and its length from 0."""
-    try:
-        import isal.igzip_threaded  # noqa: F401 (here, since a graft should not pay for it)
+    before = b""
+    under_way: deque[Future[tuple[bytes, int, int]]] = deque()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="deflate") as beside:
+        for block in _blocks(pieces):
+            under_way.append(beside.submit(_deflated, block, before))
+            before = block[-WINDOW:]
+            if len(under_way) > THREADS:
+                yield _measured(*under_way.popleft().result(), run)
+        while under_way:
+            yield _measured(*under_way.popleft().result(), run)
+    run.stop += len(LAST)
+    yield LAST
 
-        compress = _threaded
-    except ImportError:
-        compress = _single
-    for data in compress(_measured(pieces, run)):
-        run.stop += len(data)
-        yield data
 
-
-def _measured(pieces: Pieces, run: Run) -> Iterator[Union[bytes, memoryview]]:
+def _blocks(pieces: Pieces) -> Iterator[bytes]:
+    """The pieces' bytes again, BLOCK at a time."""
+    waiting: list[Union[bytes, memoryview]] = []
+    room = BLOCK
     for piece in pieces:
-        run.crc = crc32(piece, run.crc)
-        run.size += len(piece)
-        yield piece
+        rest = piece
+        while len(rest) >= room:
+            yield b"".join([*waiting, rest[:room]])
+            rest, waiting, room = rest[room:], [], BLOCK
+        waiting.append(rest)
+        room -= len(rest)
+    if room < BLOCK:
+        yield b"".join(waiting)
 
 
-def _single(pieces: Pieces) -> Iterator[bytes]:
-    compressor = zlib.compressobj(level=1, wbits=RAW)
-    for piece in pieces:
-        if data := compressor.compress(piece):
-            yield data
-    yield compressor.flush()
+def _deflated(block: bytes, before: bytes) -> tuple[bytes, int, int]:
+    """The block's deflate data, which ends on a byte boundary, its CRC-32 and size."""
+    compressor = engine.compressobj(level=1, wbits=RAW, zdict=before)
+    return compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH), crc32(block), len(block)
 
 
-def _threaded(pieces: Pieces) -> Iterator[bytes]:
-    """What isal writes as a gzip member, without the member's header and trailer."""
-    from isal import igzip_threaded
-
-    sink, threads = _Sink(), min(2, os.cpu_count() or 1)
-    with igzip_threaded.open(  # type: ignore[no-untyped-call]
-        sink, "wb", compresslevel=1, threads=threads, block_size=BLOCK
-    ) as member:
-        for piece in pieces:
-            member.write(piece)
-            while len(sink.parts) > 1:
-                yield sink.parts.popleft()
-    yield b"".join(sink.parts)[:-TRAILER_SIZE]
-
-
-class _Sink:
-    """A file for the compressor's threads to write to; what they wrote waits in `parts`."""
-
-    def __init__(self) -> None:
-        self.parts: deque[bytes] = deque()
-        self._header_left = 10
-
-    def write(self, data: bytes) -> int:
-        part = data[self._header_left :]
-        self._header_left -= len(data) - len(part)
-        if part:
-            self.parts.append(part)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing waits anywhere else."""
+def _measured(data: bytes, crc: int, size: int, run: Run) -> bytes:
+    run.crc = combine_crc32(run.crc, crc, size)
+    run.size += size
+    run.stop += len(data)
+    return data

@@ -12,7 +12,7 @@ import hashlib
 import json
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Iterable, Iterator, Mapping, Optional
+from typing import Collection, Iterator, Mapping, Optional
 
 from .errors import InvalidRequest, RepackError
 from .gzip import TRAILER_SIZE, Limits, Run
@@ -20,7 +20,7 @@ from .prefix import Head, make_prefix, read_head
 from .recipe import Copy, Literal, Recipe
 from .rewrite import rewritten
 from .scan import Findings, reported, scan
-from .search import Hits, Search
+from .search import Search, Spot
 from .splice import ENCODE_LIMIT, Cut, Spliced, splice
 from .store import Present, Published, Source, Stages, Target
 from .tar import normal
@@ -156,7 +156,7 @@ class Job:
             if self.if_present != "replace" or head.rest is not None:
                 return False
             removed = search.change(self.overlay, self.if_present, {}).removed
-            return not all(spliceable(search.hits[name]) for name in removed)
+            return bool(removed) and not spliceable(search, removed)
 
         return scan(
             lambda: self.target.anticipate(self.source, shift),
@@ -227,21 +227,22 @@ def held(findings: Findings) -> dict[str, str]:
     return {HELD: digests} if digests else {}
 
 
-def spliceable(hits: Hits) -> bool:
-    """Whether a splice may be able to cut these hits out: one entry, in the first member, not too large."""
-    return hits.count == 1 and bool(hits.recent) and hits.last.stop - hits.last.start <= ENCODE_LIMIT
+def spliceable(search: Search, removed: Collection[str]) -> list[Spot]:
+    """Where the removed entries lie; nothing if they are too many for a splice, too large or in a later member."""
+    spots = [spot for spot in search.spots if spot.entry.path in removed]
+    if len(spots) < sum(search.hits[name].count for name in removed):
+        return []
+    possible = all(spot.recent and spot.entry.stop - spot.entry.start <= ENCODE_LIMIT for spot in spots)
+    return spots if possible else []
 
 
-def cuts(findings: Findings, removed: Iterable[str]) -> list[Cut]:
+def cuts(findings: Findings, removed: Collection[str]) -> list[Cut]:
     """What to cut out of the rest, in order; nothing if no splice can do it."""
-    hits = [findings.search.hits[name] for name in removed]
-    if not all(map(spliceable, hits)):
-        return []
     before = findings.head.prefix.size
-    found = [Cut(its.last.start - before, its.last.stop - before, its.recent) for its in hits]
-    if any(cut.stop > findings.rest.size for cut in found):  # it goes on in the second member
-        return []
-    return sorted(found, key=lambda cut: cut.start)
+    spots = spliceable(findings.search, removed)
+    found = [Cut(spot.entry.start - before, spot.entry.stop - before, spot.recent) for spot in spots]
+    within = all(cut.stop <= findings.rest.size for cut in found)  # the last may go on in the second member
+    return found if within else []
 
 
 def kept(rest: Run) -> Spliced:

@@ -16,9 +16,6 @@ from .search import Search
 from .store import Progress
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
 
-SPLICED = 8
-"""Paths that a splice may take out: for each, the scan keeps the 2 MiB before its last entry."""
-
 
 @dataclass(frozen=True)
 class Findings:
@@ -56,9 +53,8 @@ def scan(
         for entry in entries(tar):
             visit(entry)
             count += entry.type != SHARED_RECORDS
-            hits = search.see(entry) if entry.start >= head.prefix.size else None
+            hits = search.see(entry, reader.recent) if entry.start >= head.prefix.size else None
             if hits:
-                hits.recent = tuple(reader.recent) if len(search.hits) <= SPLICED else ()
                 hits.content = _content(entry, tar, FILES_LIMIT - search.held)
                 if stop(search):
                     return None

@@ -10,6 +10,9 @@ from .gzip import Recent
 from .prefix import FILES_LIMIT
 from .tar import HARD_LINK, Entry, normal
 
+SPLICED = 8
+"""Entries that a splice may take out: for each, the scan keeps the 2 MiB before it."""
+
 
 @dataclass
 class Hits:
@@ -19,12 +22,19 @@ class Hits:
     last: Entry
     content: Optional[bytes] = None
     """Of the last, None if it is no plain file or all that is held would have more than FILES_LIMIT bytes."""
-    recent: tuple[Recent, ...] = ()
-    """What the scan had decoded when it came to the last."""
 
     def are(self, name: str) -> bool:
         """Whether there is one entry, spelled just so."""
         return self.count == 1 and self.last.name == name
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a hit lies, for a splice."""
+
+    entry: Entry
+    recent: tuple[Recent, ...]
+    """What the scan had decoded when it came to the entry."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class Search:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = frozenset(names)
         self.hits: dict[str, Hits] = {}
+        self.spots: list[Spot] = []
+        """Of the first SPLICED hits."""
         self._obstacles: dict[str, str] = {}
         self._above = {name[:at]: name for name in self.names for at, char in enumerate(name) if char == "/"}
         self._below = tuple(name + "/" for name in self.names)
@@ -52,12 +64,14 @@ class Search:
         """Bytes of content that are kept."""
         return sum(len(hits.content) for hits in self.hits.values() if hits.content)
 
-    def see(self, entry: Entry) -> Optional[Hits]:
-        """The hits that `entry` is the last of, None if it is no hit."""
+    def see(self, entry: Entry, recent: Iterable[Recent] = ()) -> Optional[Hits]:
+        """The hits that `entry`, before which came `recent`, is the last of; None if it is no hit."""
         path = entry.path
         if path in self.names and not entry.is_directory:
             count = self.hits[path].count if path in self.hits else 0
             self.hits[path] = Hits(count + 1, entry)
+            if len(self.spots) < SPLICED:
+                self.spots.append(Spot(entry, tuple(recent)))
             return self.hits[path]
         if path in self.names:
             self._obstacles.setdefault(path, f"the archive holds a directory called {path}")

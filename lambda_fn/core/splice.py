@@ -27,12 +27,15 @@ decoding from an earlier one comes to the end of a block there. From q on everyt
 found in the same way, and always proved by coming to it from q. At last the literal itself is decoded, with the tail's
 beginning after it, and compared. If any of this fails within bounds, there is no splice, and the rewrite does the work.
 
+Entries that lie apart have a neighbourhood each, as long as there are boundaries between them.
+
 The CRC of what is left follows from those of the parts (see `crc`).
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from typing import Iterable, Iterator, NamedTuple, Optional, Sequence, Union
@@ -100,33 +103,40 @@ def splice(source: Source, run: Run, cuts: Sequence[Cut]) -> Optional[Spliced]:
     recipe: list[Union[Literal, Copy]] = []
     ends: list[tuple[int, int]] = []
     copied = run.start
-    for group in _neighbours(cuts):
-        middle = find_head(source, run, group[0])
-        if middle is None or middle.head.bit < 8 * copied:
-            return None
-        tail = middle.find_tail(group[-1].stop)
-        if tail is None:
-            return None
-        literal = middle.encoded(group, tail)
-        if literal is None:
+    waiting = deque(cuts)
+    middle = find_head(source, run, cuts[0])
+    while middle:
+        group, tail, following = _reach(middle, waiting)
+        literal = middle.encoded(group, tail) if tail else None
+        if tail is None or literal is None:
             return None
         recipe += [Copy(copied, middle.head.bit // 8), Literal(literal)]
         copied = -(-tail.bit // 8)
         ends += [(middle.crc_before(cut.start), middle.crc_before(cut.stop)) for cut in group]
+        middle = following
+    if waiting:
+        return None
     recipe.append(Copy(copied, run.stop))
     left = Run(run.start, run.start + size(recipe), *_without(run, cuts, ends))
     return Spliced([piece for piece in recipe if piece.size], left)
 
 
-def _neighbours(cuts: Sequence[Cut]) -> Iterator[list[Cut]]:
-    """The cuts in groups that one neighbourhood each will do for."""
+def _reach(middle: Neighbourhood, waiting: deque[Cut]) -> tuple[list[Cut], Optional[Boundary], Optional[Neighbourhood]]:
+    """The cuts that `middle` will do for, taken from those that wait; its tail; and what lies around the next cut.
+
+    It has to do for a cut, too, around which no neighbourhood can be found that begins behind its tail.
+    """
     group: list[Cut] = []
-    for cut in cuts:
-        if group and cut.start > group[-1].stop + SEARCH_LIMIT:
-            yield group
-            group = []
-        group.append(cut)
-    yield group
+    while waiting:
+        group.append(waiting.popleft())
+        tail = middle.find_tail(group[-1].stop)
+        if tail is None:
+            return group, None, None
+        if waiting and waiting[0].start >= tail.offset:
+            following = find_head(middle.source, middle.run, waiting[0])
+            if following and following.head.bit // 8 > tail.bit // 8:  # the byte that a tail begins in is new
+                return group, tail, following
+    return group, tail, None
 
 
 def _without(run: Run, cuts: Sequence[Cut], crcs: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -215,7 +225,7 @@ class Neighbourhood:
 
     def __init__(self, source: Source, run: Run, head: Boundary) -> None:
         self.head = head
-        self._source, self._run = source, run
+        self.source, self.run = source, run
         self._start, self._phase = divmod(head.bit, 8)
         self._decoder = decoder(head.window)
         self._data = b""
@@ -244,7 +254,7 @@ class Neighbourhood:
                         return Boundary(8 * self._start + bit, offset)
                 tries += 1
             if self._decoder.eof:
-                return Boundary(8 * self._run.stop, self._offset) if self._offset == self._run.size else None
+                return Boundary(8 * self.run.stop, self._offset) if self._offset == self.run.size else None
             searched = until
         return None
 
@@ -257,7 +267,7 @@ class Neighbourhood:
         kept += self._between(before, tail.offset)
         window = self.head.window
         compressor = zlib.compressobj(wbits=RAW, zdict=window) if window else zlib.compressobj(wbits=RAW)
-        last = tail.bit == 8 * self._run.stop
+        last = tail.bit == 8 * self.run.stop
         encoded = compressor.compress(kept) + compressor.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
         at, phase = divmod(tail.bit - 8 * self._start, 8)
         join = joined(phase, self._data[at]) if phase else b""
@@ -285,9 +295,9 @@ class Neighbourhood:
     def _decode_more(self) -> bool:
         """Decode another step; whether there was one within the limit."""
         at = self._start + len(self._data)
-        if self._decoder.eof or at == self._run.stop:
+        if self._decoder.eof or at == self.run.stop:
             return False
-        step = self._source.read(at, min(at + STEP, self._run.stop))
+        step = self.source.read(at, min(at + STEP, self.run.stop))
         try:
             first = joined(self._phase, step[0]) + step[1:] if not self._data and self._phase else step
             self._out += self._decoder.decompress(first)

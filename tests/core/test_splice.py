@@ -23,6 +23,7 @@ from lambda_fn import repack
 from lambda_fn.core import splice
 from lambda_fn.core.splice import ENCODE_LIMIT
 from tests.archives import PROGRAMS, SINGLE, WANTED, Encoder, Tar, entry, gunzip, members, noise
+from tests.core import memory
 from tests.readers import GUNZIPS
 
 NEW = {WANTED: b'{"new": 1}', "code/x.py": b"pass\n"}
@@ -39,6 +40,7 @@ def skewed(size: int, seed: int) -> bytes:
     return bytes(byte & byte >> 3 for byte in noise(size, seed))
 
 
+OLD_NAMES = [[WANTED], [f"./{WANTED}"], [WANTED, "code/x.py"], [WANTED, f"./{WANTED}", WANTED]]
 CONTENTS = {"noise": noise, "zeros": lambda size, seed: bytes(size), "words": words, "skewed": skewed}
 ENCODERS: dict[str, Encoder] = {**SINGLE, **PROGRAMS}
 FIXED_CODES = {"isal 0", "zlib-ng 1", "fixed Huffman"}
@@ -62,7 +64,7 @@ contents = st.builds(
 @st.composite
 def tars_with_old_entries(draw: st.DrawFn) -> Tar:
     made = [entry(f"model/{n}", draw(contents)) for n in range(draw(st.integers(0, 5)))]
-    for name in draw(st.sampled_from([[WANTED], [f"./{WANTED}"], [WANTED, "code/x.py"]])):
+    for name in draw(st.sampled_from(OLD_NAMES)):
         made.insert(draw(st.integers(0, len(made))), entry(name, draw(contents), old=True))
     return Tar(made)
 
@@ -93,6 +95,20 @@ def test_an_entry_deep_inside_costs_its_neighbourhood_only(tmp_path: Path, encod
     assert result.bytes.uploaded < (700 if encoder == "zopfli" else 250) << 10  # zopfli's blocks are that large
 
 
+@pytest.mark.parametrize("kind", ["noise", "words", "zeros"])
+@pytest.mark.parametrize("encoder", ["zlib 6", "isal 1", "pigz"])
+def test_each_old_spelling_costs_its_neighbourhood_only(tmp_path: Path, encoder: str, kind: str) -> None:
+    """Some beside each other, some further apart than what the scan remembers."""
+    parts = [entry(f"layer{n}", content(kind, 1 << 20, n)) for n in range(9)]
+    for place, name in ((1, f"./{WANTED}"), (4, WANTED), (4, WANTED), (5, f"/{WANTED}"), (9, WANTED), (9, WANTED)):
+        parts.insert(place, entry(name, noise(place), old=True))
+    tar = Tar(parts)
+    output, result = repacked(tmp_path, ENCODERS[encoder](tar.data), [WANTED])
+    assert gunzip(output) == entry(WANTED, NEW[WANTED], mtime=1_700_000_000).blocks + tar.without_old
+    assert result.method == "splice"
+    assert result.bytes.uploaded < 4 << 20
+
+
 def deep(kind: str) -> Tar:
     """An old entry further in than what the scan remembers."""
     parts = [entry(f"layer{n}", content(kind, 1 << 20, n)) for n in range(5)]
@@ -115,6 +131,20 @@ def test_all_bit_phases_meet(tmp_path: Path) -> None:
         tar = Tar([*parts, entry("b", words(300_000, size + 1))])
         output, result = repacked(tmp_path, ENCODERS["zlib 6"](tar.data), [WANTED])
         assert result.method == "splice"
+        assert gunzip(output).endswith(tar.without_old)
+
+
+def test_the_tail_of_one_entry_may_be_the_head_of_the_next() -> None:
+    for seed in range(16):
+        parts = [entry("a", words(300_000, seed)), entry(WANTED, b"1", old=True), entry("b", words(40_000 + seed, 1))]
+        before = Tar(parts, end=b"").data
+        parts += [entry("c", words(40_000, 2)), entry(WANTED, b"2", old=True), entry("d", words(300_000, 2))]
+        tar = Tar(parts)
+        compressor = zlib.compressobj(6, wbits=31)
+        data = compressor.compress(before) + compressor.flush(zlib.Z_BLOCK)  # at whatever bit
+        data += compressor.compress(tar.data[len(before) :]) + compressor.flush()
+        output, outcome = memory.repacked(data, {WANTED: NEW[WANTED]}, chunk=3000)
+        assert outcome.method == "splice"
         assert gunzip(output).endswith(tar.without_old)
 
 
@@ -187,7 +217,7 @@ def left_of_stored_block(data: bytes, place: bytes) -> int:
 @pytest.mark.parametrize(
     "tar",
     [
-        pytest.param(Tar([entry("a", words(100_000, 1)), *[entry(WANTED, b"1", old=True)] * 2]), id="duplicates"),
+        pytest.param(Tar([entry("a", words(100_000, 1)), *[entry(WANTED, b"1", old=True)] * 9]), id="many"),
         pytest.param(
             Tar([entry("a"), entry(WANTED, bytes(ENCODE_LIMIT), old=True), entry("b", words(99_000, 2))]), id="huge"
         ),

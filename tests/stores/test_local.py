@@ -47,10 +47,10 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def old_model(tmp_path: Path) -> Path:
-    """One that must be rewritten, since it holds the name twice."""
+    """One that must be rewritten, since it holds the name too often."""
     file = tmp_path / "old.tar.gz"
-    twice = [entry(WANTED, b"1"), entry("w", archives.noise(300_000)), entry(WANTED, b"2")]
-    file.write_bytes(member(Tar(twice).data))
+    parts = [entry(WANTED, b"1"), entry("w", archives.noise(300_000)), *[entry(WANTED, b"2")] * 8]
+    file.write_bytes(member(Tar(parts).data))
     return file
 
 
