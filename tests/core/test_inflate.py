@@ -94,7 +94,7 @@ def test_python_3_9_repacks_with_the_standard_library_alone(tmp_path: Path) -> N
     sources = {
         "graft": member(plain.data),
         "splice": member(Tar([*plain.parts, entry(WANTED, b"old"), *plain.parts]).data),
-        "rewrite": member(Tar([entry(WANTED), *plain.parts, entry(WANTED)]).data),
+        "rewrite": member(Tar([*plain.parts, *[entry(WANTED)] * 9]).data),
     }
     for name, data in sources.items():
         (tmp_path / name).write_bytes(data)
