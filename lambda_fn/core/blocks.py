@@ -151,8 +151,11 @@ def is_dynamic(data: bytes, bit: int) -> bool:
 _PHASES_OF_DYNAMIC = [[phase for phase in range(8) if word >> phase & 7 == 0b100] for word in range(1 << 10)]
 """Where in a byte the three bits stand that begin a dynamic block which is not the last one."""
 
-_KRAFT = [sum(1 << 7 - (four >> at & 7) for at in (0, 3, 6, 9) if four >> at & 7) for four in range(1 << 12)]
-"""The part of a code's space that four code lengths of three bits take, in 128ths."""
+_SHARE = (0, 64, 32, 16, 8, 4, 2, 1)
+"""The part of a code's space that a code of this length takes, in 128ths."""
+
+_KRAFT = [a + b + c + d for a in _SHARE for b in _SHARE for c in _SHARE for d in _SHARE]
+"""The same of four lengths, of three bits each."""
 
 
 def _may_describe_codes(bits: int) -> bool:

@@ -17,7 +17,7 @@ from .crc import combine_crc32
 from .gzip import Run
 from .inflate import RAW, crc32, engine
 
-BLOCK = 1 << 20
+BLOCK = 512 << 10
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
 THREADS = max(1, min(2, (os.cpu_count() or 1) - 1))
 """One core inflates."""
