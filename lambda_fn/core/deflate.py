@@ -21,6 +21,8 @@ BLOCK = 512 << 10
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
 THREADS = max(1, min(2, (os.cpu_count() or 1) - 1))
 """One core inflates."""
+AHEAD = 4
+"""Blocks that wait or are being deflated, so that neither side stands still while the other catches up."""
 LAST = b"\x03\0"
 """An empty block of fixed codes that is the last one."""
 
@@ -35,7 +37,7 @@ def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
         for block in _blocks(pieces):
             under_way.append(beside.submit(_deflated, block, before))
             before = block[-WINDOW:]
-            if len(under_way) > THREADS:
+            if len(under_way) > AHEAD:
                 yield _measured(*under_way.popleft().result(), run)
         while under_way:
             yield _measured(*under_way.popleft().result(), run)
