@@ -99,7 +99,7 @@ top.
 ## Where Lambda ends and Fargate begins
 
 `lambda_limit_gib` is {limit}. Fargate is the cheaper one from {even:.1f} GiB on: it starts a minute later, and its
-seconds cost less. But at {limit} GiB that saves {cents:.1f} cents, and Lambda answers the minute earlier. What counts
+seconds cost less. But at {limit} GiB that saves {saved:.2f} dollars in a thousand, and Lambda answers the minute earlier. What counts
 is that Lambda ends after {minutes} minutes: at the measured pace {limit} GiB take {seconds:.0f} s, {share:.0%} of
 them, which leaves room for slower days. An archive that does not end in time is handed to Fargate, where it has
 {hours} hours, and has cost both.
@@ -221,7 +221,7 @@ def page(template: Json) -> str:
         task_gib=SETTINGS.task_memory_mib / 1024,
         limit=limit,
         even=even() / 1024,
-        cents=100 * (on_lambda(limit * 1024, SETTINGS.architecture) - on_fargate(limit * 1024, SETTINGS.architecture)),
+        saved=1000 * (on_lambda(limit * 1024, SETTINGS.architecture) - on_fargate(limit * 1024, SETTINGS.architecture)),
         seconds=seconds,
         share=seconds / LAMBDA_ENDS,
         minutes=LAMBDA_ENDS // 60,
