@@ -99,10 +99,10 @@ top.
 ## Where Lambda ends and Fargate begins
 
 `lambda_limit_gib` is {limit}. Fargate is the cheaper one from {even:.1f} GiB on: it starts a minute later, and its
-seconds cost less. But at {limit} GiB that saves {saved:.2f} dollars in a thousand, and Lambda answers the minute earlier. What counts
-is that Lambda ends after {minutes} minutes: at the measured pace {limit} GiB take {seconds:.0f} s, {share:.0%} of
-them, which leaves room for slower days. An archive that does not end in time is handed to Fargate, where it has
-{hours} hours, and has cost both.
+seconds cost less. But at {limit} GiB that saves {saved:.2f} dollars in a thousand, and Lambda answers the minute
+earlier. What counts is that Lambda ends after {minutes} minutes: at the measured pace {limit} GiB take {seconds:.0f} s,
+{share:.0%} of them, which leaves room for slower days. An archive that does not end in time is handed to Fargate,
+where it has {hours} hours, and has cost both.
 
 ## While nothing comes
 
