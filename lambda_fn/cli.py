@@ -202,7 +202,7 @@ def scan_all(options: argparse.Namespace, visit: Callable[[Entry], None]) -> Fin
     """Scan the source to its end, whatever is in it."""
     with closing(open_source(options.source)) as source, shown_progress(not options.quiet) as progress:
         head, names = read_head(source).unmarked(), (hyperparameters.ENTRY,)
-        findings = scan(source.stream, source.size, head, names, limits(options), progress, visit=visit)
+        findings = scan(source, head, names, limits(options), progress, visit=visit)
     assert findings is not None
     return findings
 

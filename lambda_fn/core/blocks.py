@@ -13,6 +13,7 @@ gives the even phases; one of dynamic codes with 101 bits gives the odd ones.
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any, Iterator, Optional
 
@@ -26,6 +27,15 @@ STORED_LIMIT = 4 + (1 << 16)
 
 ALIGN = b"\0\0\xff\xff"
 """What an empty stored block has after its three header bits and the padding."""
+
+HEADER = 400
+"""Bytes that a dynamic block's header has at most: where fewer are known it cannot be told from chance."""
+
+UNKNOWN = bytes(WINDOW)
+"""Stands for a window that is not known."""
+
+STRIDE = 4 << 10
+"""Bytes looked at together: what is computed of them fits into a core's first cache."""
 
 _CODE_LENGTH_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 
@@ -130,16 +140,23 @@ def closed(data: bytes, bit: int, final: bool = False) -> bytes:
 
 def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
     """Bits from byte `start` up to byte `stop` of `data` at which a block seems to begin."""
-    for at in range(start, min(stop, len(data) - 4)):
-        word = int.from_bytes(data[at : at + 11], "little")
-        for phase in _PHASES_OF_DYNAMIC[word & 0x3FF]:
-            if _may_describe_codes(word >> phase) and _describes_codes(data, 8 * at + phase):
-                yield 8 * at + phase
+    yield from dynamic_blocks(data, start, stop)
     for at in range(max(0, start - STORED_LIMIT), min(stop, len(data)) - 4):
         if data[at] ^ data[at + 2] == 0xFF and data[at + 1] ^ data[at + 3] == 0xFF:
             end = at + 4 + (data[at] | data[at + 1] << 8)
             if start <= end < stop:
                 yield 8 * end
+
+
+def dynamic_blocks(data: bytes, start: int, stop: int) -> Iterator[int]:
+    """Those bits in order at which a dynamic block seems to begin that is not the last one."""
+    for at in range(start, min(stop, len(data)), STRIDE):
+        count = 8 * min(STRIDE, stop - at)
+        found = _code_length_codes(int.from_bytes(data[at : at + STRIDE + 10], "little"), count)
+        for match in re.finditer("1", f"{found:b}"[::-1]):
+            byte, phase = divmod(match.start(), 8)
+            if decode_from(data[at + byte : at + byte + HEADER], phase, UNKNOWN) is not None:
+                yield 8 * (at + byte) + phase
 
 
 def is_dynamic(data: bytes, bit: int) -> bool:
@@ -148,78 +165,47 @@ def is_dynamic(data: bytes, bit: int) -> bool:
     return int.from_bytes(data[at : at + 2], "little") >> phase & 0b110 == 0b100
 
 
-_PHASES_OF_DYNAMIC = [[phase for phase in range(8) if word >> phase & 7 == 0b100] for word in range(1 << 10)]
-"""Where in a byte the three bits stand that begin a dynamic block which is not the last one."""
+def _code_length_codes(bits: int, count: int) -> int:
+    """Where in the first `count` of the bits a dynamic block may begin: its numbers possible, its first code complete.
 
-_SHARE = (0, 64, 32, 16, 8, 4, 2, 1)
-"""The part of a code's space that a code of this length takes, in 128ths."""
-
-_KRAFT = [a + b + c + d for a in _SHARE for b in _SHARE for c in _SHARE for d in _SHARE]
-"""The same of four lengths, of three bits each."""
-
-
-def _may_describe_codes(bits: int) -> bool:
-    """Whether the numbers at a dynamic block's begin are possible, and its code length code is complete."""
-    if bits & 0x1F00 > 0x1D00 or bits & 0xF8 > 0xE8:
-        return False
-    lengths = bits >> 17 & _LENGTHS_MASK[bits >> 13 & 15]
-    kraft = _KRAFT[lengths & 0xFFF] + _KRAFT[lengths >> 12 & 0xFFF] + _KRAFT[lengths >> 24 & 0xFFF]
-    return kraft <= 128 and kraft + _KRAFT[lengths >> 36 & 0xFFF] + _KRAFT[lengths >> 48] == 128
-
-
-_LENGTHS_MASK = [(1 << 3 * (count + 4)) - 1 for count in range(16)]
-
-
-def _describes_codes(data: bytes, bit: int) -> bool:
-    """Whether a dynamic block's header at `bit` describes complete codes (of distances, one code may do)."""
-    at, phase = divmod(bit, 8)
-    bits = int.from_bytes(data[at : at + 11], "little") >> phase
-    count = 4 + (bits >> 13 & 15)
-    packed = bits >> 17 & (1 << 3 * count) - 1
-    literals, distances = 257 + (bits >> 3 & 31), 1 + (bits >> 8 & 31)
-    lengths = [0] * 19
-    for index, symbol in enumerate(_CODE_LENGTH_ORDER[:count]):
-        lengths[symbol] = packed >> 3 * index & 7
-    bits = int.from_bytes(data[at : at + 12 + (literals + distances) * 14 // 8], "little") >> phase + 17 + 3 * count
-    codes = _read_lengths(bits, _codes(lengths), literals + distances)
-    if codes is None or not codes[256] or not _complete(codes[:literals]):
-        return False
-    used = [length for length in codes[literals:] if length]
-    return _complete(used) or used in ([], [1])
+    That code, for the lengths of the others, comes as up to 19 lengths of three bits. It is complete if the sum of
+    2^-length is 1 (Kraft), or 128 in 128ths. All places are looked at together: bit i of an integer says something of
+    place i, `bits >> k` brings the k-th bit after each place to it, and 19 numbers are added for all places by as many
+    full adders, made of `&`, `^` and `|` on integers.
+    """
+    everywhere = (1 << count) - 1
+    second, third = bits >> 1, bits >> 2
+    seven = bits & second & third
+    six, five, three = second & third ^ seven, bits & third ^ seven, bits & second ^ seven
+    one, two, four = bits ^ seven ^ five ^ three, second ^ seven ^ six ^ three, third ^ seven ^ six ^ five
+    lengths = (seven, six, five, four, three, two, one)  # where they are read, by their weights 1, 2, 4 … 64
+    pairs = bits & second
+    all_set = pairs & pairs >> 2
+    place = four & ~(all_set >> 4 | all_set >> 9) & everywhere  # 001, then two numbers of five bits, neither above 29
+    number = [bits >> 13 + k & everywhere for k in range(4)]
+    sums = [0] * len(lengths)
+    for index in range(19):
+        at = 17 + 3 * index
+        there = _at_least(index - 3, number, everywhere)
+        carry = 0
+        for weight, length in enumerate(lengths):
+            addend, before = length >> at & there, sums[weight]
+            half = before ^ addend
+            sums[weight] = half ^ carry
+            carry = before & addend | half & carry
+    for remainder in sums:
+        place &= ~remainder
+    return place
 
 
-def _complete(lengths: list[int]) -> bool:
-    return sum(1 << 15 - length for length in lengths if length) == 1 << 15
-
-
-def _codes(lengths: list[int]) -> dict[tuple[int, int], int]:
-    """(length, code as its bits come) → symbol, of a canonical Huffman code."""
-    codes, code = {}, 0
-    for length in range(1, 8):
-        for symbol, its in enumerate(lengths):
-            if its == length:
-                codes[length, int(format(code, f"0{length}b")[::-1], 2)] = symbol
-                code += 1
-        code <<= 1
-    return codes
-
-
-def _read_lengths(bits: int, codes: dict[tuple[int, int], int], count: int) -> Optional[list[int]]:
-    """`count` code lengths, run-length coded. None if they are not."""
-    found: list[int] = []
-    while len(found) < count:
-        for length in range(1, 8):
-            if (symbol := codes.get((length, bits & (1 << length) - 1))) is not None:
-                break
+def _at_least(least: int, number: list[int], everywhere: int) -> int:
+    """Where the number of four bits is no less."""
+    if least <= 0:
+        return everywhere
+    more, equal = 0, everywhere
+    for k in (3, 2, 1, 0):
+        if least >> k & 1:
+            equal &= number[k]
         else:
-            return None
-        bits >>= length
-        if symbol < 16:
-            found.append(symbol)
-            continue
-        if symbol == 16 and not found:
-            return None
-        extra, least, value = {16: (2, 3, found[-1] if found else 0), 17: (3, 3, 0), 18: (7, 11, 0)}[symbol]
-        found += [value] * (least + (bits & (1 << extra) - 1))
-        bits >>= extra
-    return found if len(found) == count else None
+            more |= equal & number[k]
+    return more | equal

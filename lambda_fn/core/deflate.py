@@ -6,7 +6,6 @@ one core inflates them; the standard library's does the same, slowly, where isal
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +14,11 @@ from typing import Iterable, Iterator, Union
 from .blocks import WINDOW
 from .crc import combine_crc32
 from .gzip import Run
-from .inflate import RAW, crc32, engine
+from .inflate import CORES, RAW, crc32, engine
 
 BLOCK = 512 << 10
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
-THREADS = max(1, min(2, (os.cpu_count() or 1) - 1))
+THREADS = max(1, min(2, CORES - 1))
 """One core inflates."""
 AHEAD = 4
 """Blocks that wait or are being deflated, so that neither side stands still while the other catches up."""

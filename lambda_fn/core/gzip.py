@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Iterable, Iterator, NamedTuple, Optional
 
 from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
-from .inflate import DeflateError, crc32, inflater
+from .feed import Feed
+from .inflate import CORES, crc32
+from .relay import CHUNK, Relay
 
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
-CHUNK = 64 << 10
-"""Uncompressed bytes asked for at a time: blocks of this size are recycled by malloc, larger ones are not."""
-
 HEADER_LIMIT = 1 << 20
 FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
 
@@ -96,30 +96,6 @@ def trailer(crc: int, size: int) -> bytes:
     return struct.pack("<II", crc, size & 0xFFFFFFFF)
 
 
-class Feed:
-    """Compressed chunks in order, of which a part can be put back."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._returned = b""
-        self.position = 0
-
-    def take(self, most: Optional[int] = None) -> bytes:
-        """The next bytes, at most `most`; empty at the end."""
-        data = self._returned or next(self._chunks, b"")
-        self._returned = b""
-        self.position += len(data)
-        if most is not None and len(data) > most:
-            self.put_back(data[most:])
-            data = data[:most]
-        return data
-
-    def put_back(self, data: bytes) -> None:
-        """Make `data`, the last bytes taken, the next ones again."""
-        self._returned = data + self._returned
-        self.position -= len(data)
-
-
 @dataclass
 class Run:
     """A stretch of deflate data that stands on its own, and what it holds."""
@@ -145,8 +121,8 @@ class Recent(NamedTuple):
     """The position in the source up to which the decoder had then used up all; None if it was in the middle."""
 
 
-RECENT = 32
-"""Pieces: some 2 MiB, which hold several blocks of almost any deflate data and still fit into a core's cache."""
+RECENT = 24
+"""Pieces: 2 or 3 MiB, which hold several blocks of almost any deflate data."""
 
 
 @dataclass
@@ -161,6 +137,8 @@ class Reader:
     limits: Limits = Limits()
     cut: Optional[int] = None
     """Offset in the source where the first member's second run begins."""
+    helped: bool = False
+    """Whether a second core may inflate, too."""
     runs: list[Run] = field(default_factory=list)
     """Of the first member: one, or with `cut` two."""
     recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -170,20 +148,18 @@ class Reader:
 
     def chunks(self) -> Iterator[bytes]:
         """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
-        self._feed = feed = Feed(self.source)
-        while self._member_follows(feed):
-            self._read_header(feed)
-            runs = self.runs if self.members == 0 else []
-            if self.cut is not None and self.members == 0:
-                yield from self._inflate(feed, runs, stop=self.cut)
-            yield from self._inflate(feed, runs)
-            self._check_trailer(feed, runs)
-            self.members += 1
-
-    @property
-    def position(self) -> int:
-        """How far into the source the pass is, within a chunk."""
-        return self._feed.position
+        bytes(16 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
+        feed = Feed(self.source)
+        with ThreadPoolExecutor(1, thread_name_prefix="inflate") as helper:
+            self._helper = helper if self.helped and CORES > 1 else None
+            while self._member_follows(feed):
+                self._read_header(feed)
+                runs = self.runs if self.members == 0 else []
+                if self.cut is not None and self.members == 0:
+                    yield from self._inflate(feed, runs, stop=self.cut)
+                yield from self._inflate(feed, runs)
+                self._check_trailer(feed, runs)
+                self.members += 1
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position
@@ -216,33 +192,19 @@ class Reader:
         run = Run(start=feed.position)
         runs.append(run)
         self.recent.clear()
-        inflate = inflater()
-        while not inflate.eof:
-            data = b""
-            if inflate.needs_input:
-                data = feed.take(None if stop is None else stop - feed.position)
-                if not data:
-                    break
-            try:
-                out = inflate.decompress(data, CHUNK)
-            except DeflateError:
-                raise InvalidArchive(
-                    f"the archive is damaged: no deflate data before byte {feed.position}; pack the model again"
-                ) from None
-            if out:
-                if self.members == 0:
-                    used_up = feed.position if inflate.needs_input else None
-                    self.recent.append(Recent(run.size, run.crc, out, used_up))
-                run.crc = crc32(out, run.crc)
-                run.size += len(out)
-                self.uncompressed += len(out)
-                self.limits.check(feed.position, self.uncompressed)
-                yield out
-        if stop is None and not inflate.eof:
+        relay = Relay(feed, self._helper)
+        for out, position, used_up in relay.pieces(stop):
+            if self.members == 0:
+                self.recent.append(Recent(run.size, run.crc, out, position if used_up else None))
+            run.crc = crc32(out, run.crc)
+            run.size += len(out)
+            self.uncompressed += len(out)
+            self.limits.check(position, self.uncompressed)
+            yield out
+        if stop is None and not relay.eof:
             raise cut_off(feed.position)
-        if stop is not None and (inflate.eof or feed.position < stop):
+        if stop is not None and (relay.eof or feed.position < stop):
             raise InvalidArchive("the archive is damaged: its first gzip member ends too early; pack the model again")
-        feed.put_back(inflate.unused_data)
         run.stop = feed.position
 
     def _check_trailer(self, feed: Feed, runs: list[Run]) -> None:

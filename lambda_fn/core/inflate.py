@@ -7,18 +7,22 @@ names them all.
 
 from __future__ import annotations
 
+import os
 import zlib
 from typing import Any
 
 RAW = -15
 """wbits of a bare deflate stream with its full 32 KiB window: gzip's own header and trailer are ours to check."""
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""What this process may run on."""
+
 
 class _Inflater:
     """zlib's decompressor behind that interface."""
 
-    def __init__(self) -> None:
-        self._zlib = engine.decompressobj(wbits=RAW)
+    def __init__(self, zdict: bytes = b"") -> None:
+        self._zlib = engine.decompressobj(wbits=RAW, zdict=zdict) if zdict else engine.decompressobj(wbits=RAW)
         self.needs_input = True
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
@@ -52,6 +56,6 @@ DeflateError: tuple[type[Exception], ...] = (zlib.error, engine.error)
 crc32 = engine.crc32
 
 
-def inflater() -> Any:
-    """A new decompressor of a bare deflate stream (RFC 1951)."""
-    return _new()
+def inflater(window: bytes = b"") -> Any:
+    """A new decompressor of a bare deflate stream (RFC 1951) whose last 32 KiB of output were `window`."""
+    return _new(zdict=window) if window else _new()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterator, Mapping, Optional
 
 from .errors import InvalidRequest, RepackError
-from .gzip import TRAILER_SIZE, Limits, Run
+from .gzip import TRAILER_SIZE, Limits, Reader, Run
 from .prefix import Head, make_prefix, read_head
 from .recipe import Copy, Literal, Recipe
 from .rewrite import rewritten
@@ -159,12 +159,12 @@ class Job:
             return bool(removed) and not spliceable(search, removed)
 
         return scan(
-            lambda: self.target.anticipate(self.source, shift),
-            self.source.size,
+            self.source,
             head,
             self.overlay,
             self.limits,
             self.stages.next(0 if self.target.copies_beside else self.source.size),
+            stream=lambda: self.target.anticipate(self.source, shift),
             stop=only_rewrite,
         )
 
@@ -183,10 +183,11 @@ class Job:
         prefix = make_prefix({**head.files, **files}, head.mtime)
         rest = Run(0)
         chunks = reported(self.source.stream(), self.source.size, self.stages.next())
+        reader = Reader(chunks, self.limits)  # without help: the second core compresses
         published = self.target.write(
             self.source,
             len(head.grafted(prefix, rest)),
-            rewritten(chunks, head, prefix, files, rest, self.limits),
+            rewritten(reader.chunks(), head, prefix, files, rest),
             lambda: head.grafted(prefix, rest),
             {**self.note, **(held(findings) if findings else {})},
         )

@@ -9,29 +9,26 @@ from __future__ import annotations
 from typing import Iterable, Iterator, Mapping, Union
 
 from .deflate import deflate
-from .gzip import Limits, Reader, Run
+from .gzip import Run
 from .prefix import Head, Prefix
 from .search import Search
 from .tar import Stream, entries
 
 
 def rewritten(
-    chunks: Iterable[bytes], head: Head, prefix: Prefix, files: Mapping[str, bytes], rest: Run, limits: Limits
+    tar: Iterable[bytes], head: Head, prefix: Prefix, files: Mapping[str, bytes], rest: Run
 ) -> Iterator[bytes]:
     """The new archive without its first bytes: the deflated rest and the trailer.
 
-    `chunks` is the source; all entries of the paths in `files` are left out. `rest` gets the figures for
+    `tar` is what the source holds; all entries of the paths in `files` are left out. `rest` gets the figures for
     `head.grafted`. Raises InvalidArchive, ArchiveTooLarge, EntryConflict.
     """
-    yield from deflate(_kept(chunks, head, files, limits), rest)
+    yield from deflate(_kept(Stream(tar), head, files), rest)
     yield Head.trailer(prefix, rest)
 
 
-def _kept(
-    chunks: Iterable[bytes], head: Head, files: Mapping[str, bytes], limits: Limits
-) -> Iterator[Union[bytes, memoryview]]:
+def _kept(tar: Stream, head: Head, files: Mapping[str, bytes]) -> Iterator[Union[bytes, memoryview]]:
     search = Search(files)
-    tar = Stream(Reader(chunks, limits).chunks())
     end = 0
     for entry in entries(tar):
         end = entry.stop

@@ -13,7 +13,7 @@ from .errors import InvalidArchive
 from .gzip import Limits, Reader, Run
 from .prefix import FILES_LIMIT, Head
 from .search import Search
-from .store import Progress
+from .store import Progress, Source
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
 
 
@@ -31,22 +31,23 @@ class Findings:
 
 
 def scan(
-    stream: Callable[[], Iterable[bytes]],
-    size: int,
+    source: Source,
     head: Head,
     names: Iterable[str],
     limits: Limits,
     progress: Progress,
+    stream: Optional[Callable[[], Iterable[bytes]]] = None,
     stop: Callable[[Search], bool] = lambda search: False,
     visit: Callable[[Entry], None] = lambda entry: None,
 ) -> Optional[Findings]:
-    """Scan an archive of `size` bytes that `stream()` gives from its beginning.
+    """Scan the source, as `stream()` gives it if not as its own stream does.
 
     `visit` is called with every entry. After each hit `stop` may end the scan: then there are no findings. Raises
     InvalidArchive, ArchiveTooLarge, and what the stream raises.
     """
     search = Search(names)
-    reader = Reader(reported(stream(), size, progress), limits, cut=head.rest_start if head.rest else None)
+    chunks = reported((stream or source.stream)(), source.size, progress)
+    reader = Reader(chunks, limits, head.rest_start if head.rest else None, source.swift)
     count = 0
     try:
         tar = Stream(reader.chunks())
@@ -68,7 +69,7 @@ def scan(
     else:
         lied = head.rest not in (None, reader.runs[-1])
     if lied:  # the mark tells of another archive
-        return scan(stream, size, head.unmarked(), names, limits, progress, stop, visit)
+        return scan(source, head.unmarked(), names, limits, progress, stream, stop, visit)
     if reader.uncompressed == 0:
         raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
     return Findings(head, search, reader.runs[-1], reader.uncompressed, count, tuple(_warnings(head, second_tar)))

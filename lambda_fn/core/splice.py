@@ -40,7 +40,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Iterable, Iterator, NamedTuple, Optional, Sequence, Union
 
-from .blocks import STORED_LIMIT, WINDOW, candidates, closed, decode_between, decode_from, decoder, is_dynamic, joined
+from .blocks import (
+    HEADER,
+    STORED_LIMIT,
+    UNKNOWN,
+    WINDOW,
+    candidates,
+    closed,
+    decode_between,
+    decode_from,
+    decoder,
+    is_dynamic,
+    joined,
+)
 from .crc import combine_crc32
 from .gzip import Recent, Run
 from .inflate import RAW, crc32
@@ -58,9 +70,6 @@ PROOF = 512
 """Bytes of output that must agree before a candidate is looked at more closely."""
 HELD_BACK = 2
 """Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
-HEADER = 400
-"""Bytes that a dynamic block's header has at most: where fewer are known it cannot be told from chance."""
-UNKNOWN = bytes(WINDOW)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Source(Protocol):
     version_id: Optional[str]
     note: Mapping[str, str]
     """What `Target.publish` was told to keep beside the object when this program made it; else empty."""
+    swift: bool
+    """Whether bytes come faster than one core can inflate them."""
     bytes_read: int
     """Bytes that came from the store so far, for the Result."""
 

@@ -48,6 +48,7 @@ class LocalSource:
     etag: Optional[str] = None
     version_id: Optional[str] = None
     note: Mapping[str, str] = {}
+    swift = True
 
     def __init__(self, path: str) -> None:
         """Raises SourceNotFound, AccessDenied."""

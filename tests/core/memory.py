@@ -15,6 +15,7 @@ class MemorySource:
     etag: str | None = None
     version_id: str | None = None
     note: Mapping[str, str] = {}
+    swift = True
 
     def __init__(self, data: bytes, chunk: int = 64 << 10) -> None:
         self.data, self.size, self.chunk, self.bytes_read = data, len(data), chunk, 0

@@ -32,7 +32,7 @@ for name in sorted(os.listdir(sys.argv[2])):
     try:
         head = read_head(source)
         wanted = ["hyperparameters.json"]
-        findings = scan(source.stream, source.size, head, wanted, Limits(), lambda *_: None, visit=seen.append)
+        findings = scan(source, head, wanted, Limits(), lambda *_: None, visit=seen.append)
         hits = {path: (hit.count, hit.last.start) for path, hit in findings.search.hits.items()}
         figures = [findings.rest.start, findings.rest.stop, findings.rest.crc, findings.rest.size]
         what = [hits, figures, findings.uncompressed_size, findings.entries, findings.warnings]

@@ -36,6 +36,8 @@ class S3Source:
     an overwritten object is SourceChanged.
     """
 
+    swift = False
+
     def __init__(self, uri: str, access: S3Access) -> None:
         self.place = Place.parse(uri)
         self.access = access

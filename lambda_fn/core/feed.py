@@ -1,0 +1,30 @@
+"""What an inflater is fed: compressed chunks in order, of which some can be put back."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Iterable, Optional
+
+
+class Feed:
+    """Chunks as they come, and the position in the source behind those taken."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._returned: deque[bytes] = deque()
+        self.position = 0
+
+    def take(self, most: Optional[int] = None) -> bytes:
+        """The next bytes, at most `most`; empty at the end."""
+        data = self._returned.popleft() if self._returned else next(self._chunks, b"")
+        self.position += len(data)
+        if most is not None and len(data) > most:
+            self.put_back(data[most:])
+            data = data[:most]
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Make `data`, the last bytes taken, the next ones again."""
+        if data:
+            self._returned.appendleft(data)
+            self.position -= len(data)

@@ -1,0 +1,231 @@
+"""The relay: one deflate stream inflated by two runners, to the same bytes as by one.
+
+Inflating seems to be work for one: a block begins where the one before it ends, and refers up to 32 KiB back to bytes
+that are not there before. Yet who starts ahead is soon right. Where a block with its own Huffman codes begins can be
+made out (see `blocks`), and how many bits its symbols take does not depend on what came before. A decoder that begins
+there after 32 KiB of anything reads every symbol rightly; it only copies wrong bytes where a reference leads into the
+unknown. Those die out: literals follow, and references to these.
+
+So the source is cut into legs. The runner, who knows all that came before, inflates one leg while a helper, in a
+thread of its own, runs ahead in the next. Then the runner goes on into that leg, until at the end of a chunk of input
+it has the same 32 KiB of output behind it as the helper had there. What a decoder does from then on depends on these
+and on the rest of the input alone: the helper was right from there on, so its output counts, and it is the runner now.
+If it was never right, or no block could be made out, the runner has inflated that leg, too, and nothing is lost.
+
+It remains to prove that a block begins where the helper began. Packed files within the model are stored as they are,
+so that their blocks are found first, and may even lead to the right 32 KiB. But how much the helper has made tells
+where in the runner's output it began: from there, and after the 32 KiB that the runner knows, decoding must give just
+what the runner has made. (isal may hold back two bytes when its input is used up. How many depends on the block's bits
+and on the portions they come in, which are the same for both.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Iterator, NamedTuple, Optional
+
+from .blocks import HEADER, UNKNOWN, WINDOW, decode_from, dynamic_blocks, joined
+from .errors import InvalidArchive
+from .feed import Feed
+from .inflate import DeflateError, inflater
+
+CHUNK = 128 << 10
+"""Uncompressed bytes asked for at a time."""
+ALONE = 512 << 10
+"""Bytes that the runner does alone at first: a small stream is over before help comes."""
+LEG_IN, LEG_OUT = 4 << 20, 8 << 20
+"""Bytes that a leg has at most, and should have inflated. There are four legs in memory, two of them inflated."""
+SEARCHED = 4
+"""Chunks at the beginning of a leg in which a block is looked for."""
+HEAD = 2 << 20
+"""Bytes of a leg's output after which the runner does not wait for the helper to be right."""
+MOST_AHEAD = 16 << 20
+"""Bytes that a helper makes at most; no less than HEAD, so that it is through with every chunk it is asked about."""
+TRIES = 4
+"""Blocks that a helper begins at before it gives up."""
+MOST_ALONE = 64
+"""Legs that the runner does alone at most after the helper was of no use."""
+
+
+class Piece(NamedTuple):
+    """A piece of output."""
+
+    data: bytes
+    position: int
+    """In the source, behind the input that the decoder had been given."""
+    used_up: bool
+    """Whether it had used up that input."""
+
+
+@dataclass
+class Runner:
+    """A decoder, and what it has already made of the next chunks."""
+
+    decoder: Any
+    begin: int = 0
+    """The bit of a leg where it began, if it runs ahead."""
+    made: deque[list[Piece]] = field(default_factory=deque)
+    passed: int = 0
+    """Bytes that it had made of the chunks before these."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended and all of it was taken."""
+        return bool(self.decoder.eof) and not self.made
+
+    def run(self, chunk: bytes, position: int) -> Iterator[Piece]:
+        """What comes out until the chunk, which ends at `position`, is used up."""
+        if self.made:
+            yield from self.made.popleft()
+            if self.made or self.decoder.needs_input:
+                return
+            chunk = b""
+        while not self.decoder.eof:
+            data = self.decoder.decompress(chunk, CHUNK)
+            chunk = b""
+            if data:
+                yield Piece(data, position, self.decoder.needs_input)
+            if self.decoder.needs_input:
+                return
+
+    def is_right(self, chunks: list[bytes], seen: bytes) -> bool:
+        """Whether it may take over at the end of these chunks of its leg, from one that has seen this output."""
+        made = self.made.popleft()
+        self.passed += sum(len(piece.data) for piece in made)
+        last = b"".join(piece.data for piece in made[-2:])[-WINDOW:]
+        begin = len(seen) - self.passed
+        if begin < WINDOW or len(last) < WINDOW or not seen.endswith(last):
+            return False
+        decoded = decode_from(b"".join(chunks), self.begin, seen[begin - WINDOW : begin])
+        return decoded is not None and decoded.startswith(seen[begin:])
+
+
+@dataclass
+class Leg:
+    """A part of the source, and what the helper makes of it."""
+
+    start: int
+    chunks: list[bytes] = field(default_factory=list)
+    helper: Optional[Future[Optional[Runner]]] = None
+
+
+class Relay:
+    """One deflate stream (RFC 1951) of a feed; without a helper, one runner inflates it all."""
+
+    def __init__(self, feed: Feed, helper: Optional[Executor] = None) -> None:
+        self._feed, self._helper = feed, helper
+        self._runner = Runner(inflater())
+        self._begin = self._position = feed.position
+        self._size = 0
+        self._last: deque[Piece] = deque(maxlen=2)
+        self._misses = self._alone = 0
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream came to its end."""
+        return self._runner.eof
+
+    def pieces(self, stop: Optional[int] = None) -> Iterator[Piece]:
+        """The output up to the stream's end, or to `stop` in the source; then the feed goes on from there.
+
+        Raises InvalidArchive.
+        """
+        try:
+            while not self.eof and (chunk := self._feed.take(stop and stop - self._feed.position)):
+                yield from self._run(chunk)
+                if self._helper and stop is None and self._position - self._begin >= ALONE:
+                    yield from self._laps(self._helper)
+        except DeflateError:
+            raise InvalidArchive(
+                f"the archive is damaged: no deflate data before byte {self._position}; pack the model again"
+            ) from None
+        self._feed.put_back(self._runner.decoder.unused_data)
+
+    def _run(self, chunk: bytes) -> Iterator[Piece]:
+        self._position += len(chunk)
+        for piece in self._runner.run(chunk, self._position):
+            self._size += len(piece.data)
+            self._last.append(piece)
+            yield piece
+
+    def _laps(self, helper: Executor) -> Iterator[Piece]:
+        """All that is left, in laps of a leg for the runner and one for the helper."""
+        legs: deque[Leg] = deque()
+        while not self.eof:
+            if not legs or legs[0].helper:  # the helper is in the next lap while the runner checks its last leg
+                legs.extend(self._lap(helper))
+            if not legs:
+                return
+            yield from self._leg(legs[0])
+            if not self.eof:
+                legs.popleft()
+        for chunk in reversed([chunk for leg in legs for chunk in leg.chunks]):
+            self._feed.put_back(chunk)
+
+    def _lap(self, helper: Executor) -> Iterator[Leg]:
+        size = min(LEG_IN, LEG_OUT * (self._position - self._begin) // max(1, self._size))
+        self._alone -= 1
+        for number in range(1 if self._alone >= 0 else 2):
+            leg = Leg(self._feed.position)
+            while self._feed.position < leg.start + size and (chunk := self._feed.take()):
+                leg.chunks.append(chunk)
+            if not leg.chunks:
+                return
+            if number:
+                leg.helper = helper.submit(run_ahead, leg.start, leg.chunks)
+            yield leg
+
+    def _leg(self, leg: Leg) -> Iterator[Piece]:
+        runner, helped = self._runner, leg.helper is not None
+        seen = [piece.data for piece in self._last]
+        for number, chunk in enumerate(leg.chunks, 1):
+            for piece in self._run(chunk):
+                if leg.helper:
+                    seen.append(piece.data)
+                yield piece
+            if self.eof:
+                leg.chunks = leg.chunks[number:]
+                return
+            if leg.helper:
+                ahead, known = leg.helper.result(), b"".join(seen)
+                if not ahead or not ahead.made or len(known) > HEAD:
+                    leg.helper = None
+                elif ahead.is_right(leg.chunks[:number], known):
+                    self._runner, leg.helper = ahead, None
+        if helped:
+            self._misses = self._misses + 1 if self._runner is runner else 0
+            self._alone = min(2**self._misses - 1, MOST_ALONE)
+
+
+def run_ahead(start: int, chunks: list[bytes]) -> Optional[Runner]:
+    """The helper's work: a runner from the first block that can be made out, None if there is none."""
+    begin = b"".join(chunks[:SEARCHED])
+    for bit in islice(dynamic_blocks(begin, 0, len(begin) - HEADER), TRIES):
+        with suppress(*DeflateError):
+            return _from(bit, start, chunks)
+    return None
+
+
+def _from(bit: int, position: int, chunks: list[bytes]) -> Runner:
+    runner, made, size = Runner(inflater(UNKNOWN), bit), deque[list[Piece]](), 0
+    skipped, phase = divmod(bit, 8)
+    for chunk in chunks:
+        position += len(chunk)
+        made.append([])
+        given = chunk[skipped:]
+        skipped = max(0, skipped - len(chunk))
+        if given and phase:
+            given, phase = joined(phase, given[0]) + given[1:], 0
+        for piece in runner.run(given, position):
+            made[-1].append(piece)
+            size += len(piece.data)
+            if size >= MOST_AHEAD:
+                break
+        if runner.decoder.eof or size >= MOST_AHEAD:
+            break
+    runner.made = made
+    return runner

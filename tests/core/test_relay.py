@@ -1,0 +1,177 @@
+"""Two runners make the same of every deflate stream as one does: the same bytes, the same errors, the same end."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from lambda_fn.core import relay
+from lambda_fn.core.deflate import LAST
+from lambda_fn.core.errors import InvalidArchive
+from lambda_fn.core.feed import Feed
+from lambda_fn.core.relay import Piece, Relay
+from tests.archives import PROGRAMS, SINGLE, member, noise
+from tests.core.test_splice import CONTENTS, FIXED_CODES, content, skewed, stored, words
+
+LOW = bytes(range(64)) * 4
+"""A translation to bytes that have codes of their own but nothing to refer to."""
+AFTER = noise(300_000, 99)
+ENCODERS = {**SINGLE, **PROGRAMS}
+HEADERS = {"FNAME", "FCOMMENT", "FHCRC", "FEXTRA", "all header fields", "zero padding"}
+"""Of these only the gzip around the deflate data differs."""
+
+
+@pytest.fixture(autouse=True)
+def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "ALONE", 30_000)
+    monkeypatch.setattr(relay, "LEG_IN", 200_000)
+    monkeypatch.setattr(relay, "LEG_OUT", 400_000)
+
+
+def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
+    packed = ENCODERS[encoder](data)
+    return packed[10 + (packed[3] & 8 > 0 and packed[10:].index(b"\0") + 1) :][:-8]
+
+
+def inflated(stream: bytes, chunk: int, helped: bool) -> tuple[list[Piece], bytes, bool]:
+    """The pieces, what the feed still holds, and whether a helper became the runner."""
+    feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
+    with ThreadPoolExecutor(1) as helper:
+        runners = Relay(feed, helper if helped else None)
+        first = runners._runner
+        pieces = list(runners.pieces())
+        assert runners.eof or not feed.take()
+    return pieces, b"".join(iter(feed.take, b"")), runners._runner is not first
+
+
+def used_up(pieces: list[Piece]) -> Iterator[tuple[int, int]]:
+    """Where in the source all input was used up, and how much had come out."""
+    size = 0
+    for piece in pieces:
+        size += len(piece.data)
+        if piece.used_up:
+            yield piece.position, size
+
+
+def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTER) -> bool:
+    """Whether there was help."""
+    alone, rest, _ = inflated(stream + after, chunk, helped=False)
+    pieces, left, helped = inflated(stream + after, chunk, helped=True)
+    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in alone) == data
+    assert left == rest == after
+    assert set(used_up(pieces)) <= set(used_up(alone))
+    return helped
+
+
+contents = st.builds(content, st.sampled_from(sorted(CONTENTS)), st.sampled_from([9_000, 300_000]), st.integers(0, 9))
+
+
+@given(
+    st.lists(contents, min_size=1, max_size=8).map(b"".join),
+    st.sampled_from(sorted(ENCODERS.keys() - HEADERS)),
+    st.integers(3_000, 70_000),
+)
+def test_two_runners_make_what_one_makes(data: bytes, encoder: str, chunk: int) -> None:
+    event("with help" if assert_as_by_one(data, deflated(data, encoder), chunk) else "alone")
+
+
+@pytest.mark.parametrize("encoder", sorted(ENCODERS.keys() - HEADERS - FIXED_CODES - {"zlib 0", "pigz -0"}))
+def test_the_helper_is_of_use(encoder: str) -> None:
+    data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(8))
+    assert assert_as_by_one(data, deflated(data, encoder), 40_000)
+
+
+@pytest.mark.parametrize("unit", [b"\0", b"ab", b"abc", bytes(range(250))])
+def test_what_repeats_is_not_taken_for_what_it_resembles(unit: bytes) -> None:
+    data = b"".join(words(150_000, seed) + unit * (900_000 // len(unit)) + noise(9_000, seed) for seed in range(5))
+    for encoder in ("zlib 1", "zlib 6", "Huffman only", "isal 1"):
+        for chunk in (300, 20_000, 40_001):
+            assert_as_by_one(data, deflated(data, encoder), chunk)
+
+
+def test_blocks_inside_of_blocks_are_no_blocks() -> None:
+    """A packed file in the model is stored as it is: its blocks are found first, and are none of the stream's."""
+    inner = deflated(words(4_000_000, 1), "zlib 9")
+    data = words(300_000, 2) + inner + words(300_000, 3)
+    for encoder in ("zlib 0", "zlib 6", "isal 1"):
+        assert_as_by_one(data, deflated(data, encoder), 50_000)
+
+
+def test_what_reads_alike_inside_of_stored_blocks_is_no_block() -> None:
+    """A stream hidden in stored blocks gives the same 32 KiB as they do at the end of every chunk, but not the rest."""
+    packer = zlib.compressobj(9, wbits=-15)
+    hidden = packer.compress(words(3_000, 1)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    before, behind = 32_860, 65_535 - 5 - 32_860
+    data, stream = noise(32_715), stored(noise(32_715), 32_715)
+    for seed in range(40):
+        payload = noise(before - len(hidden), seed) + hidden + stored(noise(behind, seed), behind + 5 + before)
+        data += payload
+        stream += stored(payload, len(payload))
+    assert_as_by_one(data, stream + LAST, 65_540)
+
+
+def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes over all the same, and goes on from the middle of a chunk."""
+    monkeypatch.setattr(relay, "LEG_IN", 500_000)
+    monkeypatch.setattr(relay, "LEG_OUT", 9_000_000)
+    monkeypatch.setattr(relay, "MOST_AHEAD", 600_000)
+    monkeypatch.setattr(relay, "HEAD", 600_000)
+    units = [noise(400_000, seed).translate(LOW) + bytes(3_000_000) for seed in range(8)]
+    models = [b"".join(units[:size]) for size in range(3, len(units))]
+    assert sum(assert_as_by_one(data, deflated(data), 40_000, after=b"") for data in models)
+
+
+def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    run_ahead = relay.run_ahead
+
+    def counted(start: int, chunks: list[bytes]) -> relay.Runner | None:
+        asked.append(start)
+        return run_ahead(start, chunks)
+
+    monkeypatch.setattr(relay, "run_ahead", counted)
+    data = noise(12_000_000)
+    assert not assert_as_by_one(data, deflated(data, "zlib 0"), 65_536)
+    assert 3 <= len(asked) <= 6  # of 60 legs
+
+
+@pytest.mark.parametrize("end", [29_999, 250_000, 431_000, 700_001])
+def test_a_stream_that_is_cut_off_does_not_end(end: int) -> None:
+    stream = deflated(b"".join(words(500_000, seed) for seed in range(8)))
+    for helped in (False, True):
+        pieces, left, _ = inflated(stream[:end], 40_000, helped)
+        assert not left
+        assert sum(len(piece.data) for piece in pieces) < 4_000_000
+
+
+def test_damage_is_found_where_it_is() -> None:
+    data = b"".join(words(500_000, seed) for seed in range(6))
+    stream = deflated(data)
+    for at in range(1000, len(stream), len(stream) // 40):
+        damaged = stream[:at] + noise(300, at) + stream[at + 300 :]
+        told = []
+        for helped in (False, True):
+            try:
+                pieces, left, _ = inflated(damaged, 40_000, helped)
+                told.append((zlib.crc32(b"".join(piece.data for piece in pieces)), left))
+            except InvalidArchive as error:
+                told.append((0, str(error).encode()))
+        assert told[0] == told[1]
+
+
+def test_who_stops_early_leaves_no_thread_behind() -> None:
+    from lambda_fn.core.gzip import Reader
+
+    data = member(b"".join(words(500_000, seed) for seed in range(6)))
+    before = threading.active_count()
+    chunks = Reader((data[at : at + 65_536] for at in range(0, len(data), 65_536)), helped=True).chunks()
+    for _ in range(8):
+        next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
