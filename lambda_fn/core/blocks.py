@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import cache
 from typing import Any, Iterator, Optional
 
 from .inflate import RAW
@@ -83,6 +84,7 @@ EMPTY_FIXED = _empty_fixed()
 EMPTY_DYNAMIC = _empty_dynamic()
 
 
+@cache
 def filler(phase: int) -> tuple[bytes, int]:
     """Empty blocks from a byte boundary up to bit `phase` (0 to 7) of a byte: whole bytes, then that byte's bits."""
     bits = Bits()

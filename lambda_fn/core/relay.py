@@ -26,7 +26,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Generator, Iterator, NamedTuple, Optional
 
 from .blocks import HEADER, UNKNOWN, WINDOW, decode_from, dynamic_blocks, joined
 from .errors import InvalidArchive
@@ -37,13 +37,13 @@ CHUNK = 128 << 10
 """Uncompressed bytes asked for at a time."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
-LEG_IN, LEG_OUT = 4 << 20, 8 << 20
-"""Bytes that a leg has at most, and should have inflated. There are four legs in memory, two of them inflated."""
+LEG_IN, LEG_OUT = 4 << 20, 5 << 20
+"""Bytes that a leg has at most, and should have inflated. Two legs are in memory, the helper's inflated, too."""
 SEARCHED = 4
 """Chunks at the beginning of a leg in which a block is looked for."""
 HEAD = 2 << 20
 """Bytes of a leg's output after which the runner does not wait for the helper to be right."""
-MOST_AHEAD = 16 << 20
+MOST_AHEAD = 6 << 20
 """Bytes that a helper makes at most; no less than HEAD, so that it is through with every chunk it is asked about."""
 TRIES = 4
 """Blocks that a helper begins at before it gives up."""
@@ -104,15 +104,6 @@ class Runner:
         return decoded is not None and decoded.startswith(seen[begin:])
 
 
-@dataclass
-class Leg:
-    """A part of the source, and what the helper makes of it."""
-
-    start: int
-    chunks: list[bytes] = field(default_factory=list)
-    helper: Optional[Future[Optional[Runner]]] = None
-
-
 class Relay:
     """One deflate stream (RFC 1951) of a feed; without a helper, one runner inflates it all."""
 
@@ -153,52 +144,52 @@ class Relay:
             yield piece
 
     def _laps(self, helper: Executor) -> Iterator[Piece]:
-        """All that is left, in laps of a leg for the runner and one for the helper."""
-        legs: deque[Leg] = deque()
-        while not self.eof:
-            if not legs or legs[0].helper:  # the helper is in the next lap while the runner checks its last leg
-                legs.extend(self._lap(helper))
-            if not legs:
-                return
-            yield from self._leg(legs[0])
-            if not self.eof:
-                legs.popleft()
-        for chunk in reversed([chunk for leg in legs for chunk in leg.chunks]):
-            self._feed.put_back(chunk)
+        """All that is left, in laps of a leg for the runner and, if help is of use, one for the helper."""
+        while not self.eof and (own := self._take_leg()):
+            self._alone -= 1
+            start, following = self._feed.position, [] if self._alone >= 0 else self._take_leg()
+            ahead = helper.submit(run_ahead, start, following) if following else None
+            left = yield from self._through(own)
+            if self.eof or not ahead:
+                left += following
+            else:
+                left = yield from self._checking(ahead, following)
+            for chunk in reversed(left):
+                self._feed.put_back(chunk)
 
-    def _lap(self, helper: Executor) -> Iterator[Leg]:
+    def _take_leg(self) -> list[bytes]:
         size = min(LEG_IN, LEG_OUT * (self._position - self._begin) // max(1, self._size))
-        self._alone -= 1
-        for number in range(1 if self._alone >= 0 else 2):
-            leg = Leg(self._feed.position)
-            while self._feed.position < leg.start + size and (chunk := self._feed.take()):
-                leg.chunks.append(chunk)
-            if not leg.chunks:
-                return
-            if number:
-                leg.helper = helper.submit(run_ahead, leg.start, leg.chunks)
-            yield leg
+        chunks, stop = [], self._feed.position + size
+        while self._feed.position < stop and (chunk := self._feed.take()):
+            chunks.append(chunk)
+        return chunks
 
-    def _leg(self, leg: Leg) -> Iterator[Piece]:
-        runner, helped = self._runner, leg.helper is not None
-        seen = [piece.data for piece in self._last]
-        for number, chunk in enumerate(leg.chunks, 1):
-            for piece in self._run(chunk):
-                if leg.helper:
-                    seen.append(piece.data)
-                yield piece
+    def _through(self, chunks: list[bytes]) -> Generator[Piece, None, list[bytes]]:
+        """The output of the chunks; returns those behind the stream's end."""
+        for number, chunk in enumerate(chunks):
             if self.eof:
-                leg.chunks = leg.chunks[number:]
-                return
-            if leg.helper:
-                ahead, known = leg.helper.result(), b"".join(seen)
-                if not ahead or not ahead.made or len(known) > HEAD:
-                    leg.helper = None
-                elif ahead.is_right(leg.chunks[:number], known):
-                    self._runner, leg.helper = ahead, None
-        if helped:
-            self._misses = self._misses + 1 if self._runner is runner else 0
-            self._alone = min(2**self._misses - 1, MOST_ALONE)
+                return chunks[number:]
+            yield from self._run(chunk)
+        return []
+
+    def _checking(self, helper: Future[Optional[Runner]], chunks: list[bytes]) -> Generator[Piece, None, list[bytes]]:
+        """The same, of chunks in which the helper ran ahead."""
+        seen = b"".join(piece.data for piece in self._last)
+        for number, chunk in enumerate(chunks, 1):
+            new = []
+            for piece in self._run(chunk):
+                new.append(piece.data)
+                yield piece
+            seen += b"".join(new)
+            ahead = helper.result()
+            if self.eof or not ahead or not ahead.made or len(seen) > HEAD:
+                break
+            if ahead.is_right(chunks[:number], seen):
+                self._runner, self._misses = ahead, 0
+                return (yield from self._through(chunks[number:]))
+        self._misses += 1
+        self._alone = min(2**self._misses - 1, MOST_ALONE)
+        return (yield from self._through(chunks[number:]))
 
 
 def run_ahead(start: int, chunks: list[bytes]) -> Optional[Runner]:

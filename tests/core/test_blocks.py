@@ -6,7 +6,16 @@ import zlib
 
 import pytest
 
-from lambda_fn.core.blocks import EMPTY_DYNAMIC, candidates, decode_from, decoder, filler
+from lambda_fn.core.blocks import (
+    EMPTY_DYNAMIC,
+    HEADER,
+    UNKNOWN,
+    candidates,
+    decode_from,
+    decoder,
+    dynamic_blocks,
+    filler,
+)
 from tests.archives import noise
 
 TEXT = b" ".join(b"%d" % (n * n) for n in range(60_000))
@@ -38,6 +47,20 @@ def test_nearly_every_candidate_in_a_dynamic_stream_is_a_block(level: int) -> No
             proved.append(bit)
     assert len(proved) > 3
     assert len(found) <= len(proved) + 10
+
+
+@pytest.mark.parametrize("data", [zlib.compress(TEXT)[2:40_000], noise(40_000), bytes(9_000), noise(9_000) + TEXT[:99]])
+def test_just_the_headers_that_zlib_accepts_are_found(data: bytes) -> None:
+    accepted = []
+    for bit in range(8 * (len(data) - HEADER)):
+        at, phase = divmod(bit, 8)
+        header = data[at : at + HEADER]
+        if (
+            int.from_bytes(header[:2], "little") >> phase & 7 == 0b100
+            and decode_from(header, phase, UNKNOWN) is not None
+        ):
+            accepted.append(bit)
+    assert list(dynamic_blocks(data, 0, len(data) - HEADER)) == accepted
 
 
 def test_the_end_of_every_stored_block_is_a_candidate() -> None:
