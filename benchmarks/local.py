@@ -135,7 +135,7 @@ def report(races: Sequence[Race], rounds: int) -> str:
     command = f"python -m benchmarks.local --kinds {' '.join(race.kind for race in races)} --rounds {rounds}"
     how = (
         f"Whole processes in turn, medians: today's ways ran {rounds} times each, the others {2 * rounds} times, "
-        "each with its source in the page cache. "
+        "each with its source in the page cache and memory at hand. "
         f"Memory is the peak of the largest process; less than {floor():.0f} MiB is not seen."
     )
     parts = [

@@ -1,8 +1,9 @@
 """Whole processes against each other: who takes how long, in how much memory, for how many bytes of output.
 
 They run in turn, round after round, so that a slow minute of the machine meets all of them; what counts is the
-median. Before each run the disk is brought to rest, so that nobody pays for the output of the one before, and the
-source is read once, so that nobody pays for a disk that others may have made cold.
+median. Before each run the disk is brought to rest, so that nobody pays for the output of the one before; the source
+is read once, so that nobody pays for a disk that others may have made cold; and memory is touched, since a virtual
+machine's host may have taken back what the one before has freed, and whoever writes next would pay for getting it.
 This process stays small and imports little: Linux counts a parent's peak as its child's.
 """
 
@@ -21,6 +22,8 @@ from pathlib import Path
 from statistics import median
 
 LOAD = os.getloadavg()[0]
+TOUCHED = 2 << 30
+"""Bytes of memory that are there when a run begins: a model and its output."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def race(lap: Iterable[Contender], rounds: int) -> dict[str, Runs]:
 def run(contender: Contender) -> tuple[float, int]:
     """One run's wall time in seconds and peak memory in KiB; a contender that fails ends the benchmark."""
     os.sync()
+    subprocess.run((sys.executable, "-c", "import sys; b'1' * int(sys.argv[1])", str(TOUCHED)), check=True)
     if contender.source:
         with contender.source.open("rb", buffering=0) as source:
             while source.read(1 << 20):
