@@ -11,7 +11,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lambda_fn.core import relay
+from lambda_fn.core import inflate, relay
 from lambda_fn.core.deflate import LAST
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
@@ -85,6 +85,14 @@ def test_two_runners_make_what_one_makes(data: bytes, encoder: str, chunk: int) 
 def test_the_helper_is_of_use(encoder: str) -> None:
     data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(8))
     assert assert_as_by_one(data, deflated(data, encoder), 40_000)
+
+
+def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "engine", zlib)
+    monkeypatch.setattr(inflate, "_new", inflate._Inflater)
+    data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(8))
+    for encoder in ("zlib 6", "isal 1"):
+        assert assert_as_by_one(data, deflated(data, encoder), 40_000)
 
 
 @pytest.mark.parametrize("unit", [b"\0", b"ab", b"abc", bytes(range(250))])
