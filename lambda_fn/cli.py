@@ -7,6 +7,7 @@ is 0 when all is done, 1 when something was refused or failed, 2 when the comman
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -49,6 +50,7 @@ EXAMPLES = """examples:
 
 def main(arguments: Optional[list[str]] = None) -> int:
     """Run a command line; the exit status."""
+    gc.freeze()  # what is imported lives to the end: there is no need to look for cycles in it at exit
     options = parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -16,11 +16,11 @@ from .crc import combine_crc32
 from .gzip import Run
 from .inflate import CORES, RAW, crc32, engine
 
-BLOCK = 512 << 10
+BLOCK = 1 << 20
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
 THREADS = max(1, min(2, CORES - 1))
 """One core inflates."""
-AHEAD = 4
+AHEAD = 2
 """Blocks that wait or are being deflated, so that neither side stands still while the other catches up."""
 LAST = b"\x03\0"
 """An empty block of fixed codes that is the last one."""

@@ -121,8 +121,8 @@ class Recent(NamedTuple):
     """The position in the source up to which the decoder had then used up all; None if it was in the middle."""
 
 
-RECENT = 24
-"""Pieces: 2 or 3 MiB, which hold several blocks of almost any deflate data."""
+RECENT = 2 << 20
+"""Bytes of output, which hold several blocks of almost any deflate data."""
 
 
 @dataclass
@@ -141,14 +141,14 @@ class Reader:
     """Whether a second core may inflate, too."""
     runs: list[Run] = field(default_factory=list)
     """Of the first member: one, or with `cut` two."""
-    recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: deque[Recent] = field(default_factory=deque)
     """What came last, for a splice; empty after the first member."""
     members: int = 0
     uncompressed: int = 0
 
     def chunks(self) -> Iterator[bytes]:
         """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
-        bytes(16 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
+        bytes(4 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
         feed = Feed(self.source)
         with ThreadPoolExecutor(1, thread_name_prefix="inflate") as helper:
             self._helper = helper if self.helped and CORES > 1 else None
@@ -196,6 +196,8 @@ class Reader:
         for out, position, used_up in relay.pieces(stop):
             if self.members == 0:
                 self.recent.append(Recent(run.size, run.crc, out, position if used_up else None))
+                while run.size - self.recent[0].offset > RECENT:
+                    self.recent.popleft()
             run.crc = crc32(out, run.crc)
             run.size += len(out)
             self.uncompressed += len(out)

@@ -34,7 +34,7 @@ from .feed import Feed
 from .inflate import DeflateError, inflater
 
 CHUNK = 128 << 10
-"""Uncompressed bytes asked for at a time."""
+"""Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
 LEG_IN, LEG_OUT = 4 << 20, 5 << 20

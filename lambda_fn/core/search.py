@@ -11,7 +11,7 @@ from .prefix import FILES_LIMIT
 from .tar import HARD_LINK, Entry, normal
 
 SPLICED = 8
-"""Entries that a splice may take out: for each, the scan keeps the 2 or 3 MiB before it."""
+"""Entries that a splice may take out: for each, the scan keeps the 2 MiB before it."""
 
 
 @dataclass
