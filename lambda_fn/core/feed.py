@@ -1,9 +1,14 @@
-"""What an inflater is fed: compressed chunks in order, of which some can be put back."""
+"""What an inflater is fed: compressed chunks in order, of which some can be put back, and some read ahead."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Iterable, Optional
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Generator, Iterable, Optional
+
+AHEAD = 16
+"""Chunks read at a time: each time the threads wake each other."""
 
 
 class Feed:
@@ -28,3 +33,13 @@ class Feed:
         if data:
             self._returned.appendleft(data)
             self.position -= len(data)
+
+
+def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
+    """The same chunks, read in a thread of their own while those before them are used."""
+    coming = iter(chunks)
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as beside:
+        reading = beside.submit(lambda: list(islice(coming, AHEAD)))
+        while read := reading.result():
+            reading = beside.submit(lambda: list(islice(coming, AHEAD)))
+            yield from read

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterator, Mapping, Optional
 
 from .errors import InvalidRequest, RepackError
-from .gzip import TRAILER_SIZE, Limits, Reader, Run
+from .feed import read_ahead
+from .gzip import TRAILER_SIZE, Limits, Run
 from .prefix import Head, make_prefix, read_head
 from .recipe import Copy, Literal, Recipe
 from .rewrite import rewritten
@@ -182,12 +183,12 @@ class Job:
     def _rewrite(self, head: Head, files: Mapping[str, bytes], findings: Optional[Findings] = None) -> Outcome:
         prefix = make_prefix({**head.files, **files}, head.mtime)
         rest = Run(0)
-        chunks = reported(self.source.stream(), self.source.size, self.stages.next())
-        reader = Reader(chunks, self.limits)  # without help: the second core compresses
+        stream = self.source.stream()
+        chunks = read_ahead(stream) if self.source.swift else stream  # others read ahead themselves
         published = self.target.write(
             self.source,
             len(head.grafted(prefix, rest)),
-            rewritten(reader.chunks(), head, prefix, files, rest),
+            rewritten(reported(chunks, self.source.size, self.stages.next()), self.limits, head, prefix, files, rest),
             lambda: head.grafted(prefix, rest),
             {**self.note, **(held(findings) if findings else {})},
         )

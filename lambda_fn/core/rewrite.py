@@ -9,21 +9,22 @@ from __future__ import annotations
 from typing import Iterable, Iterator, Mapping, Union
 
 from .deflate import deflate
-from .gzip import Run
+from .gzip import Limits, Reader, Run
 from .prefix import Head, Prefix
 from .search import Search
 from .tar import Stream, entries
 
 
 def rewritten(
-    tar: Iterable[bytes], head: Head, prefix: Prefix, files: Mapping[str, bytes], rest: Run
+    source: Iterable[bytes], limits: Limits, head: Head, prefix: Prefix, files: Mapping[str, bytes], rest: Run
 ) -> Iterator[bytes]:
     """The new archive without its first bytes: the deflated rest and the trailer.
 
-    `tar` is what the source holds; all entries of the paths in `files` are left out. `rest` gets the figures for
-    `head.grafted`. Raises InvalidArchive, ArchiveTooLarge, EntryConflict.
+    All entries of the paths in `files` are left out. `rest` gets the figures for `head.grafted`. Raises
+    InvalidArchive, ArchiveTooLarge, EntryConflict, and what reading the source raises.
     """
-    yield from deflate(_kept(Stream(tar), head, files), rest)
+    reader = Reader(source, limits)  # without help: the second core compresses
+    yield from deflate(_kept(Stream(reader.chunks()), head, files), rest)
     yield Head.trailer(prefix, rest)
 
 
