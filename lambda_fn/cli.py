@@ -70,16 +70,23 @@ def main(arguments: Optional[list[str]] = None) -> int:
     return 1
 
 
+def repack() -> int:
+    """The installed command `repack`: the subcommand of that name by itself."""
+    return main(["repack", *sys.argv[1:]])
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
+    invoked = Path(sys.argv[0]).name
     top = argparse.ArgumentParser(
-        prog="model-repacker" if Path(sys.argv[0]).name == "model-repacker" else "python -m lambda_fn",
+        prog=invoked if invoked == "model-repacker" else "python -m lambda_fn",
         description="Put files into a packed model (.tar.gz) without extracting or recompressing it.",
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     one = commands.add_parser(
         "repack",
+        prog=invoked if invoked == "repack" else None,
         help="put hyperparameters and other files into an archive",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,6 +9,8 @@ import shlex
 import subprocess
 import sys
 import tarfile
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -279,6 +281,21 @@ def test_main_answers_the_status_without_ending_the_process(folder: Path, capsys
     assert cli.main(["verify", str(folder / "model.tar.gz")]) == 0
     assert cli.main(["verify", str(folder / "nowhere")]) == 1
     assert capsys.readouterr().err.startswith("error: SourceNotFound: ")
+
+
+@pytest.mark.parametrize(("script", "before"), [("repack", []), ("model-repacker", ["repack"])])
+def test_the_installed_commands_repack(
+    script: str, before: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripts = tomllib.loads(Path("pyproject.toml").read_text())["project"]["scripts"]
+    installed = EntryPoint(script, scripts[script], "console_scripts").load()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [f"/usr/bin/{script}", *before, "model.tar.gz", "--set", "a=1", "--output", "o"])
+    assert installed() == 0
+    monkeypatch.setattr(sys, "argv", [f"/usr/bin/{script}", *before, "--help"])
+    with pytest.raises(SystemExit):
+        installed()
+    assert f"usage: {shlex.join([script, *before])} [-h]" in capsys.readouterr().out
 
 
 def test_output_over_the_source(folder: Path) -> None:

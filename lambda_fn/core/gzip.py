@@ -139,6 +139,8 @@ class Reader:
     """Offset in the source where the first member's second run begins."""
     helped: bool = False
     """Whether a second core may inflate, too."""
+    remembered: int = RECENT
+    """Bytes of output that `recent` has at most, besides the last piece."""
     runs: list[Run] = field(default_factory=list)
     """Of the first member: one, or with `cut` two."""
     recent: deque[Recent] = field(default_factory=deque)
@@ -196,7 +198,7 @@ class Reader:
         for out, position, used_up in relay.pieces(stop):
             if self.members == 0:
                 self.recent.append(Recent(run.size, run.crc, out, position if used_up else None))
-                while run.size - self.recent[0].offset > RECENT:
+                while run.size - self.recent[0].offset > self.remembered:
                     self.recent.popleft()
             run.crc = crc32(out, run.crc)
             run.size += len(out)

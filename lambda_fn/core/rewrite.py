@@ -23,7 +23,7 @@ def rewritten(
     All entries of the paths in `files` are left out. `rest` gets the figures for `head.grafted`. Raises
     InvalidArchive, ArchiveTooLarge, EntryConflict, and what reading the source raises.
     """
-    reader = Reader(source, limits)  # without help: the second core compresses
+    reader = Reader(source, limits, helped=False, remembered=0)  # the second core compresses, and nothing is spliced
     yield from deflate(_kept(Stream(reader.chunks()), head, files), rest)
     yield Head.trailer(prefix, rest)
 
