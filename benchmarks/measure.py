@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import median
 
 LOAD = os.getloadavg()[0]
-DROPPED = 2 << 30
-"""Bytes of that file: room for a model and its output."""
+DROPPED = 1 << 30
+"""Bytes of that file: an output's. With more, the host would be busy taking memory back while the run goes on."""
 
 
 @dataclass(frozen=True)

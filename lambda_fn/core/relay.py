@@ -35,6 +35,8 @@ from .inflate import DeflateError, inflater
 
 CHUNK = 128 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
+CHUNK_ALONE = 512 << 10
+"""The same where nobody helps: fewer pieces are less work."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
 LEG_IN, LEG_OUT = 4 << 20, 5 << 20
@@ -71,6 +73,8 @@ class Runner:
     made: deque[list[Piece]] = field(default_factory=deque)
     passed: int = 0
     """Bytes that it had made of the chunks before these."""
+    most: int = CHUNK
+    """Bytes of a piece."""
 
     @property
     def eof(self) -> bool:
@@ -85,7 +89,7 @@ class Runner:
                 return
             chunk = b""
         while not self.decoder.eof:
-            data = self.decoder.decompress(chunk, CHUNK)
+            data = self.decoder.decompress(chunk, self.most)
             chunk = b""
             if data:
                 yield Piece(data, position, self.decoder.needs_input)
@@ -109,7 +113,7 @@ class Relay:
 
     def __init__(self, feed: Feed, helper: Optional[Executor] = None) -> None:
         self._feed, self._helper = feed, helper
-        self._runner = Runner(inflater())
+        self._runner = Runner(inflater(), most=CHUNK if helper else CHUNK_ALONE)
         self._begin = self._position = feed.position
         self._size = 0
         self._last: deque[Piece] = deque(maxlen=2)
