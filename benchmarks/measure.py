@@ -75,14 +75,14 @@ def race(lap: Iterable[Contender], rounds: int) -> dict[str, Runs]:
 def run(contender: Contender) -> tuple[float, int]:
     """One run's wall time in seconds and peak memory in KiB; a contender that fails ends the benchmark."""
     os.sync()
-    if contender.output:
-        with tempfile.TemporaryFile(dir=contender.output.parent) as file:
-            for _ in range(DROPPED >> 20):
-                file.write(bytes(1 << 20))
     if contender.source:
         with contender.source.open("rb", buffering=0) as source:
             while source.read(1 << 20):
                 pass
+    if contender.output:
+        with tempfile.TemporaryFile(dir=contender.output.parent) as file:
+            for _ in range(DROPPED >> 20):
+                file.write(bytes(1 << 20))
     with tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(contender.command, stdout=subprocess.DEVNULL, stderr=errors)
