@@ -38,8 +38,12 @@ class Feed:
 def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same chunks, read in a thread of their own while those before them are used."""
     coming = iter(chunks)
+
+    def few() -> list[bytes]:
+        return list(islice(coming, AHEAD))
+
     with ThreadPoolExecutor(1, thread_name_prefix="read") as beside:
-        reading = beside.submit(lambda: list(islice(coming, AHEAD)))
+        reading = beside.submit(few)
         while read := reading.result():
-            reading = beside.submit(lambda: list(islice(coming, AHEAD)))
+            reading = beside.submit(few)
             yield from read

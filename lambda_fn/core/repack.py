@@ -184,11 +184,12 @@ class Job:
         prefix = make_prefix({**head.files, **files}, head.mtime)
         rest = Run(0)
         stream = self.source.stream()
-        chunks = read_ahead(stream) if self.source.swift else stream  # others read ahead themselves
+        ahead = read_ahead(stream) if self.source.swift else stream  # others read ahead themselves
+        chunks = reported(ahead, self.source.size, self.stages.next())
         published = self.target.write(
             self.source,
             len(head.grafted(prefix, rest)),
-            rewritten(reported(chunks, self.source.size, self.stages.next()), self.limits, head, prefix, files, rest),
+            rewritten(chunks, self.limits, head, prefix, files, rest),
             lambda: head.grafted(prefix, rest),
             {**self.note, **(held(findings) if findings else {})},
         )
