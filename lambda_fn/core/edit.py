@@ -117,7 +117,7 @@ def matcher(pattern: str) -> re.Pattern[str]:
         if path.startswith("**/", at) and (at == 0 or path[at - 1] == "/"):
             found, at = found + "(?:.*/)?", at + 3
         elif path.startswith("**", at):
-            found, at = found + ".*", at + 2
+            found, at = found + (".+" if path[:at].endswith("/") else ".*"), at + 2
         elif path[at] == "*":
             found, at = found + "[^/]*", at + 1
         elif path[at] == "?":
