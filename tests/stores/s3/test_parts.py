@@ -150,7 +150,7 @@ def test_what_is_uploaded_fits_into_memory_and_into_the_parts(size: int) -> None
     assert part * MAX_PARTS >= size
 
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "MIN_PART": 5,
     "MAX_PART": 5000,
     "MAX_PARTS": 60,
