@@ -48,6 +48,22 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Merge(Content):
+    """What an entry shall hold, as it follows from what it holds already."""
+
+    settle: Callable[[Optional[bytes]], bytes] = lambda held: held or b""
+    """From what the archive holds under this path, None if nothing, to what it shall hold."""
+
+    @classmethod
+    def by(cls, settle: Callable[[Optional[bytes]], bytes]) -> Merge:
+        return cls(-1, lambda: iter(()), "", settle=settle)
+
+    def settled(self, held: Optional[bytes]) -> Content:
+        """The content, now that what the archive holds is known."""
+        return Content.of(self.settle(held), self.mode)
+
+
+@dataclass(frozen=True)
 class Edit:
     """What an archive shall hold afterwards. Raises InvalidRequest for what no archive can hold."""
 
@@ -75,6 +91,11 @@ class Edit:
                 raise InvalidRequest(f"{name} cannot be a file and a folder to replace")
         for pattern in self.drop:
             matcher(pattern)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what is put in, whatever the archive holds."""
+        return not any(isinstance(content, Merge) for content in self.put.values())
 
     @property
     def digest(self) -> str:
