@@ -115,7 +115,7 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `from_json` reads back, without what is not given."""
         document = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: value for name, value in document.items() if value not in (None, {})}
+        return {name: value for name, value in document.items() if value or (name, value) == ("hyperparameters", {})}
 
 
 @dataclass(frozen=True)
