@@ -52,14 +52,14 @@ def header(name: str, size: int, attributes: Attributes, directory: bool = False
     """The header blocks of a file or a directory: the same bytes as CPython's tarfile writes in its pax format."""
     name = name + "/" if directory else name
     fields = {NAME: name, UNAME: attributes.uname, GNAME: attributes.gname}
-    keys = {NAME: "path", UNAME: "uname", GNAME: "gname"}
+    keys = {NAME: b"path", UNAME: b"uname", GNAME: b"gname"}
     records = b""
     for place, value in fields.items():
         if len(value) > place.room or not value.isascii():
-            records += record(keys[place].encode(), value.encode("utf-8", "surrogateescape"))
-    for key, place, value in (("uid", UID, attributes.uid), ("gid", GID, attributes.gid), ("size", SIZE, size)):
-        if value >= 8 ** (place.room - 1):
-            records += record(key.encode(), b"%d" % value)
+            records += record(keys[place], _encoded(value))
+    for key, place, figure in ((b"uid", UID, attributes.uid), (b"gid", GID, attributes.gid), (b"size", SIZE, size)):
+        if figure >= 8 ** (place.room - 1):
+            records += record(key, b"%d" % figure)
     extended = b""
     if records:
         extended = _block("././@PaxHeader", len(records), b"x", Attributes(mode=0)) + records + _padding(len(records))

@@ -75,6 +75,11 @@ class Plan:
         return self.there.size if self.there else recipes.size(self.recipe)
 
     @property
+    def uploaded(self) -> int:
+        """New bytes of the output, as far as their number is known."""
+        return sum(piece.size or 0 for piece in self.recipe if not isinstance(piece, Copy))
+
+    @property
     def copied(self) -> int:
         """Bytes of the output that stay as they are in the source."""
         return sum(piece.size for piece in self.recipe if isinstance(piece, Copy))

@@ -181,6 +181,8 @@ def _first_mtime(deflated: bytes) -> int:
     try:
         stream = Stream([inflater().decompress(deflated, FIRST)])
         first: Entry = next(entry for entry in entries(stream) if entry.type != SHARED_RECORDS)
-    except (*UNREADABLE, StopIteration):
+        return min(max(0, int(first.mtime)), 8**11 - 1)
+    except StopIteration:
         return 0
-    return min(max(0, int(first.mtime)), 8**11 - 1)
+    except UNREADABLE:
+        return 0

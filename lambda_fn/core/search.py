@@ -188,7 +188,7 @@ class Search:
         other = self._folded.get(_folded(path)) if self._folded else None
         if other is not None and other != path:
             self.warnings.append(f"{what}, which disks that fold case or Unicode forms would merge with {other}")
-        top, slash, inner = path.partition("/")
+        _, slash, inner = path.partition("/")
         if slash and inner in self.edit.put:
             self._nested = inner
 
