@@ -7,7 +7,7 @@ comes first, and a note that finds no room is left out, which costs the next run
 from __future__ import annotations
 
 from email.header import Header
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 from urllib.parse import parse_qsl, quote, urlencode
 
 from . import checksum
@@ -38,8 +38,8 @@ READABLE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER
 """Storage classes an output takes over; the others cannot be asked for, or not be read at once."""
 
 
-def note_of(head: Mapping[str, Any]) -> dict[str, str]:
-    """The note in what HEAD says of an object; empty if this program did not make these very bytes.
+def note_of(head: Mapping[str, Any]) -> Optional[dict[str, str]]:
+    """The note in what HEAD says of an object; None if this program did not make these very bytes.
 
     Metadata is carried along to other bytes (by an edit in place, a copy that recompresses), so a note tells of the
     bytes it was written for: by their size, and by their checksum unless the store gives none. One that does not, as
@@ -49,7 +49,7 @@ def note_of(head: Mapping[str, Any]) -> dict[str, str]:
     size, proved = note.pop(SIZE, None), note.pop(CHECKSUM, None)
     gives_none = not any(name.startswith("Checksum") for name in head)
     believed = size == str(head.get("ContentLength")) and (gives_none or proved == checksum.told(head))
-    return note if believed and proved else {}
+    return note if believed and proved else None
 
 
 def of_bytes(note: Mapping[str, str], size: int, crc: checksum.Crc, value: int) -> dict[str, str]:

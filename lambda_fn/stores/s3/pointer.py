@@ -45,8 +45,8 @@ class Output:
         return self.uri, self.etag, self.version_id, self.size, self.checksum
 
 
-def note_of(place: Place, head: Mapping[str, Any], access: S3Access) -> Mapping[str, str]:
-    """The note of an object whose HEAD is given; empty if it is not known to be an output of ours.
+def note_of(place: Place, head: Mapping[str, Any], access: S3Access) -> Optional[Mapping[str, str]]:
+    """The note of an object whose HEAD is given; None if it is not known to be an output of ours.
 
     Known sources, where there are any, are the only word for that. Elsewhere it is the object's own metadata, which
     whoever wrote it could have made up.
@@ -55,7 +55,7 @@ def note_of(place: Place, head: Mapping[str, Any], access: S3Access) -> Mapping[
         return metadata.note_of(head)
     asked = Output.of(place, head, {}).identity
     found = follow(lies(access.known_sources, *asked), access)
-    return found.note if found and found.identity == asked else {}
+    return found.note if found and found.identity == asked else None
 
 
 def lies(prefix: str, *of: object) -> Place:

@@ -61,17 +61,21 @@ class S3Source:
         self._ends: dict[int, bytes] = {}
         self._counting = threading.Lock()
 
-    @cached_property
+    @property
     def note(self) -> Mapping[str, str]:
         """What stands beside these bytes if we made them."""
-        if self._known_as and self._known_as.identity == Output.of(self.place, self.head, {}).identity:
-            return self._known_as.note
-        return pointer.note_of(self.place, self.head, self.access)
+        return self._word or {}
 
     @property
     def ours(self) -> bool:
         """Whether this is an output of ours: by the word of known sources or, without them, of its own metadata."""
-        return bool(self.note)
+        return self._word is not None
+
+    @cached_property
+    def _word(self) -> Optional[Mapping[str, str]]:
+        if self._known_as and self._known_as.identity == Output.of(self.place, self.head, {}).identity:
+            return self._known_as.note
+        return pointer.note_of(self.place, self.head, self.access)
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range; those of the first and last blocks of a stream are still at hand."""

@@ -38,7 +38,7 @@ class S3Target:
             self._bucket_exists()
         self.present: Optional[Present] = None
         if head:
-            note = pointer.note_of(self.place, head, access)
+            note = pointer.note_of(self.place, head, access) or {}
             self.present = Present(head["ContentLength"], head["ETag"], head.get("VersionId"), note)
         self._known = Known(self.place, access, self.present.note if self.present else {})
         self._condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}

@@ -13,7 +13,7 @@ from lambda_fn.stores.s3 import checksum, metadata
 CRC = checksum.CRC32
 
 
-def told(note: dict[str, str], **told: object) -> dict[str, str]:
+def told(note: dict[str, str], **told: object) -> dict[str, str] | None:
     """The note an object of five bytes comes back with."""
     kept = metadata.user_metadata({}, metadata.of_bytes(note, 5, CRC, 7), "p")
     head = {"ContentLength": 5, "ChecksumType": "FULL_OBJECT", CRC.field: CRC.encode(7)}
@@ -62,13 +62,13 @@ def test_a_note_without_room_is_left_out(brought: int, noted: bool, named: bool)
     ],
 )
 def test_a_note_is_believed_of_the_bytes_it_was_written_for(says: dict[str, object], believed: bool) -> None:
-    assert told({"overlay": "1"}, **says) == ({"overlay": "1"} if believed else {})
+    assert told({"overlay": "1"}, **says) == ({"overlay": "1"} if believed else None)
 
 
 def test_where_a_store_gives_no_checksum_the_size_must_do() -> None:
     kept = metadata.user_metadata({}, metadata.of_bytes({"overlay": "1"}, 5, CRC, 7), "p")
     assert metadata.note_of({"ContentLength": 5, "Metadata": kept}) == {"overlay": "1"}
-    assert metadata.note_of({"ContentLength": 6, "Metadata": kept}) == {}
+    assert metadata.note_of({"ContentLength": 6, "Metadata": kept}) is None
 
 
 def test_headers_tags_and_storage_class_are_kept() -> None:

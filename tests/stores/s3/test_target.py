@@ -422,7 +422,9 @@ def test_an_output_that_is_not_what_was_sent_is_deleted(
     if can == "by version":
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         s3.put_object(Bucket=bucket, Key="out", Body=b"old")
-    events: dict[str, Callable[..., None]] = {f"after-call.s3.{'PutObject' if small else 'CompleteMultipartUpload'}": lying}
+    events: dict[str, Callable[..., None]] = {
+        f"after-call.s3.{'PutObject' if small else 'CompleteMultipartUpload'}": lying
+    }
     if can == "by ETag":
         events["before-call.s3.DeleteObject"] = unconditional
     target = S3Target(f"s3://{bucket}/out", access)
