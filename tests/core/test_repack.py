@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.core.crc import combine_crc32
+from lambda_fn.core.edit import Content
 from lambda_fn.core.errors import EntryConflict, EntryExists, InvalidArchive, InvalidRequest
 from tests import archives, readers
 from tests.archives import ENCODERS, PROGRAMS, SINGLE, SPELLINGS, WANTED, Tar, entry, gunzip, member
@@ -118,7 +119,7 @@ def test_the_output_has_the_one_right_spelling(spelling: str, if_present: str) -
     assert [name for name in readers.names(gunzip(output)) if name.endswith(WANTED)] == [WANTED]
     content = FIRST if if_present == "replace" else old
     assert gunzip(output).count(content) == 1
-    assert outcome.content == {WANTED: content}
+    assert outcome.content[WANTED].identity == Content.of(content).identity
 
 
 def test_the_right_entry_alone_is_left_where_it_is() -> None:
@@ -126,7 +127,8 @@ def test_the_right_entry_alone_is_left_where_it_is() -> None:
     for if_present in ("replace", "keep"):
         output, outcome = repacked(source, {WANTED: FIRST}, if_present=if_present)
         assert (outcome.method, output) == ("unchanged", source)
-    assert repacked(source, {WANTED: SECOND}, if_present="keep")[1].content == {WANTED: FIRST}
+    kept = repacked(source, {WANTED: SECOND}, if_present="keep")[1].content[WANTED]
+    assert kept.identity == Content.of(FIRST).identity
 
 
 def test_keep_leaves_what_extracting_leaves() -> None:
@@ -167,8 +169,8 @@ def test_files_put_in_before_stay_when_others_follow() -> None:
     assert second == repacked(source, {WANTED: SECOND, "extra": b"x"})[0]
     third, outcome = repacked(first, {"new": b"n"}, verify="never")
     assert third == repacked(source, {WANTED: FIRST, "extra": b"x", "new": b"n"})[0]
-    assert outcome.findings
-    assert outcome.findings.entries == 4, "a name that is new to a prefix needs a scan"
+    assert outcome.survey
+    assert outcome.survey.entries == 4, "a name that is new to a prefix needs a scan"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/", "./a", "a//b", "a/../b", "a\0b", "../", "a/./b"])
@@ -226,15 +228,15 @@ def test_the_way_without_a_scan_reads_next_to_nothing() -> None:
     scanned, whole = repacked(source, {WANTED: SECOND})
     trusted, little = repacked(source, {WANTED: SECOND}, verify="never")
     assert trusted == scanned
-    assert whole.bytes_read > len(source)
-    assert little.bytes_read <= (64 << 10) + 8
+    assert whole.source.bytes_read > len(source)
+    assert little.source.bytes_read <= (64 << 10) + 8
 
 
 def test_a_large_prefix_is_read_whole_and_believed() -> None:
     source, _ = repacked(member(archives.small().data), {"big": archives.noise(300_000), WANTED: FIRST})
     again, outcome = repacked(source, {WANTED: SECOND}, verify="never")
-    assert outcome.findings
-    assert outcome.findings.entries is None
+    assert outcome.survey
+    assert outcome.survey.entries is None
     assert again == repacked(source, {WANTED: SECOND})[0]
 
 
