@@ -54,7 +54,7 @@ class Source(Protocol):
         """The bytes of a small range."""
 
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Iterator[bytes]:
-        """A range in order, the whole object if none is given, in chunks of at most 64 KiB, each a `bytes` of its own."""
+        """A range in order, the whole object if none is given, in chunks of at most 64 KiB, each of its own."""
 
     def close(self) -> None:
         """Let go of files and connections."""
