@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import stat
 import time
-from typing import Any
+from typing import Any, Optional
 
-from .core.tar import Entry
+from .core.tar import HARD_LINK, Entry, normal
 
 DIRECTORY = b"5"
 KINDS = {
@@ -18,6 +18,8 @@ KINDS = {
     b"6": ("fifo", stat.S_IFIFO),
 }
 ARROWS = {"symbolic link": " -> ", "hard link": " link to "}
+SHOWN_LIMIT = 64 << 10
+"""Bytes of one file that are shown."""
 
 
 def line(entry: Entry) -> str:
@@ -52,3 +54,37 @@ def moment(seconds: float) -> str:
 def escaped(text: str, keep: str = "") -> str:
     """The text without control characters, which could fool a terminal; those in `keep` stay."""
     return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
+
+
+class File:
+    """The entries of one path, of which extraction leaves the last."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._count = 0
+        self._last: Optional[Entry] = None
+
+    def see(self, entry: Entry) -> None:
+        """An entry of the archive."""
+        if entry.path != self._path:
+            return
+        self._count += 1
+        given_twice = entry.type == HARD_LINK and normal(entry.link) == self._path  # so GNU tar packs it then
+        self._last = self._last if given_twice and self._last else entry
+
+    def described(self, held: Optional[bytes]) -> tuple[str, Optional[str]]:
+        """What there is beside one small file, in a few words, and its text where it can be shown.
+
+        `held` is what the last entry holds.
+        """
+        if self._last is None:
+            return "none", None
+        shown, text = fields(self._last), None
+        words = [f"{self._count} entries, the last counts"] if self._count > 1 else []
+        if shown["type"] != "file":
+            words.append(f"a {shown['type']}" + (f" to {self._last.link}" if self._last.link else ""))
+        elif held is None or len(held) > SHOWN_LIMIT:
+            words.append(f"{shown['size']:,} bytes, not shown")
+        else:
+            text = held.decode("utf-8", "backslashreplace")
+        return ", ".join(words), text
