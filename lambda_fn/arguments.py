@@ -127,13 +127,15 @@ def _add_s3(one: argparse.ArgumentParser, writes: bool) -> None:
 
 def request_of(options: argparse.Namespace) -> Request:
     """What a `repack` asks for. Raises MissingHyperparameters and InvalidRequest; ends with usage where it is wrong."""
+    # Where what is there is kept, or is an error, nothing is laid over it.
+    merges = options.hyperparameters is None and options.if_present == "replace"
     values = {key: _value(key, text, options) for key, text in _pairs("--set", "KEY=VALUE", options.set, options)}
     request = Request(
         model_uri=options.source,
         output_uri=options.output,
         hyperparameters=values or None,
         hyperparameters_uri=options.hyperparameters,
-        merge_hyperparameters=bool(values) and options.hyperparameters is None,
+        merge_hyperparameters=bool(values) and merges,
         files=dict(_pairs("--add", "NAME=FILE", options.add, options)),
         folders=dict(_pairs("--replace-folder", "NAME=FOLDER", options.replace_folder, options)),
         remove=tuple(options.remove),

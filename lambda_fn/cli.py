@@ -155,7 +155,7 @@ def foreseen(plan: Forecast) -> Iterator[str]:
     )
     yield f"  {plan.method} because {plan.why}"
     if plan.put:
-        yield f"  in: {some(plan.put, len(plan.put))}"
+        yield f"  in: {some(plan.put, plan.put_count)}"
     if plan.removed_count:
         yield f"  out: {some(plan.removed, plan.removed_count)}"
 
