@@ -69,11 +69,6 @@ def merged(old: bytes, values: Mapping[str, Any], named: str = "the hyperparamet
     return Merged(serialize({**before, **values}) if changed else old, changed, kept)
 
 
-def merge(given: bytes, values: Mapping[str, Any]) -> bytes:
-    """The given object with the values over it, key by key; the given bytes themselves if there are none."""
-    return merged(given, values).data
-
-
 def value(text: str) -> Any:
     """What is meant by `text` as a value at a command line: JSON, or else the text itself.
 

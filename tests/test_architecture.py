@@ -24,6 +24,8 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
     "lambda_fn.stores": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.contract": ({"lambda_fn.core"}, set()),
     "lambda_fn.hyperparameters": ({"lambda_fn.core"}, set()),
+    "lambda_fn.inspection": ({"lambda_fn.core", "lambda_fn.hyperparameters"}, set()),
+    "lambda_fn.listing": ({"lambda_fn.core"}, set()),
     "lambda_fn.contents": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.repacker": (
         {
@@ -31,6 +33,7 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
             "lambda_fn.contents",
             "lambda_fn.contract",
             "lambda_fn.hyperparameters",
+            "lambda_fn.inspection",
             "lambda_fn.stores",
         },
         set(),
@@ -43,6 +46,7 @@ PORTABLE = (
     "contents.py",
     "contract.py",
     "hyperparameters.py",
+    "inspection.py",
     "repacker.py",
     "stores/__init__.py",
     "stores/local.py",

@@ -93,8 +93,6 @@ class Search:
             name[:at]: name for name in (*edit.put, *edit.folders) for at in range(len(name)) if name[at] == "/"
         }
         self._folded = {_folded(name): name for name in edit.put}
-        self._tops: set[str] = set()
-        self._nested: Optional[str] = None
         for name, written in ours.items():
             self._see_ours(name, written)
 
@@ -109,7 +107,6 @@ class Search:
                 return Verdict(gone=True) if entry.is_directory else self._refuse(f"{path} is no folder at its top")
             path, header = inner, respelled(entry, self._stripped)
             self._check_links(entry, path)
-        self._tops.update(path.split("/", 1)[:1] if len(self._tops) < 2 else ())
         if self.goes(path, entry.is_directory):
             self._count(path)
             return Verdict(gone=True)
@@ -140,12 +137,6 @@ class Search:
         for number, pattern in enumerate(self.edit.drop):
             if number not in self._matched:
                 self.warnings.append(f"nothing in the archive matches {pattern}, which was to be removed")
-        if self._nested and len(self._tops) == 1:
-            top = next(iter(self._tops))
-            self.warnings.append(
-                f"everything lies in the folder {top}, {top}/{self._nested} too, and {self._nested} was put beside it; "
-                "to take the folder away, strip the root (--strip-root)"
-            )
 
     def check(self, changed: Collection[str]) -> None:
         """Raises EntryConflict if something stands in the way of one of the paths that are put in."""

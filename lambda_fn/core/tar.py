@@ -19,6 +19,8 @@ HEADER_LIMIT = 1 << 20
 
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, DIRECTORY, SHARED_RECORDS = b"1", b"5", b"g"
+DUMPED_DIRECTORY = b"D"
+"""A directory, with a list of its files for data, as GNU tar's incremental dumps have it."""
 UNDERSTOOD = frozenset(
     (
         *("path", "linkpath", "size", "mtime", "uid", "gid", "uname", "gname"),
@@ -110,7 +112,7 @@ class Entry:
     @property
     def is_directory(self) -> bool:
         """v7 has no type for directories: there a name says it."""
-        return self.type == DIRECTORY or (self.type in REGULAR and self.name.endswith("/"))
+        return self.type in (DIRECTORY, DUMPED_DIRECTORY) or (self.type in REGULAR and self.name.endswith("/"))
 
 
 def normal(name: str) -> str:

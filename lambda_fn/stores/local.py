@@ -39,6 +39,9 @@ def named_errors(path: str) -> Iterator[None]:
             raise AccessDenied(f"{path}: {os.strerror(errno.EROFS).lower()}") from None
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             raise InvalidRequest(f"{path}: {os.strerror(error.errno).lower()}") from None
+        if error.errno == errno.ESPIPE:
+            unfit = f"{path} lies on a disk that is written from front to back only, as mounted buckets are"
+            raise InvalidRequest(f"{unfit}; write to another folder, or to the bucket's s3:// URI") from None
         raise StoreUnavailable(f"{path}: {error.strerror or error}") from None
 
 
@@ -274,13 +277,19 @@ class _Copy(threading.Thread):
 
 
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
-    """Copy a range between files, inside the kernel where it can (Linux, one file system). Raises SourceChanged."""
+    """Copy a range between files, inside the kernel where it can. Raises SourceChanged.
+
+    Where it cannot (two file systems, a network disk, a container that forbids it) it has many ways to say so, one of
+    them being that 0 bytes were copied: whatever it says, reading and writing tell what is true.
+    """
+    in_kernel = hasattr(os, "copy_file_range")
     while start < stop:
-        try:
-            done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
-        except (AttributeError, OSError) as error:
-            if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
-                raise
+        done = 0
+        if in_kernel:
+            with suppress(OSError):
+                done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
+            in_kernel = done > 0
+        if not done:
             done = write_all(target, os.pread(source, min(stop - start, 1 << 20), start), at)
         if not done:
             raise SourceChanged("the source was cut short while it was copied; try again when it is complete")
@@ -291,6 +300,11 @@ def write_all(fd: int, data: bytes, at: int) -> int:
     """Write all of `data` at an offset; a disk that fills up may take a part first."""
     view = memoryview(data)
     while view:
-        done = os.pwrite(fd, view, at)
+        try:
+            done = os.pwrite(fd, view, at)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE)) from error
+            raise
         view, at = view[done:], at + done
     return len(data)

@@ -237,3 +237,9 @@ def test_a_hundred_thousand_entries_are_read_in_seconds() -> None:
     began = time.process_time()
     assert len(read(tar, 64 << 10)) == 20_000
     assert time.process_time() - began < 2
+
+
+def test_a_directory_of_an_incremental_dump_is_one_though_it_has_data() -> None:
+    tar = archives.Tar([archives.entry("code", b"Ya.py\0\0", kind=b"D"), archives.entry("w", b"w")])
+    found = list(entries(Stream([tar.data])))
+    assert [(entry.path, entry.is_directory) for entry in found] == [("code", True), ("w", False)]
