@@ -7,7 +7,9 @@ first. What one of them would read otherwise than we do is refused, if it says w
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Mapping, Optional
 
 from .errors import InvalidArchive
 
@@ -24,11 +26,12 @@ VALUE_LIMIT = 64 << 10
 """Bytes of a value that is looked at; the longest path that Linux opens has 4,095."""
 
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^=\0]+)=")
+_TIME = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
 _LINE = re.compile(rb"\n[0-9]+ (?:path|linkpath|size|GNU\.sparse\.[a-z]+)=")
 """What node-tar takes for a record within a value."""
 
 
-def records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
+def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
     """Those records that are looked at; of a sparse map only that there is one. Raises InvalidArchive.
 
     `offset` is where in the tar the header begins, and `shared` whether it is for all entries that follow.
@@ -65,6 +68,40 @@ def check(key: str, value: bytes, offset: int, shared: bool) -> None:
         raise InvalidArchive(
             f"the tar is damaged: {key!r} has {len(value)} bytes at its byte {offset}; pack the model again"
         )
+
+
+def natural(key: str, records: Mapping[str, str], offset: int, default: int) -> int:
+    """The record's number, in nothing but digits."""
+    value = records.get(key)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) < 20):
+        raise InvalidArchive(f"the tar is damaged: {key!r} is no number at its byte {offset}; pack the model again")
+    return int(value)
+
+
+def time(value: str, offset: int) -> float:
+    """A time in seconds. Almost every reader ignores what follows the digits, and a few writers leave something."""
+    found = _TIME.match(value)
+    try:
+        finite = math.isfinite(float(value))
+    except ValueError:
+        finite = True
+    if found is None or not finite:
+        raise InvalidArchive(f"the tar is damaged: 'mtime' is no number at its byte {offset}; pack the model again")
+    return float(found[0])
+
+
+def sparse_size(records: Mapping[str, str], offset: int) -> Optional[int]:
+    """The size of a sparse file with its holes, in any of GNU tar's three formats; None if it is none."""
+    keys = {key for key in records if key.startswith(SPARSE)}
+    if not keys:
+        return None
+    version = records.get("GNU.sparse.major"), records.get("GNU.sparse.minor")
+    size = natural("GNU.sparse.realsize", records, offset, natural("GNU.sparse.size", records, offset, -1))
+    if size < 0 or not (version == ("1", "0") or (version == (None, None) and keys & MAPS)):
+        raise ambiguous("records of a sparse file without its size or its map", offset)
+    return size
 
 
 def ambiguous(what: str, offset: int) -> InvalidArchive:

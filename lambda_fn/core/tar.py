@@ -11,7 +11,6 @@ watched: a header that lies there, and that we do not take for one, is somebody 
 
 from __future__ import annotations
 
-import math
 import re
 import tarfile
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from typing import Iterable, Iterator, Literal, Mapping, Optional
 
 from .errors import InvalidArchive
 from .names import disputed, normal, readings
-from .pax import SPARSE, VALUE_LIMIT, ambiguous, records
+from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
 
 __all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number", "write_entry"]
 
@@ -44,7 +43,7 @@ _NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
 """Digits, and what an earlier number may have left behind the NUL that ends them."""
 _TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}", re.DOTALL)
 """What GNU tar has in the prefix's place: times of access and of change."""
-_MTIME = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
+_LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
 
 
 class Stream:
@@ -209,11 +208,11 @@ def entries(stream: Stream) -> Iterator[Entry]:
     while headers := read_headers(stream):
         pax = headers.extended.get(EXTENDED[b"x"], b"")
         if headers.type == SHARED_RECORDS:
-            shared.update(records(headers.extended[EXTENDED[b"g"]], headers.start, shared=True))
+            shared.update(read_records(headers.extended[EXTENDED[b"g"]], headers.start, shared=True))
             yield Entry(headers.start, b"".join(headers.blocks), "", SHARED_RECORDS, 0, 0, 0, 0, "")
             continue
         stated = number(headers.own[124:136])
-        entry = interpret(headers, stated, records(pax, headers.start, shared=False) if pax else {}, shared)
+        entry = interpret(headers, stated, read_records(pax, headers.start, shared=False) if pax else {}, shared)
         watch(stream, stated, entry)
         if headers.type == SPARSE_FILE:
             entry = with_sparse_map(entry, stream)
@@ -333,8 +332,8 @@ def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared:
     block, kind, start = headers.own, headers.type, headers.start
     if kind in ONE_OF_SEVERAL:
         raise InvalidArchive(f"the tar holds {ONE_OF_SEVERAL[kind]}, at its byte {start}; pack the model again")
-    names = [*identities(records, "path", headers, "long name"), *header_names(block)]
-    links = [*identities(records, "linkpath", headers, "long link"), text(block[157:257]) if block[157] else ""]
+    names = [*identities(records, "path", headers, "long name"), *header_names(block, start)]
+    links = [*identities(records, "linkpath", headers, "long link"), path_text(block[157:257], start)]
     size, real_size = sizes(stated, records, headers)
     if kind in WITHOUT_DATA or (kind in REGULAR and names[0].endswith("/")):
         size = real_size = 0
@@ -371,12 +370,12 @@ def identities(records: Mapping[str, str], key: str, headers: Headers, kind: str
     return [text(data)]
 
 
-def header_names(block: bytes) -> list[str]:
+def header_names(block: bytes, start: int) -> list[str]:
     """What readers call an entry by its own header block alone, ours first: the magic says whether it has a prefix."""
-    name = text(block[:100])
+    name = path_text(block[:100], start)
     if not block[345]:
         return [name]
-    prefix, magic = text(block[345:500]), block[257:265]
+    prefix, magic = path_text(block[345:500], start), block[257:265]
     whole = f"{prefix}/{name}"
     if block[156:157] == SPARSE_FILE or (magic == GNU_MAGIC and _TIMES.match(block, 345)):
         return [name]
@@ -396,37 +395,19 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
     if "size" in records and len(headers.extended) > 1:
         raise ambiguous("a pax size before a GNU long name", start)
     if headers.type == SPARSE_FILE:
-        real_size = number(headers.own[483:495])
-    else:
-        real_size = natural(f"{SPARSE}realsize", records, start, natural(f"{SPARSE}size", records, start, size))
-    if records and any(key.startswith(SPARSE) for key in records):
-        version = records.get(f"{SPARSE}major", "0"), records.get(f"{SPARSE}minor", "0")
-        mapped = version == ("1", "0") or f"{SPARSE}map" in records or f"{SPARSE}numblocks" in records
-        if headers.type not in (b"0", b"\0", b"7") or not mapped or version not in (("0", "0"), ("0", "1"), ("1", "0")):
-            raise ambiguous("records of a sparse file without a map", start)
-    return size, real_size
+        return size, number(headers.own[483:495])
+    sparse = sparse_size(records, start) if records else None
+    if sparse is not None and headers.type not in REGULAR:
+        raise ambiguous("records of a sparse file at what is no file", start)
+    return size, size if sparse is None else sparse
 
 
-def natural(key: str, records: Mapping[str, str], start: int, default: int) -> int:
-    """The record's number, in nothing but digits."""
-    value = records.get(key)
-    if value is None:
-        return default
-    if not (value.isascii() and value.isdigit() and len(value) < 20):
-        raise InvalidArchive(f"the tar is damaged: a {key} that is no number at its byte {start}; pack the model again")
-    return int(value)
-
-
-def time(value: str, start: int) -> float:
-    """A time in seconds. Almost every reader ignores what follows the digits, and a few writers leave something."""
-    found = _MTIME.match(value)
-    try:
-        finite = math.isfinite(float(value))
-    except ValueError:
-        finite = True
-    if found is None or not finite:
-        raise InvalidArchive(f"the tar is damaged: a time that is no number at its byte {start}; pack the model again")
-    return float(found[0])
+def path_text(field: bytes, start: int) -> str:
+    """A path in a header; of what lies behind its NUL, node-tar drops no more than the line."""
+    _, _, behind = field.partition(b"\0")
+    if behind.strip(b"\0") and _LINE_BREAK.search(behind):
+        raise ambiguous("a line break behind the NUL that ends a name", start)
+    return text(field)
 
 
 def text(field: bytes) -> str:
