@@ -25,7 +25,7 @@ UNSHARED = ("path", "linkpath", "size", SPARSE)
 VALUE_LIMIT = 64 << 10
 """Bytes of a value that is looked at; the longest path that Linux opens has 4,095."""
 
-_RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^=\0]+)=")
+_RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^ \t=\0\n][^=\0\n]*)=")
 _TIME = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
 _LINE = re.compile(rb"\n[0-9]+ (?:path|linkpath|size|GNU\.sparse\.[a-z]+)=")
 """What node-tar takes for a record within a value."""

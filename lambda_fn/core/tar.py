@@ -29,7 +29,7 @@ WATCHED_LIMIT = 1000
 """Places that are watched at a time."""
 
 REGULAR = (b"0", b"\0", b"7", b"S")
-HARD_LINK, DIRECTORY, DUMPED_DIRECTORY, SPARSE_FILE, SHARED_RECORDS = b"1", b"5", b"D", b"S", b"g"
+HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY, SPARSE_FILE, SHARED_RECORDS = b"1", b"2", b"5", b"D", b"S", b"g"
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
 EXTENDED = {b"x": "pax header", b"X": "pax header", b"g": "shared pax header", b"L": "long name", b"K": "long link"}
@@ -217,9 +217,10 @@ def entries(stream: Stream) -> Iterator[Entry]:
         if headers.type == SPARSE_FILE:
             entry = with_sparse_map(entry, stream)
         yield entry
-        if not stream.skip(entry.stop - stream.position):
-            raise InvalidArchive(f"the tar is cut off inside {entry.name!r}; pack the model again")
+        complete = stream.skip(entry.stop - stream.position)
         check_watched(stream)
+        if not complete:
+            raise InvalidArchive(f"the tar is cut off inside {entry.name!r}; pack the model again")
 
 
 def read_headers(stream: Stream) -> Optional[Headers]:
