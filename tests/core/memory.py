@@ -64,14 +64,9 @@ class MemoryTarget:
                 parts.append(made)
             else:
                 parts.append(piece.data if isinstance(piece, Literal) else piece)
-        data = b""
-        for part in parts:
-            if isinstance(part, Late):
-                late = part.data()
-                assert len(late) == part.size
-                part = late
-            data += part
-        self.data = data
+        late = {id(part): part.data() for part in parts if isinstance(part, Late)}
+        assert all(len(late[id(part)]) == part.size for part in parts if isinstance(part, Late))
+        self.data = data = b"".join(late[id(part)] if isinstance(part, Late) else part for part in parts)
         copied = sum(piece.size for piece in recipe if isinstance(piece, Copy))
         return Published(len(data), None, None, len(data) - copied, copied, None)
 
@@ -79,7 +74,11 @@ class MemoryTarget:
 
 
 def repacked(
-    archive: bytes, put: Mapping[str, bytes] | Edit, chunk: int = 64 << 10, if_present: str = "replace", **options: object
+    archive: bytes,
+    put: Mapping[str, bytes] | Edit,
+    chunk: int = 64 << 10,
+    if_present: str = "replace",
+    **options: object,
 ) -> tuple[bytes, Plan]:
     """The output and the plan that made it. Raises the errors of `errors`; then there is no output."""
     target = MemoryTarget()

@@ -18,6 +18,7 @@ from lambda_fn.core.errors import EntryConflict, EntryExists, InvalidArchive, In
 from tests import archives, readers
 from tests.archives import ENCODERS, PROGRAMS, SINGLE, SPELLINGS, WANTED, Tar, entry, gunzip, member
 from tests.core.memory import repacked
+from tests.programs import asking, at_hand
 
 FIRST = b'{"depth": 6}\n'
 SECOND = b'{"depth": 7, "note": "' + b"longer " * 30 + b'"}\n'
@@ -428,7 +429,7 @@ def test_a_header_that_does_not_end_is_refused() -> None:
 # Every tool
 
 
-@pytest.mark.parametrize("tool", archives.TREE_TARS)
+@pytest.mark.parametrize("tool", asking(archives.TREE_TARS))
 def test_everything_that_a_tar_holds_stays(tool: str, tmp_path: Path) -> None:
     data = archives.pack_tree(tool, tmp_path / "tree")
     output, outcome = repacked(member(data, 1), {WANTED: FIRST})
@@ -437,7 +438,7 @@ def test_everything_that_a_tar_holds_stays(tool: str, tmp_path: Path) -> None:
     file = tmp_path / "source.tar.gz"
     file.write_bytes(member(data, 1))
     (tmp_path / "output.tar.gz").write_bytes(output)
-    for extractor in readers.EXTRACTORS:
+    for extractor in at_hand(readers.EXTRACTORS):
         before = readers.extract(extractor, file, tmp_path / f"{extractor} before")
         after = readers.extract(extractor, tmp_path / "output.tar.gz", tmp_path / f"{extractor} after")
         assert after.pop(WANTED)[-1] == FIRST
@@ -445,7 +446,7 @@ def test_everything_that_a_tar_holds_stays(tool: str, tmp_path: Path) -> None:
         assert before or "v7" in tool  # which busybox does not know
 
 
-@pytest.mark.parametrize("tool", archives.TREE_TARS)
+@pytest.mark.parametrize("tool", asking(archives.TREE_TARS))
 def test_an_old_entry_goes_from_any_tar_and_the_rest_stays(tool: str, tmp_path: Path) -> None:
     data = archives.pack_tree(tool, tmp_path / "tree")
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -460,7 +461,7 @@ def test_an_old_entry_goes_from_any_tar_and_the_rest_stays(tool: str, tmp_path: 
     assert rest == data[: old.offset] + data[stop:]
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", asking(PROGRAMS))
 def test_every_program_that_gzips_will_do(program: str) -> None:
     data = Tar([entry("w", archives.noise(150_000)), entry("zeros", bytes(150_000)), *archives.small().parts]).data
     source = PROGRAMS[program](data)
@@ -495,13 +496,13 @@ OUTPUTS = [f"{method} {shape}" for method in ("graft", "replacement", "second") 
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("reader", readers.GUNZIPS)
+@pytest.mark.parametrize("reader", asking(readers.GUNZIPS))
 def test_other_readers_read_it_whole(reader: str, output: str, outputs: dict[str, Path]) -> None:
     assert readers.GUNZIPS[reader](outputs[output]) == gunzip(outputs[output].read_bytes())
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("reader", readers.FIRST_MEMBER)
+@pytest.mark.parametrize("reader", asking(readers.FIRST_MEMBER))
 def test_readers_that_stop_after_the_first_member_find_it(reader: str, output: str, outputs: dict[str, Path]) -> None:
     read = readers.FIRST_MEMBER[reader](outputs[output])
     whole = gunzip(outputs[output].read_bytes())
@@ -510,14 +511,14 @@ def test_readers_that_stop_after_the_first_member_find_it(reader: str, output: s
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("mode", readers.TARFILE_MODES)
-def test_tarfile_finds_it_in_every_mode(mode: str, output: str, outputs: dict[str, Path]) -> None:
+@pytest.mark.parametrize("finder", readers.FINDERS)
+def test_scripts_find_it(finder: str, output: str, outputs: dict[str, Path]) -> None:
     content = SECOND if "second" in output else FIRST
-    assert readers.first_found(outputs[output], mode, WANTED) == content
+    assert readers.first_found(outputs[output], finder, WANTED) == content
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("tool", readers.EXTRACTORS)
+@pytest.mark.parametrize("tool", asking(readers.EXTRACTORS))
 def test_extracting_gives_it(tool: str, output: str, outputs: dict[str, Path], tmp_path: Path) -> None:
     extracted = readers.extract(tool, outputs[output], tmp_path / "x")
     assert extracted[WANTED][-1] == (SECOND if "second" in output else FIRST)
