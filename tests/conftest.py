@@ -41,6 +41,12 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"s3_url", "deployment"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     missing = [name for name in PROGRAMS if absent(name)]
     if missing:

@@ -34,11 +34,14 @@ USED = "program"
 
 @dataclass(frozen=True)
 class Program:
-    """Debian's package of it, and a command that succeeds where it can do what the tests want of it."""
+    """Debian's package of it (or two), and a command that succeeds where it can do what the tests want of it."""
 
     package: str
     probe: tuple[str, ...]
 
+
+SEALED = ("unshare", "--map-root-user", "--mount", "--net")
+"""The start of a command that has mounts of its own and no network."""
 
 PROGRAMS = {
     "bsdtar": Program("libarchive-tools", ("bsdtar", "--version")),
@@ -49,7 +52,9 @@ PROGRAMS = {
     "java": Program("default-jdk-headless", ("sh", "-c", "java -version && javac -version")),
     "perl": Program("perl", ("perl", "-MIO::Uncompress::Gunzip", "-e", "1")),
     "pigz": Program("pigz", ("pigz", "--version")),
-    "unshare": Program("util-linux", ("unshare", "--map-root-user", "--mount", "--net", "setpriv", "true")),
+    "unshare": Program(
+        "util-linux mount", (*SEALED, "setpriv", "--bounding-set=-dac_override", "mount", "-t", "tmpfs", "none", "/mnt")
+    ),
 }
 
 

@@ -187,6 +187,7 @@ def test_sigterm_stops_by_force_what_does_not_move(
     assert deployment.open_uploads == []
 
 
+@pytest.mark.needs("unshare")
 def test_the_images_command_needs_nothing_but_the_images_folder_and_writes_nothing(
     deployment: Deployment, machine: StateMachine, environment: dict[str, str]
 ) -> None:
