@@ -94,6 +94,7 @@ class Search:
             name[:at]: name for name in (*edit.put, *edit.folders) for at in range(len(name)) if name[at] == "/"
         }
         self._folded = {_folded(name): name for name in edit.put}
+        self._links = Links()
         for name, written in ours.items():
             self._see_ours(name, written)
 
@@ -181,9 +182,6 @@ class Search:
         other = self._folded.get(_folded(path)) if self._folded else None
         if other is not None and other != path:
             self.warnings.append(f"{what}, which disks that fold case or Unicode forms would merge with {other}")
-        _, slash, inner = path.partition("/")
-        if slash and inner in self.edit.put:
-            self._nested = inner
 
     def _check_target(self, path: str, target: str) -> None:
         """A hard link that stays, while what it links to goes or changes, would be broken or change, too."""
