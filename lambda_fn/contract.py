@@ -114,6 +114,8 @@ class Request:
                 raise InvalidRequest(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.merge_hyperparameters and self.hyperparameters is None:
             raise InvalidRequest("merge_hyperparameters needs hyperparameters to lay over those of the archive")
+        if self.merge_hyperparameters and self.if_present != "replace":
+            raise InvalidRequest("merge_hyperparameters changes what is there, so if_present can only be replace")
         for name, known in (("if_present", IF_PRESENT), ("verify", VERIFY)):
             if getattr(self, name) not in known:
                 raise InvalidRequest(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
@@ -190,7 +192,8 @@ class Result:
     bytes: Bytes
     seconds: float
     put: tuple[str, ...] = ()
-    """Paths of entries that are new, or new in content, the first hundred."""
+    """Paths of entries that are new, or new in content, the first hundred of `put_count`."""
+    put_count: int = 0
     removed: tuple[str, ...] = ()
     """Paths of entries that are gone, the first hundred of `removed_count`."""
     removed_count: int = 0
@@ -234,6 +237,7 @@ class Forecast:
     bytes: Bytes
     """What was read for this, and would be uploaded and copied; uploaded is what is known of it."""
     put: tuple[str, ...] = ()
+    put_count: int = 0
     removed: tuple[str, ...] = ()
     removed_count: int = 0
     warnings: tuple[str, ...] = ()
