@@ -21,21 +21,11 @@ from lambda_fn import repack
 from lambda_fn.core import splice
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, members, noise
 from tests.core import memory
+from tests.core.contents import skewed, words
 from tests.programs import asking, at_hand
 from tests.readers import GUNZIPS
 
 NEW = {WANTED: b'{"new": 1}', "code/x.py": b"pass\n"}
-
-
-def words(size: int, seed: int) -> bytes:
-    """Text of a small vocabulary, which deflate makes a fifth of."""
-    vocabulary = [noise(2 + n % 7, n) for n in range(64)]
-    return b"".join(vocabulary[letter & 63] for letter in noise(size // 5, seed))[:size]
-
-
-def skewed(size: int, seed: int) -> bytes:
-    """Bytes of which some are frequent but nothing repeats, like the exponents of weights."""
-    return bytes(byte & byte >> 3 for byte in noise(size, seed))
 
 
 OLD_NAMES = [[WANTED], [f"./{WANTED}"], [WANTED, "code/x.py"], [WANTED, f"./{WANTED}", WANTED]]
