@@ -20,6 +20,11 @@ test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, typ
 	.venv-sagemaker-v3/bin/pytest --confcutdir=tests/pipeline tests/pipeline
 	.venv-sagemaker-v2/bin/pytest --confcutdir=tests/pipeline tests/pipeline
 
+.PHONY: hunt
+hunt: .venv/ready ## Compare with other readers on generated archives: takes MINUTES=5 each for tar and deflate
+	.venv/bin/python -m tests.hunt tar --minutes $(or $(MINUTES),5)
+	.venv/bin/python -m tests.hunt deflate --minutes $(or $(MINUTES),5)
+
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local

@@ -9,8 +9,6 @@ from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.gzip import Reader
 from tests.hunt.streams import member, stream
 
-NAME = "deflate"
-
 
 def check(seed: int) -> str | None:
     """What is wrong with our reading of the seed's archive, None if nothing is."""

@@ -71,21 +71,22 @@ for (const file of process.argv.slice(1)) {
 }
 """
 TAR_STREAM = """
-const tar = require('tar-stream'), fs = require('fs');
-(async () => {
-  for (const file of process.argv.slice(1)) {
-    const names = [], extract = tar.extract();
-    await new Promise(done => {
-      extract.on('entry', (header, stream, next) => {
-        names.push(Buffer.from(header.name).toString('hex'));
-        stream.on('end', next).on('error', done).resume();
-      });
-      extract.on('error', done).on('finish', done).on('close', done);
-      extract.end(fs.readFileSync(file));
-    });
-    fs.writeSync(1, names.join(' ') + '\\n');
-  }
-})();
+const tar = require('tar-stream'), fs = require('fs'), files = process.argv.slice(1);
+let done = () => {};
+process.on('beforeExit', () => done());  // it waits for ever where an archive is cut off
+function next() {
+  const file = files.shift(), names = [], extract = tar.extract();
+  if (!file) process.exit(0);
+  done = () => { done = () => {}; fs.writeSync(1, names.join(' ') + '\\n'); setImmediate(next) };
+  const ended = done, end = () => { if (done === ended) ended() };
+  extract.on('entry', (header, stream, go) => {
+    names.push(Buffer.from(header.name).toString('hex'));
+    stream.on('end', go).on('error', end).resume();
+  });
+  extract.on('error', end).on('finish', end).on('close', end);
+  extract.end(fs.readFileSync(file));
+}
+next();
 """
 
 
@@ -108,7 +109,7 @@ def by_lister(command: Sequence[str], files: Sequence[Path]) -> list[Names]:
 
 
 def readers(workshop: Path) -> dict[str, Reader]:
-    """Those that are installed; what has to be compiled is made in the workshop. npm's packages are sought in NODE_PATH."""
+    """Those that are installed; some are compiled in the workshop, and npm's packages are sought in NODE_PATH."""
     found: dict[str, Reader] = {"Python": partial(by_program, (sys.executable, "-c", PYTHON))}
     listers = {
         "GNU tar": ("tar", "--quoting-style=literal", "-tf"),

@@ -37,7 +37,7 @@ def stream(rng: random.Random, incomplete: float = 0.0, blocks: int = 4) -> byte
 def put_dynamic(bits: Bits, rng: random.Random, incomplete: bool, before: int) -> int:
     """A dynamic block without its first bit, after `before` bytes of output; returns the bytes that it stands for."""
     spoiled = rng.choice(["literals", "distances", "lengths"]) if incomplete else ""
-    literals = sorted(rng.sample(range(256), rng.choice([0, 1, 3, 20, 200]))) + [256]
+    literals = [*sorted(rng.sample(range(256), rng.choice([0, 1, 3, 20, 200]))), 256]
     if distances := (rng.sample(range(4), rng.choice([0, 1, 2, 4])) if before >= 4 else []):
         literals.append(LENGTHS)
     literal_lengths = lengths(rng, literals, 258, 15, spoiled == "literals")
@@ -49,7 +49,7 @@ def put_dynamic(bits: Bits, rng: random.Random, incomplete: bool, before: int) -
     code_lengths = lengths(rng, used, 19, 7, spoiled == "lengths")
     while len(used) == 1 and code_lengths.count(0) == 18 and not spoiled:  # zlib wants two words at least
         code_lengths = lengths(rng, [*used, (used[0] + 1) % 16], 19, 7, False)
-    sent = max(4, max(at for at, symbol in enumerate(_CODE_LENGTH_ORDER, 1) if code_lengths[symbol]))
+    sent = max(4, *(at for at, symbol in enumerate(_CODE_LENGTH_ORDER, 1) if code_lengths[symbol]))
     bits.put(2, 2)
     bits.put(len(literal_lengths) - 257, 5)
     bits.put(len(distance_lengths) - 1, 5)
@@ -86,7 +86,7 @@ def lengths(rng: random.Random, symbols: Sequence[int], count: int, most: int, i
     if len(symbols) == 1:
         leaves = [rng.randint(2, most) if incomplete else 1]
     found = [0] * count
-    for symbol, length in zip(symbols, leaves):
+    for symbol, length in zip(symbols, leaves, strict=False):  # an incomplete code has a word more than symbols
         found[symbol] = length
     last = max(symbols) + 1
     return found[: max(last, 257 if count == 258 else 1)] if count != 19 else found
@@ -107,6 +107,8 @@ def codes(code_lengths: Sequence[int]) -> dict[int, tuple[int, int]]:
 def member(deflated: bytes, data: bytes) -> bytes:
     """A gzip file of it."""
     return (
-        b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + deflated + zlib.crc32(data).to_bytes(4, "little")
+        b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+        + deflated
+        + zlib.crc32(data).to_bytes(4, "little")
         + (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
     )

@@ -101,11 +101,20 @@ def _name(rng: random.Random, block: bytearray, size: int) -> None:
 
 
 def _tail(rng: random.Random, block: bytearray, size: int) -> None:
-    at, tail = rng.choice([(508, b"tar\0"), (482, b"\1"), (504, b"\1"), (483, b"00000001000\0"), (475, b" "), (329, b"x")])
+    at, tail = rng.choice(
+        [(508, b"tar\0"), (482, b"\1"), (504, b"\1"), (483, b"00000001000\0"), (475, b" "), (329, b"x")]
+    )
     block[at : at + len(tail)] = tail
 
 
 ODDITIES: list[Callable[[random.Random, bytearray, int], None]] = [_number, _number, _prefix, _name, _tail]
+
+
+KEYS = [
+    *("path", "path", "linkpath", "size", "mtime", "uid", "comment", "SCHILY.xattr.user.a", "SCHILY.realsize", "type"),
+    *(f"GNU.sparse.{key}" for key in ("name", "major", "minor", "realsize", "size", "map", "numblocks")),
+    *("path\0x", "Path", " path", "hdrcharset"),
+]
 
 
 def pax(rng: random.Random) -> bytes:
@@ -119,12 +128,10 @@ def pax(rng: random.Random) -> bytes:
 
 
 def one_record(rng: random.Random) -> bytes:
-    key = rng.choice(
-        ["path", "path", "linkpath", "size", "mtime", "uid", "comment", "SCHILY.xattr.user.a", "type", "hdrcharset"]
-        + ["GNU.sparse.name", "GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.realsize", "GNU.sparse.size"]
-        + ["GNU.sparse.map", "GNU.sparse.numblocks", "SCHILY.realsize", "path\0x", "Path", " path"]
+    key = rng.choice(KEYS)
+    value = rng.choice(
+        ["a", "pax/a", "0", "512", "1024", "1.5", "1,5", "", "a\0b", "x\n10 path=q\n", "d/", "+512", "0512"]
     )
-    value = rng.choice(["a", "pax/a", "0", "512", "1024", "1.5", "1,5", "", "a\0b", "x\n10 path=q\n", "d/", "+512", "0512"])
     whole = record(key, value)
     odd = rng.random()
     if odd < 0.03:
