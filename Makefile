@@ -40,6 +40,11 @@ readers: ## Install all programs that the tests can use (Debian, as root)
 	@packages="$$($(PYTHON) -m tests.programs)"; test -z "$$packages" || \
 	(set -x; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$packages)
 
+.PHONY: hunt
+hunt: .venv/ready ## Compare with other readers on generated archives: takes MINUTES=5 each for tar and deflate
+	.venv/bin/python -m tests.hunt tar --minutes $(or $(MINUTES),5)
+	.venv/bin/python -m tests.hunt deflate --minutes $(or $(MINUTES),5)
+
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local

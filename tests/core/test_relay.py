@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -187,3 +188,20 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
         next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("chunk", [64 << 10, 1 << 20])
+def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a chunk unpacks to a thousand times its size, and a helper runs ahead of it."""
+    monkeypatch.undo()
+    packer, text = zlib.compressobj(wbits=-15), words(1_500_000, 1)
+    parts = [text, bytes(150 << 20)] * 3
+    stream = b"".join(map(packer.compress, parts)) + packer.flush()
+    feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
+    tracemalloc.start()
+    with ThreadPoolExecutor(1) as helper:
+        size = sum(len(piece.data) for piece in Relay(feed, helper).pieces())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size == sum(map(len, parts))
+    assert peak < 24 << 20
