@@ -72,6 +72,7 @@ def expected(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool
     return {isal: used(sys.executable, wheel, tmp_path_factory.mktemp("this"), isal) for isal in (True, False)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_isal", [True, False], ids=["isal", "bare"])
 @pytest.mark.parametrize("version", PROMISED)
 def test_the_wheel_makes_the_same_on_every_python(

@@ -136,6 +136,7 @@ def a_recipe(draw: st.DrawFn) -> tuple[Recipe, int]:
     return draw(st.lists(copies | short | literals, min_size=1, max_size=8)), size
 
 
+@pytest.mark.slow
 @given(a_recipe(), st.booleans())
 def test_any_recipe_is_planned_within_the_rules(case: tuple[Recipe, int], copies: bool) -> None:
     recipe, size = case
