@@ -32,9 +32,9 @@ for name in sys.argv[1:]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("lambda_fn", "pyproject.toml", "README.md", "LICENSE"):  # building leaves files beside its sources
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "lambda_fn", folder / "lambda_fn")  # building leaves files beside its sources
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / name)
     subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", folder], check=True)
     return next((folder / "dist").glob("*.whl"))
 
