@@ -52,13 +52,16 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     (work / "hyperparameters.json").write_text('{"depth": 6}')
     script = ["-m", "lambda_fn.pipeline.dummy_training", "--pretrained-model-path", "model.tar.gz"]
     said = []
-    for command in (
+    commands: tuple[list[str], ...] = (
         ["python", "-c", CORE, *SOURCES],
         ["model-repacker", "repack", "splice", "--set", "depth=6", "--output", "command.tar.gz", "--json"],
         ["model-repacker", "verify", "command.tar.gz"],
         ["python", *script, "--hyperparameters-path", "hyperparameters.json", "--output-dir", "job"],
-    ):
-        run = subprocess.run([environment / "bin" / command[0], *command[1:]], cwd=work, capture_output=True, text=True)
+    )
+    for command in commands:
+        run = subprocess.run(
+            [str(environment / "bin" / command[0]), *command[1:]], cwd=work, capture_output=True, text=True
+        )
         assert run.returncode == 0, run.stderr
         said.append(run.stdout)
     assert json.loads(said[1])["method"] == "splice"
