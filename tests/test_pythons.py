@@ -44,7 +44,7 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     environment, work = place / "environment", place / "work"
     (work / "core").mkdir(parents=True)
     subprocess.run([UV, "venv", "--quiet", "--python", python, environment], check=True)
-    install = [UV, "pip", "install", "--quiet", "--python", environment / "bin/python", wheel]
+    install = [UV, "pip", "install", "--quiet", "--python", str(environment / "bin/python"), str(wheel)]
     subprocess.run([*install, *([] if with_isal else ["--no-deps"])], check=True)
     for name, data in SOURCES.items():
         (work / name).write_bytes(data)
