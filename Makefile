@@ -14,7 +14,7 @@ demo: .venv-demo/ready ## Repack a small real model, and time it against the usu
 	@.venv-demo/bin/python -m examples.demo
 
 .PHONY: test
-test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests; each of the three runs happens, whatever became of the others
+test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests: three runs, each of which happens
 	@failed=0; \
 	(set -x; .venv/bin/pytest $(PARALLEL)) || failed=1; \
 	(set -x; .venv-sagemaker-v3/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \

@@ -76,6 +76,7 @@ def standard(folder: Path) -> dict[str, object]:
     return scans(sys.executable, folder, ENGINES["zlib"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_findings_do_not_depend_on_the_inflater(engine: str, folder: Path, standard: dict[str, object]) -> None:
     scanned = scans(sys.executable, folder, ENGINES[engine])

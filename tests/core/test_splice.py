@@ -65,6 +65,7 @@ def repacked(tmp_path: Path, data: bytes, names: Sequence[str]) -> tuple[bytes, 
     return output.read_bytes(), result
 
 
+@pytest.mark.slow
 @given(tar=tars_with_old_entries(), encoder=st.sampled_from(sorted(at_hand(ENCODERS).keys() - SLOW)))
 def test_only_the_old_entries_are_gone(tmp_path: Path, tar: Tar, encoder: str) -> None:
     names = {part.name.removeprefix("./") for part in tar.old}
@@ -114,6 +115,7 @@ def test_every_reader_accepts_it(tmp_path: Path, reader: str) -> None:
         assert GUNZIPS[reader](tmp_path / "out.tar.gz") == gunzip(output)
 
 
+@pytest.mark.slow
 def test_all_bit_phases_meet(tmp_path: Path) -> None:
     for size in range(40):
         parts = [entry("a", words(300_000 + 37 * size, size)), entry(WANTED, noise(size, 1), old=True)]
@@ -123,6 +125,7 @@ def test_all_bit_phases_meet(tmp_path: Path) -> None:
         assert gunzip(output).endswith(tar.without_old)
 
 
+@pytest.mark.slow
 def test_the_tail_of_one_entry_may_be_the_head_of_the_next() -> None:
     for seed in range(16):
         parts = [entry("a", words(300_000, seed)), entry(WANTED, b"1", old=True), entry("b", words(40_000 + seed, 1))]
