@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
@@ -233,6 +232,8 @@ def _of_listed(item: Listed, held: bool, s3: Optional[S3Access]) -> Content:
 
 
 def _in_bucket(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dict[str, Content], int]:
+    from concurrent.futures import ThreadPoolExecutor
+
     from .stores.s3.listing import objects_below
 
     assert s3 is not None

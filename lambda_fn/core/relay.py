@@ -22,16 +22,18 @@ and on the portions they come in, which are the same for both.)
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Generator, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, NamedTuple, Optional
 
 from .blocks import HEADER, UNKNOWN, WINDOW, decode_from, dynamic_blocks, joined
 from .errors import InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import DeflateError, inflater
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 CHUNK = 128 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
@@ -114,9 +116,10 @@ class Runner:
 class Relay:
     """One deflate stream (RFC 1951) of a feed; without a helper, one runner inflates it all."""
 
-    def __init__(self, feed: Feed, helper: Optional[Executor] = None) -> None:
-        self._feed, self._helper = feed, helper
-        self._runner = Runner(inflater(), most=CHUNK if helper else CHUNK_ALONE)
+    def __init__(self, feed: Feed, help_with: Optional[Callable[[], Executor]] = None) -> None:
+        """`help_with` is asked for a helper's thread when there is enough for it to do."""
+        self._feed, self._help_with = feed, help_with
+        self._runner = Runner(inflater(), most=CHUNK if help_with else CHUNK_ALONE)
         self._begin = self._position = feed.position
         self._size = 0
         self._last: deque[Piece] = deque(maxlen=2)
@@ -135,8 +138,8 @@ class Relay:
         try:
             while not self.eof and (chunk := self._feed.take(stop and stop - self._feed.position)):
                 yield from self._run(chunk)
-                if self._helper and stop is None and self._position - self._begin >= ALONE:
-                    yield from self._laps(self._helper)
+                if self._help_with and stop is None and self._position - self._begin >= ALONE:
+                    yield from self._laps(self._help_with())
         except DeflateError:
             raise InvalidArchive(
                 f"the archive is damaged: no deflate data before byte {self._position}; pack the model again"
