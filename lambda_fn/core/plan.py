@@ -101,7 +101,7 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
         "the archive is as wanted already",
         [Copy(0, source.size)],
         source,
-        content={**edit.put, **new},
+        content={name: new.get(name) or _left(name, content, found) for name, content in edit.put.items()},
         put=tuple(sorted(new)),
         removed=(*found.search.names, *sorted(going))[:NAMES],
         removed_count=found.search.removed + len(going),
@@ -168,6 +168,13 @@ def _changed(edit: Edit, found: Survey) -> dict[str, Content]:
                 new[name] = content
     found.search.check(new)
     return new
+
+
+def _left(name: str, content: Content, found: Survey) -> Content:
+    """What the archive holds under a path that is not put in anew, as far as it is known."""
+    hits, ours = found.search.hits.get(name), found.search.carried.get(name)
+    held = hits.content if hits else ours.data if ours else None
+    return content if held is None else Content.of(held)
 
 
 def _holds(ours: Written, content: Content) -> bool:
