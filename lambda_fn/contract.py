@@ -68,7 +68,8 @@ class Request:
     """What to repack. URIs are `s3://bucket/key`, or paths on the command line.
 
     With both `hyperparameters_uri` and `hyperparameters`, the latter are merged over the former, key by key.
-    With `hyperparameters_uri` alone its bytes are kept exactly as they are.
+    With `hyperparameters_uri` alone its bytes are kept exactly as they are. With `hyperparameters` alone they take the
+    place of what the archive holds, or, with `merge_hyperparameters`, are laid over it.
     """
 
     model_uri: str
@@ -78,13 +79,13 @@ class Request:
     files: Mapping[str, str] = field(default_factory=dict)
     """Further entries to add or replace: name in the archive → URI of a file, or of a folder for all that is in it."""
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Folders that afterwards hold exactly what lies there: name → URI of a folder, or of a .tar.gz with its content."""
+    """Folders that afterwards hold exactly what lies there: name → URI of a folder, or of a .tar.gz that holds it."""
     remove: tuple[str, ...] = ()
     """Patterns of entries to take out, like lines of a .gitignore file (see `core.edit.matcher`)."""
     strip_root: bool = False
     """Take away the one folder at the top that holds everything else."""
     merge_hyperparameters: bool = False
-    """Lay `hyperparameters` over those that the archive holds, key by key, where no `hyperparameters_uri` is given."""
+    """Lay `hyperparameters` over those that the archive holds, key by key; without a `hyperparameters_uri`."""
     everything: bool = False
     """Put in of folders what version control, caches and macOS leave there, too."""
     if_present: IfPresent = "replace"
@@ -92,34 +93,41 @@ class Request:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest, in one sentence, for anything that cannot be a request."""
+        self._check_places()
+        self._check_hyperparameters()
+        self._check_edits()
+
+    def _check_places(self) -> None:
         for name in ("model_uri", "output_uri", "hyperparameters_uri"):
             value = getattr(self, name)
-            if name == "hyperparameters_uri" and value is None:
-                continue
-            if not isinstance(value, str) or not value:
+            if (not isinstance(value, str) or not value) and (value is not None or name != "hyperparameters_uri"):
                 raise InvalidRequest(f"{name} must be an s3:// URI or a path, not {value!r}")
-        if self.hyperparameters is not None and not isinstance(self.hyperparameters, Mapping):
-            raise InvalidRequest(f"hyperparameters must be a JSON object, not {type(self.hyperparameters).__name__}")
         for name in ("files", "folders"):
             value = getattr(self, name)
             if not isinstance(value, Mapping) or not all(
                 isinstance(entry, str) and entry and isinstance(uri, str) and uri for entry, uri in value.items()
             ):
                 raise InvalidRequest(f"{name} must be an object of entry names and URIs")
-        if not isinstance(self.remove, (list, tuple)) or not all(isinstance(pattern, str) for pattern in self.remove):
-            raise InvalidRequest('remove must be a list of patterns, such as ["checkpoint-*"]')
-        object.__setattr__(self, "remove", tuple(self.remove))
-        for name in ("strip_root", "merge_hyperparameters", "everything"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidRequest(f"{name} must be true or false, not {getattr(self, name)!r}")
+
+    def _check_hyperparameters(self) -> None:
+        if self.hyperparameters is not None and not isinstance(self.hyperparameters, Mapping):
+            raise InvalidRequest(f"hyperparameters must be a JSON object, not {type(self.hyperparameters).__name__}")
         if self.merge_hyperparameters and self.hyperparameters is None:
             raise InvalidRequest("merge_hyperparameters needs hyperparameters to lay over those of the archive")
         if self.merge_hyperparameters and self.if_present != "replace":
             raise InvalidRequest("merge_hyperparameters changes what is there, so if_present can only be replace")
+
+    def _check_edits(self) -> None:
+        if not isinstance(self.remove, (list, tuple)) or not all(isinstance(pattern, str) for pattern in self.remove):
+            raise InvalidRequest('remove must be a list of patterns, such as ["checkpoint-*"]')
+        object.__setattr__(self, "remove", tuple(self.remove))
+        Edit(drop=self.remove)
+        for name in ("strip_root", "merge_hyperparameters", "everything"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidRequest(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name, known in (("if_present", IF_PRESENT), ("verify", VERIFY)):
             if getattr(self, name) not in known:
                 raise InvalidRequest(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        Edit(drop=self.remove)
 
     @classmethod
     def from_json(cls, document: Any) -> Request:
