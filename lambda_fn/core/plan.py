@@ -148,23 +148,19 @@ def _held(name: str, found: Survey) -> Optional[bytes]:
 
 def _changed(edit: Edit, found: Survey) -> dict[str, Content]:
     """What has to be put in. Raises EntryExists, EntryConflict."""
-    new = {}
+    new: dict[str, Content] = {}
     for name, content in edit.put.items():
         hits, ours = found.search.hits.get(name), found.search.carried.get(name)
-        if edit.if_present == "error" and (hits or ours):
-            raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
-        if hits is None and ours is None:
+        if not (hits or ours):
             new[name] = content
-        elif content.directory:
-            continue  # it is there, and what lies in it is another path's matter
-        elif hits is None and ours is not None:
-            if edit.if_present != "keep" and not _holds(ours, content):
-                new[name] = content
-        elif hits is not None:
-            if edit.if_present == "keep":
-                if ours is not None or not hits.are(name):
-                    new[name] = Content.of(_held(name, found) or b"")
-            elif ours is not None or not hits.hold(name, content):
+        elif edit.if_present == "error":
+            raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
+        elif edit.if_present == "keep":
+            if hits and (ours or not hits.are(name)) and not content.directory:
+                new[name] = Content.of(_held(name, found) or b"")
+        elif not content.directory:  # a directory is there, and what lies in it is another path's matter
+            held = hits.hold(name, content) if hits and not ours else not hits and ours and _holds(ours, content)
+            if not held:
                 new[name] = content
     found.search.check(new)
     return new

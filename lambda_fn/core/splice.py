@@ -309,7 +309,7 @@ class Walk:
         return Place(8 * self._at, self.offset, self.run, crc=self._crc)
 
     def _following(self, offset: int) -> Iterator[Step]:
-        """The steps with output behind an offset, up to the end of the run, each when the one after it is known, too."""
+        """The steps with output behind an offset, to the end of the run, each when the one after it is known, too."""
         ahead = [step for step in self._steps if step.offset + len(step.out) > offset]
         while self._step():
             ahead.append(self._steps[-1])

@@ -150,31 +150,35 @@ class LocalTarget:
         self._open()
         if any(isinstance(piece, Made) and piece.size is None for piece in recipe):
             self._abandon_copy()  # so that nothing stands where it was foreseen
-        at = copied = 0
-        late: list[tuple[int, Late]] = []
         with named_errors(self.path):
             if self._copy:
                 self._copy.finish()
-            for piece in recipe:
-                if isinstance(piece, Literal):
-                    at += write_all(self._fd, piece.data, at)
-                elif isinstance(piece, Made):
-                    at = self._write_made(piece, at)
-                elif isinstance(piece, Late):
-                    late.append((at, piece))
-                    at += piece.size
-                else:
-                    if self._anticipated != (source, at - piece.start):
-                        self._copy_range(source, piece, at)
-                    at += piece.size
-                    copied += piece.size
-                progress(at, max(at, size(recipe) or source.size))
+            at, late = self._carry_out(source, recipe, progress)
             for place, piece in late:
                 write_all(self._fd, piece.data(), place)
             if isinstance(source, LocalSource):
                 source.check()
             self._appear(at)
+        copied = sum(piece.size for piece in recipe if isinstance(piece, Copy))
         return Published(at, None, None, at - copied, copied, None)
+
+    def _carry_out(self, source: Source, recipe: Recipe, progress: Progress) -> tuple[int, list[tuple[int, Late]]]:
+        """Write all that can be written now; the output's size, and what has to be written late, and where."""
+        at, late = 0, []
+        for piece in recipe:
+            if isinstance(piece, Literal):
+                at += write_all(self._fd, piece.data, at)
+            elif isinstance(piece, Made):
+                at = self._write_made(piece, at)
+            elif isinstance(piece, Late):
+                late.append((at, piece))
+                at += piece.size
+            else:
+                if self._anticipated != (source, at - piece.start):
+                    self._copy_range(source, piece, at)
+                at += piece.size
+            progress(at, max(at, size(recipe) or source.size))
+        return at, late
 
     def _write_made(self, piece: Made, at: int) -> int:
         """Write what is made, while the next of it is made; returns where it ends."""
