@@ -46,7 +46,7 @@ def inflated(stream: bytes, chunk: int, helped: bool) -> tuple[list[Piece], byte
     """The pieces, what the feed still holds, and whether a helper became the runner."""
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     with ThreadPoolExecutor(1) as helper:
-        runners = Relay(feed, helper if helped else None)
+        runners = Relay(feed, (lambda: helper) if helped else None)
         first = runners._runner
         pieces = list(runners.pieces())
         assert runners.eof or not feed.take()
