@@ -15,7 +15,7 @@ from lambda_fn.planner import plan
 from lambda_fn.repacker import repack
 from lambda_fn.stores.s3 import S3Access
 from tests.stand_ins.faults import DENIED, FAULTS, LOST, TRUNCATED, Proxy, at
-from tests.stores.s3.test_faults import LARGE, LARGE_FIXED, LARGE_ONCE, NEW, OLD, SMALL_FIXED, hyperparameters_in
+from tests.stores.s3.test_faults import LARGE, LARGE_MANY, LARGE_ONCE, NEW, OLD, SMALL_MANY, hyperparameters_in
 from tests.stores.s3.test_repack import check_cheap, object_of
 
 NAME = "hyperparameters.json"
@@ -49,7 +49,7 @@ def pointers(s3: Any, bucket: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("archive", "method"),
-    [(LARGE, "graft"), (LARGE_ONCE, "splice"), (LARGE_FIXED, "rewrite"), (SMALL_FIXED, "rewrite")],
+    [(LARGE, "graft"), (LARGE_ONCE, "splice"), (LARGE_MANY, "rewrite"), (SMALL_MANY, "rewrite")],
     ids=["graft", "splice", "rewrite", "small"],
 )
 def test_another_output_of_a_known_source_is_what_a_scan_would_make(
@@ -59,7 +59,7 @@ def test_another_output_of_a_known_source_is_what_a_scan_would_make(
     assert put("first", b'{"depth": 1}').method == method
     proxy.reset()
     result = put("second")
-    if archive is not SMALL_FIXED:
+    if archive is not SMALL_MANY:
         check_cheap(result, proxy)
     assert result.method == "graft"
     assert put("scanned", verify="always").method == method
