@@ -240,7 +240,7 @@ def _laid_over(values: Mapping[str, Any], done: list[hyperparameters.Merged], he
 def _told(left_out: int) -> tuple[str, ...]:
     if not left_out:
         return ()
-    return (f"{left_out} files of version control, caches and macOS were left out; --everything puts them in, too",)
+    return (f"left out of folders: {left_out} of version control, caches and macOS; --everything puts them in, too",)
 
 
 @contextmanager
