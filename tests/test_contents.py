@@ -278,6 +278,15 @@ def test_puts_are_files_and_folders_by_their_names(folder: Path) -> None:
     assert sorted(puts({".": str(folder)}, {})[0]) == ["inference.py", "lib/serve"]
 
 
+def test_what_is_held_has_one_limit_for_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "HELD", 10)
+    file = folder / "inference.py"
+    found, _ = puts({"1": str(file), "2": str(file), "3": str(file)}, {"lib": str(folder / "lib")})
+    for path in (file, folder / "lib/serve"):
+        path.unlink()
+    assert [name for name, content in found.items() if _fails(content)] == ["3", "lib/serve"]
+
+
 def test_an_entry_given_twice_is_refused_since_one_would_be_lost(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"code/inference\.py is given twice"):
         puts({"code/inference.py": str(folder / "lib/serve")}, {"code": str(folder)})
