@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
 from .core.edit import Content
-from .core.errors import InvalidRequest, MissingHyperparameters, SourceChanged, SourceNotFound
+from .core.errors import InvalidRequest, MissingHyperparameters, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
 from .core.tar import HARD_LINK, REGULAR, SHARED_RECORDS, Stream, entries, normal
 from .stores import access_for, open_source
@@ -287,7 +287,7 @@ def _in_archive(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dic
     found = {"": Content.empty_directory()}
     links: dict[str, str] = {}
     left_out = unpacked = 0
-    with closing(open_source(uri, s3)) as source:
+    with closing(open_source(uri, s3)) as source, of_archive(uri):
         tar = Stream(Reader(source.stream()).chunks())
         for entry in entries(tar):
             path, mode, target = entry.path, entry.mode & 0o777, normal(entry.link)

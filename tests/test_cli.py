@@ -224,7 +224,7 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
     (folder / "model.tar.gz").write_bytes(data)
     done = run("verify", "model.tar.gz", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"error: InvalidArchive: .*\n", done.stderr)
+    assert re.fullmatch(r"error: InvalidArchive: model\.tar\.gz: .*\n", done.stderr)
 
 
 def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:

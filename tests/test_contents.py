@@ -267,7 +267,7 @@ def test_a_tar_gz_must_be_intact_and_small_enough(tmp_path: Path, monkeypatch: p
     data = bytearray(archive.read_bytes())
     data[-8] ^= 1
     archive.write_bytes(data)
-    with pytest.raises(InvalidArchive):
+    with pytest.raises(InvalidArchive, match=r"s\.tar\.gz: "):
         contents_of_folder(str(archive))
 
 
