@@ -6,6 +6,9 @@ who can help: the caller (never retried), time (retried), or a machine with more
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import Iterator
+
 CALLER = "caller's mistake"
 PASSING = "passing"
 TOO_BIG = "too big for here"
@@ -93,3 +96,12 @@ class OutOfTime(RepackError):
     """This machine's time ends before the repack would."""
 
     category = TOO_BIG
+
+
+@contextmanager
+def of_archive(uri: str) -> Iterator[None]:
+    """Has the errors that speak of an archive, which knows no name of its own, say which one it is."""
+    try:
+        yield
+    except (InvalidArchive, ArchiveTooLarge, EntryExists, EntryConflict, EntryNotFound) as error:
+        raise type(error)(f"{uri}: {error}") from error
