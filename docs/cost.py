@@ -168,7 +168,9 @@ def around(mib: float) -> float:
     """Dollars of S3's requests and of the state machine."""
     size = int(mib) << 20
     graft = (Literal(bytes(500)), Copy(10, size - 8), Literal(bytes(8)))
-    puts = len(parts.plan(graft, size, copies=True)) + 2
+    shape = parts.shape(graft, size, copies=True)
+    copies = len(list(parts.split(graft[1], shape.copy)))
+    puts = 1 + copies + 1 + 2  # the new front, the copies, the trailer; an upload begun and completed
     gets = ceil(size / source.BLOCK) + LOOKS
     return gets * GET.dollars + puts * PUT.dollars + TRANSITIONS * TRANSITION.dollars
 
