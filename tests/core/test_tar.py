@@ -292,6 +292,16 @@ AMBIGUOUS = {
     "an extended header without a name": raw_header(b"", b"%011o" % len(WANTED), b"L") + WANTED + FILE,
     "a sparse map of more than its data": sparse([(0, 1024)], bytes(512)) + FILE,
     "a sparse map of less than its data": sparse([(0, 512)], WANTED) + FILE,
+    "a sparse map at what is no sparse file": header("s", 512, magic=b"ustar  ", prefix=b"p" * 140) + bytes(512) + FILE,
+    "a header with a wrong sum where some go on": header("l", 512, b"1", link=b"x")
+    + header("x", 512)
+    + WANTED[:148]
+    + b"0000000\0"
+    + WANTED[156:512],
+    "a directory's data that is a header but for the sum": header("d/", 512, b"Z")
+    + WANTED[:148]
+    + bytes(8)
+    + WANTED[156:512],
     "a sparse file without GNU tar's magic": header("s", kind=b"S"),
     "a part of several volumes": header(kind=b"M"),
     "a list of names": header(kind=b"N"),
@@ -320,6 +330,10 @@ HONEST = {
     "many directories with sizes": (header("d", 4096, b"5") * 3000, ["d"] * 3000),
     "a hard link with its file's size": (FILE + header("l", 5 << 30, b"1", link=b"file") + FILE, ["file", "l", "file"]),
     "a directory of v7 with a size": (header("d/", 1, b"\0", b"") + FILE, ["d/", "file"]),
+    "a long name that is cut at a slash": (
+        long_name(b"d/a\0") + header("d/", 9) + archives.padded(b"x" * 9) + FILE,
+        ["d/a", "file"],
+    ),
     "a directory of GNU tar's incremental dumps": (
         header("d/", 9, b"D", b"ustar  ") + bytes(512) + FILE,
         ["d/", "file"],
