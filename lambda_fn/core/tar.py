@@ -447,7 +447,7 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
         raise ambiguous("a pax size before a GNU long name", start)
     if headers.type == SPARSE_FILE:
         return size, number(headers.own[483:495])
-    if headers.own[257:265] == GNU_MAGIC and headers.own[482]:
+    if headers.own[257:265] == GNU_MAGIC and headers.own[386] and headers.own[482]:
         raise ambiguous("a sparse map that goes on, at what is no sparse file", start)
     sparse = sparse_size(records, size, start) if records else None
     if sparse is not None and headers.type not in REGULAR:
