@@ -358,6 +358,8 @@ def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
     headers.blocks.append(data)
     if data[size:].strip(b"\0"):
         raise ambiguous("an extended header that goes on in its padding", headers.start)
+    if headers.type in (b"L", b"K") and text(block[:100]).endswith("/"):
+        raise ambiguous("a long name that is called like a directory", headers.start)
     return data[:size]
 
 

@@ -257,6 +257,7 @@ AMBIGUOUS = {
     "a long name and a pax path": long_name(b"b\0") + pax(record("path", "a")) + FILE,
     "a pax link and a long link": pax(record("linkpath", "a")) + long_name(b"b\0", b"K") + FILE,
     "a pax size before a long name": pax(record("size", "0")) + long_name(b"b\0") + FILE,
+    "a long name called like a directory": raw_header(b"d/", b"2", b"L") + archives.padded(b"a\0") + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
