@@ -14,9 +14,19 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
 from botocore.exceptions import ClientError
 
 from . import sdk, shipped
-from .config_dummy_training_step import DummyTrainingConfig, is_pipeline_variable, s3_uri
+from .config_dummy_training_step import DummyTrainingConfig, s3_input, s3_uri
 from .dummy_training_contract import DUMMY_TRAINING_CONTRACT, DUMMY_TRAINING_CONTRACT_NEW_NAMES
 from .dummy_training_spec import DUMMY_TRAINING_SPEC, DUMMY_TRAINING_SPEC_NEW_NAMES
+from .places import (
+    ARCHIVE_SUFFIXES,
+    DOCUMENT_SUFFIXES,
+    below,
+    input_of,
+    is_pipeline_variable,
+    kind_of,
+    object_of,
+    parent_of,
+)
 from .specification import DependencySpec, DependencyType, OutputSpec
 
 CODE_FOLDER = "/opt/ml/processing/input/code"
@@ -43,8 +53,9 @@ class DummyTrainingStepBuilder:
         role: Any = None,
         registry_manager: Any = None,
         dependency_resolver: Any = None,
+        notebook_root: Any = None,
     ) -> None:
-        """The last two are what assemblers of this family give to every builder; this one has no use for them."""
+        """The last three are what assemblers of this family give to every builder; this one has no use for them."""
         self.config = config
         self.session = sdk.PipelineSession() if sagemaker_session is None else sagemaker_session
         self.role = role
@@ -92,14 +103,19 @@ class DummyTrainingStepBuilder:
             "depends_on": dependencies or None,
         }
         if self.config.where == "processing":
-            step = sdk.processing_step(self._processing_arguments(given, outputs or {}), **common)
+            arguments = self._processing_arguments(given, outputs or {})
+            step = sdk.processing_step(arguments, retry_policies=self.config.retry_policies, **common)
         else:
             step = self._answering_step(self._get_request(given, outputs or {}), common)
         step._spec = self.spec  # noqa: SLF001 - where builders of this family look for it
         return step
 
+    def model(self, step: Any) -> Any:
+        """The archive that a step of this builder made, as a pipeline variable: what a model's ModelDataUrl must be."""
+        return object_of(self.output(step), MODEL, ARCHIVE_SUFFIXES)
+
     def output(self, step: Any) -> Any:
-        """The pipeline variable that says where a step of this builder put its model."""
+        """What the step says of its output: a processing job the folder that the archive is in, the others its URI."""
         return sdk.resolve(step, self.spec.outputs[self.output_name].property_path)
 
     def extract_inputs_from_dependencies(self, dependency_steps: Sequence[Any]) -> dict[str, Any]:
@@ -144,6 +160,7 @@ class DummyTrainingStepBuilder:
             instance_type=config.effective_instance_type,
             instance_count=config.processing_instance_count,
             volume_size_in_gb=config.processing_volume_size,
+            max_runtime_in_seconds=config.max_runtime_in_seconds,
             volume_kms_key=config.volume_kms_key,
             output_kms_key=config.output_kms_key,
             base_job_name=config.step_name,
@@ -161,14 +178,25 @@ class DummyTrainingStepBuilder:
     def _get_inputs(self, inputs: Mapping[str, Any]) -> list[Any]:
         """The job's inputs; what the config has on disk is uploaded."""
         return [
-            sdk.processing_input(name, uri, str(PurePosixPath(self.contract.expected_input_paths[name]).parent))
+            sdk.processing_input(
+                name,
+                input_of(uri, self._suffixes(name)),
+                str(PurePosixPath(self.contract.expected_input_paths[name]).parent),
+            )
             for name, uri in self._sources(inputs).items()
         ]
 
     def _get_outputs(self, outputs: Mapping[str, Any]) -> list[Any]:
         """The job's only output."""
         folder = self.contract.expected_output_paths[self.output_name]
-        return [sdk.processing_output(self.output_name, folder, self._destination(outputs))]
+        archive = self._destination(outputs)
+        destination = parent_of(archive, MODEL)
+        if destination is None:
+            raise ValueError(
+                f"a processing job puts {MODEL} into a folder: give outputs the folder's URI, or one that ends in "
+                f'/{MODEL}; where="lambda" and "callback" can give the archive any name'
+            )
+        return [sdk.processing_output(self.output_name, folder, destination)]
 
     def _get_job_arguments(self) -> list[str]:
         """`--name value` for each path of the contract."""
@@ -180,6 +208,8 @@ class DummyTrainingStepBuilder:
             "IF_PRESENT": self.config.if_present,
             "HYPERPARAMETERS_REQUIRED": str(self.config.hyperparameters_required).lower(),
         }
+        if self.config.ratio_limit is not None:
+            said["RATIO_LIMIT"] = f"{self.config.ratio_limit:g}"
         return {**self.contract.optional_env_vars, **said}
 
     def _get_request(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,9 +218,9 @@ class DummyTrainingStepBuilder:
         if self.hyperparameters_name not in sources:
             raise ValueError(f'without hyperparameters there is nothing for where="{self.config.where}" to do')
         return {
-            "model_uri": _object(sources[self.model_name], MODEL),
-            "output_uri": self._destination(outputs, MODEL),
-            "hyperparameters_uri": _object(sources[self.hyperparameters_name], HYPERPARAMETERS),
+            "model_uri": object_of(sources[self.model_name], MODEL, ARCHIVE_SUFFIXES),
+            "output_uri": self._destination(outputs),
+            "hyperparameters_uri": object_of(sources[self.hyperparameters_name], HYPERPARAMETERS, DOCUMENT_SUFFIXES),
             "if_present": self.config.if_present,
         }
 
@@ -207,18 +237,21 @@ class DummyTrainingStepBuilder:
                 f"{', '.join(unknown)} is no input of this step; with channel_names={self.config.channel_names!r} "
                 f"these are {' and '.join(self.contract.expected_input_paths)}"
             )
-        sources = {name: s3_uri(uri) for name, uri in inputs.items()}
+        sources = {name: s3_input(uri, self._suffixes(name)) for name, uri in inputs.items()}
         if self.model_name not in sources:
             sources[self.model_name] = self._prepare_model_file()
         if self.hyperparameters_name not in sources:
             if self.config.hyperparameters is not None:
                 sources[self.hyperparameters_name] = self._prepare_hyperparameters_file()
-            elif self.config.hyperparameters_required:
+            elif self.config.hyperparameters_required is True:
                 raise ValueError(
                     f"there are no hyperparameters: set hyperparameters, give {self.hyperparameters_name} by inputs or "
                     "a dependency, or set hyperparameters_required=False"
                 )
         return {name: sources[name] for name in self.contract.expected_input_paths if name in sources}
+
+    def _suffixes(self, name: str) -> tuple[str, ...]:
+        return ARCHIVE_SUFFIXES if name == self.model_name else DOCUMENT_SUFFIXES
 
     def _prepare_model_file(self) -> Any:
         """Where the config's model lies in S3; one on disk is uploaded."""
@@ -243,19 +276,21 @@ class DummyTrainingStepBuilder:
         return self._upload(HYPERPARAMETERS, hashlib.sha256(document).hexdigest(), document)
 
     def _upload(self, name: str, digest: str, content: Union[bytes, Path]) -> str:
-        """The S3 URI that is the content's own; it is put there unless it is there."""
+        """The S3 URI that is the content's and its key's own; it is put there unless it is there."""
         place = self.config.pipeline_s3_loc
         if is_pipeline_variable(place):
             prefix = self.session.default_bucket_prefix
             place = f"s3://{self.session.default_bucket()}" + (f"/{prefix}" if prefix else "")
+        kms_key = self.config.output_kms_key
+        encryption: dict[str, str] = {}
+        if kms_key is not None and not is_pipeline_variable(kms_key):
+            encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+            digest += "-" + hashlib.sha256(kms_key.encode()).hexdigest()[:16]
         uri = f"{place}/dummy_training/uploads/{digest}/{name}"
         bucket, _, key = uri[len("s3://") :].partition("/")
         try:
             self._s3.head_object(Bucket=bucket, Key=key)
         except ClientError:  # absent, or we may not look: either way we put it
-            kms_key = self.config.output_kms_key
-            known = kms_key is not None and not is_pipeline_variable(kms_key)
-            encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if known else {}
             if isinstance(content, Path):
                 self._s3.upload_file(str(content), bucket, key, ExtraArgs=encryption)
             else:
@@ -266,18 +301,17 @@ class DummyTrainingStepBuilder:
     def _s3(self) -> Any:
         return self.session.boto_session.client("s3", region_name=self.session.boto_region_name)
 
-    def _destination(self, outputs: Mapping[str, Any], name: Optional[str] = None) -> Any:
-        """The output's folder, or the object of a name in it: as given by name or alias, or the execution's own.
+    def _destination(self, outputs: Mapping[str, Any]) -> Any:
+        """The archive's place: as given by the output's name or alias, or in the execution's own folder.
 
         A shared folder would let one execution overwrite what another's cached step still points to.
         """
         for output, uri in outputs.items():
             if not self.spec.outputs[self.output_name].matches_name_or_alias(output):
                 raise ValueError(f"{output} is no output of this step, whose only one is {self.output_name}")
-            folder = s3_uri(uri)
-            return folder if name is None else _object(folder, name, is_folder=True)
-        own = [self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID]
-        return sdk.join(*own, *([] if name is None else [name]))
+            is_object = kind_of(s3_uri(uri), ARCHIVE_SUFFIXES) == "object"
+            return uri if is_object else below(uri, MODEL)
+        return sdk.join(self.config.pipeline_s3_loc, "dummy_training", "output", sdk.EXECUTION_ID, MODEL)
 
 
 def _offers(step: Any, need: DependencySpec) -> Iterator[OutputSpec]:
@@ -295,11 +329,3 @@ def _offers(step: Any, need: DependencySpec) -> Iterator[OutputSpec]:
             and any(word in names for word in need.semantic_keywords)
         ):
             yield output
-
-
-def _object(uri: Any, name: str, is_folder: bool = False) -> Any:
-    """The object itself, where a URI may be the folder of one called `name`."""
-    if is_pipeline_variable(uri):
-        of_processing_job = "ProcessingOutputConfig" in str(uri.expr)
-        return sdk.join(uri, name) if is_folder or of_processing_job else uri
-    return uri if uri.endswith(name[name.index(".") :]) else f"{uri}/{name}"

@@ -5,20 +5,38 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Mapping, Optional
+from typing import Annotated, Any, Literal, Mapping, Optional, Union
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..core.errors import InvalidHyperparameters
-from ..hyperparameters import serialize
+from ..hyperparameters import parse, serialize
+from .places import ARCHIVE_SUFFIXES, DOCUMENT_SUFFIXES, S3_URI, SUFFIX, is_pipeline_variable
 
 FUNCTION_ARN = r"^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:\S+$"
-S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
 
-
-def is_pipeline_variable(value: Any) -> bool:
-    """Whether the value is known only when the pipeline runs. All of SageMaker's variables have an `expr`."""
-    return hasattr(value, "expr")
+PROCESSING_ONLY = (
+    "processing_instance_type_small",
+    "processing_instance_type_large",
+    "use_large_processing_instance",
+    "processing_instance_count",
+    "processing_volume_size",
+    "processing_framework_version",
+    "image_uri",
+    "wheels",
+    "volume_kms_key",
+    "output_kms_key",
+    "enable_network_isolation",
+    "encrypt_inter_container_traffic",
+    "subnets",
+    "security_group_ids",
+    "tags",
+    "max_runtime_in_seconds",
+    "retry_policies",
+    "ratio_limit",
+)
+"""Settings of a job: where the step only calls what is deployed, they are the deployment's."""
 
 
 def _text(value: Any) -> Any:
@@ -28,12 +46,42 @@ def _text(value: Any) -> Any:
 
 
 def s3_uri(value: Any) -> Any:
-    """An S3 URI without its last slash, or a pipeline variable. Raises ValueError for anything else."""
+    """An S3 URI as it is given, or a pipeline variable. Raises ValueError for anything else."""
     if is_pipeline_variable(value):
         return value
     if not isinstance(value, str) or not S3_URI.fullmatch(value):
         raise ValueError(f"give s3://bucket/prefix or a pipeline variable, not {value!r}")
-    return value.rstrip("/")
+    return value
+
+
+def _folder(value: Any) -> Any:
+    uri = s3_uri(value)
+    return uri if is_pipeline_variable(uri) else uri.rstrip("/")
+
+
+def s3_input(value: Any, suffixes: tuple[str, ...]) -> Any:
+    """The URI of an object with such a suffix, or of its folder. Raises ValueError for an object with another."""
+    uri = s3_uri(value)
+    if not is_pipeline_variable(uri) and not uri.lower().endswith(suffixes) and SUFFIX.search(uri):
+        raise ValueError(
+            f"{uri} is no {' or '.join(suffixes)}: name the file so, or end the URI with / if it is the folder of one"
+        )
+    return uri
+
+
+def _local(value: Any) -> Path:
+    """The absolute path that a path or a file:// URI means."""
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ValueError(f"give a path, an S3 URI or a pipeline variable, not {value!r}")
+    text = str(value)
+    return Path(unquote(text[len("file://") :]) if text.startswith("file://") else text).expanduser().resolve()
+
+
+def _file(path: Path, name: str) -> Path:
+    path = path / name if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
 
 
 def _model(value: Any) -> Any:
@@ -41,27 +89,23 @@ def _model(value: Any) -> Any:
     if value is None or is_pipeline_variable(value):
         return value
     if isinstance(value, str) and value.startswith("s3://"):
-        return s3_uri(value)
-    if not isinstance(value, (str, Path)) or not str(value):
-        raise ValueError(f"give a path, an S3 URI or a pipeline variable, not {value!r}")
-    path = Path(value).expanduser().resolve()
-    path = path / "model.tar.gz" if path.is_dir() else path
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path
+        return s3_input(value, ARCHIVE_SUFFIXES)
+    return _file(_local(value), "model.tar.gz")
 
 
 def _hyperparameters(value: Any) -> Any:
-    """An S3 URI, a pipeline variable, or the document as a dict."""
+    """An S3 URI, a pipeline variable, the absolute path of a file that exists, or the document as a dict."""
     if value is None or is_pipeline_variable(value):
         return value
-    if isinstance(value, str):
-        return s3_uri(value)
+    if isinstance(value, str) and value.startswith("s3://"):
+        return s3_input(value, DOCUMENT_SUFFIXES)
+    if isinstance(value, (str, Path)):
+        return _file(_local(value), "hyperparameters.json")
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
         return dict(value)
-    raise ValueError(f"give a pydantic model, a dict or an S3 URI, not {type(value).__name__}")
+    raise ValueError(f"give a pydantic model, a dict, a path or an S3 URI, not {type(value).__name__}")
 
 
 def _concrete(value: Any) -> Any:
@@ -90,7 +134,7 @@ def _in_range(least: int, most: int) -> AfterValidator:
 
 Text = Annotated[Any, AfterValidator(_text)]
 """A text that SageMaker lets a pipeline variable stand for."""
-S3Location = Annotated[Any, AfterValidator(s3_uri)]
+S3Location = Annotated[Any, AfterValidator(_folder)]
 Known = BeforeValidator(_concrete)
 
 
@@ -103,12 +147,14 @@ class DummyTrainingConfig(BaseModel):
     """Where the step keeps its files. If a pipeline variable, only the output goes there, and what is uploaded when the
     pipeline is built goes to the session's default bucket."""
     pretrained_model_path: Annotated[Any, AfterValidator(_model)] = None
-    """A local file, an S3 URI or a pipeline variable; None if a dependency gives the model."""
+    """A local file, an S3 URI or a pipeline variable; None if a dependency gives the model. A folder means the
+    model.tar.gz in it."""
     hyperparameters: Annotated[Any, AfterValidator(_hyperparameters)] = None
-    """A pydantic model, a dict, or an S3 URI or pipeline variable that says where they lie; None if a dependency gives
-    them, or if there are none."""
-    hyperparameters_required: Annotated[bool, Known] = True
-    """If False, a step without hyperparameters copies the model on, validated and unchanged."""
+    """A pydantic model, a dict, a local file, or an S3 URI or pipeline variable that says where they lie; None if a
+    dependency gives them, or if there are none."""
+    hyperparameters_required: Annotated[Union[bool, Literal["unless_in_model"]], Known] = True
+    """If False, a step without hyperparameters copies the model on, validated and unchanged; with "unless_in_model" it
+    does so too, and fails if the model holds none of its own."""
     if_present: Annotated[Literal["replace", "keep", "error"], Known] = "replace"
     """What to do where the model already holds hyperparameters.json."""
     channel_names: Annotated[Literal["classic", "new"], Known] = "classic"
@@ -131,6 +177,13 @@ class DummyTrainingConfig(BaseModel):
     """GB; it holds the model twice."""
     processing_framework_version: Annotated[str, Known, AfterValidator(_has_python_3_9)] = "1.2-1"
     """Of SageMaker's scikit-learn image."""
+    max_runtime_in_seconds: Annotated[Optional[Any], _in_range(1, 777600)] = None
+    """After so long the job is stopped; SageMaker's default is a day."""
+    retry_policies: Annotated[Optional[list[Any]], Known] = None
+    """The SDK's own: StepRetryPolicy and SageMakerJobStepRetryPolicy."""
+    ratio_limit: Annotated[Optional[float], Known, Field(ge=1)] = None
+    """How many times its size an archive may unpack to before it is refused as a bomb; 200 unless given. Weights that
+    are mostly zeros can have more."""
     image_uri: Optional[Text] = None
     """An image in its place: any with bash, tar and python3 that runs as root."""
     wheels: Annotated[Optional[Path], Known] = None
@@ -143,7 +196,9 @@ class DummyTrainingConfig(BaseModel):
     subnets: Optional[list[Text]] = None
     security_group_ids: Optional[list[Text]] = None
     tags: Annotated[dict[str, str], Known] = Field(default_factory=dict)
-    enable_caching: Annotated[bool, Known] = True
+    enable_caching: Annotated[bool, Known] = False
+    """SageMaker then runs the step again only if the code, a setting of the job or the URI of an input has changed: it
+    does not notice that a model was overwritten at its URI, nor that `outputs` or a key are others."""
     cache_expire_after: Annotated[str, Known, Field(pattern=r"^P\S+$")] = "P30D"
     """ISO 8601 duration."""
 
@@ -154,6 +209,16 @@ class DummyTrainingConfig(BaseModel):
                 raise ValueError(f'where="{where}" needs {name}')
         if (self.subnets is None) != (self.security_group_ids is None):
             raise ValueError("subnets and security_group_ids are given together or not at all")
+        fields = type(self).model_fields
+        unused = [n for n in PROCESSING_ONLY if getattr(self, n) != fields[n].get_default(call_default_factory=True)]
+        if self.where != "processing" and unused:
+            raise ValueError(
+                f'where="{self.where}" starts no job, so it cannot heed {", ".join(unused)}; leave them out, '
+                "and see to them in the deployment"
+            )
+        for policy in self.retry_policies or ():
+            if not hasattr(policy, "to_request"):
+                raise ValueError(f"retry_policies holds {policy!r}, which is none of the SDK's retry policies")
         if self.wheels is not None and not any(self.wheels.glob("*.whl")):
             raise ValueError(f"there are no wheels in {self.wheels}")
         self.hyperparameters_document  # noqa: B018 - so that what cannot be written fails here
@@ -162,13 +227,18 @@ class DummyTrainingConfig(BaseModel):
     @cached_property
     def hyperparameters_document(self) -> Optional[bytes]:
         """hyperparameters.json, if the hyperparameters are known here."""
-        if not isinstance(self.hyperparameters, dict):
-            return None
-        _refuse_variables(self.hyperparameters, "hyperparameters")
+        given = self.hyperparameters
         try:
-            return serialize(self.hyperparameters)
+            if isinstance(given, Path):
+                document = given.read_bytes()
+                parse(document)
+                return document
+            if isinstance(given, dict):
+                _refuse_variables(given, "hyperparameters")
+                return serialize(given)
         except InvalidHyperparameters as error:
             raise ValueError(str(error)) from error
+        return None
 
     @cached_property
     def effective_instance_type(self) -> Any:
