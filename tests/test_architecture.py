@@ -24,8 +24,15 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
     "lambda_fn.stores": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.contract": ({"lambda_fn.core"}, set()),
     "lambda_fn.hyperparameters": ({"lambda_fn.core"}, set()),
+    "lambda_fn.contents": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.repacker": (
-        {"lambda_fn.core", "lambda_fn.contract", "lambda_fn.hyperparameters", "lambda_fn.stores"},
+        {
+            "lambda_fn.core",
+            "lambda_fn.contents",
+            "lambda_fn.contract",
+            "lambda_fn.hyperparameters",
+            "lambda_fn.stores",
+        },
         set(),
     ),
 }
@@ -33,6 +40,7 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
 # What must run in SageMaker's oldest containers: Python 3.9 with nothing installed.
 PORTABLE = (
     "core/*.py",
+    "contents.py",
     "contract.py",
     "hyperparameters.py",
     "repacker.py",

@@ -42,7 +42,11 @@ class EntryExists(RepackError):
 
 
 class EntryConflict(RepackError):
-    """An entry of the archive stands in the overlay's way: a directory of that name, a hard link to it."""
+    """An entry of the archive stands in the edit's way: a directory of that name, a hard link to what goes."""
+
+
+class EntryNotFound(RepackError):
+    """The archive holds no such entry to read."""
 
 
 class SourceNotFound(RepackError):

@@ -30,7 +30,7 @@ from typing import Any, Generator, Iterator, NamedTuple, Optional
 
 from .blocks import HEADER, UNKNOWN, WINDOW, decode_from, dynamic_blocks, joined
 from .errors import InvalidArchive
-from .feed import Feed
+from .feed import PORTION, Feed
 from .inflate import DeflateError, inflater
 
 CHUNK = 128 << 10
@@ -41,6 +41,9 @@ ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
 LEG_IN, LEG_OUT = 4 << 20, 5 << 20
 """Bytes that a leg has at most, and should have inflated. Two legs are in memory, the helper's inflated, too."""
+LEAST_IN, USUAL_OUT = 512, 512 << 10
+"""Bytes fed at a time at least, and inflated from them at most where that can be had: where the input was used up, a
+splice knows its place."""
 SEARCHED = 4
 """Chunks at the beginning of a leg in which a block is looked for."""
 HEAD = 2 << 20
@@ -142,10 +145,12 @@ class Relay:
 
     def _run(self, chunk: bytes) -> Iterator[Piece]:
         self._position += len(chunk)
+        before = self._size
         for piece in self._runner.run(chunk, self._position):
             self._size += len(piece.data)
             self._last.append(piece)
             yield piece
+        self._feed.portion = max(LEAST_IN, min(PORTION, len(chunk) * USUAL_OUT // max(1, self._size - before)))
 
     def _laps(self, helper: Executor) -> Iterator[Piece]:
         """All that is left, in laps of a leg for the runner and, if help is of use, one for the helper."""

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import math
 import posixpath
-import tarfile
 from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Mapping, Optional
 
 from .errors import InvalidArchive
 
 BLOCK = 512
-HEADER_LIMIT = 4 << 20
+HEADER_LIMIT = 1 << 20
 """Bytes of extended headers that one entry may have; real ones have a few KiB."""
 
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, DIRECTORY, SHARED_RECORDS = b"1", b"5", b"g"
 UNDERSTOOD = frozenset(
-    ("path", "linkpath", "size", "mtime", "GNU.sparse.name", "GNU.sparse.size", "GNU.sparse.realsize")
+    (
+        *("path", "linkpath", "size", "mtime", "uid", "gid", "uname", "gname"),
+        *("GNU.sparse.name", "GNU.sparse.size", "GNU.sparse.realsize"),
+    )
 )
 """Keys of pax records that are looked at; the others are not kept, since shared ones could pile up."""
 
@@ -80,6 +82,10 @@ class Entry:
     size: int
     """Bytes of the file it stands for: more than `data_size` for a sparse one."""
     link: str
+    uid: int = 0
+    gid: int = 0
+    uname: str = ""
+    gname: str = ""
 
     @property
     def padded_size(self) -> int:
@@ -257,7 +263,15 @@ def interpret(start: int, blocks: bytes, block: bytes, extension: Extension, rec
     if kind in WITHOUT_DATA or (kind in REGULAR and name.endswith("/")):
         size = real_size = 0
     link = records.get("linkpath") or extension.link or text(block[157:257])
-    return Entry(start, blocks, name, kind, number(block[100:108]), mtime, size, real_size, link)
+    mode, uid, gid = (number(block[at : at + 8]) for at in (100, 108, 116))
+    try:
+        uid, gid = int(records.get("uid") or uid), int(records.get("gid") or gid)
+    except ValueError:
+        raise InvalidArchive(f"the tar is damaged: an owner of {name!r} is no number; pack the model again") from None
+    posix = block[257:262] == b"ustar"
+    uname = records.get("uname") or (text(block[265:297]) if posix else "")
+    gname = records.get("gname") or (text(block[297:329]) if posix else "")
+    return Entry(start, blocks, name, kind, mode, mtime, size, real_size, link, uid, gid, uname, gname)
 
 
 def text(field: bytes) -> str:
@@ -274,11 +288,3 @@ def number(field: bytes) -> int:
         return int(digits or b"0", 8)
     except ValueError:
         raise InvalidArchive("the tar is damaged: a header field is no number; pack the model again") from None
-
-
-def write_entry(name: str, data: bytes, mtime: int) -> bytes:
-    """A regular file as a tar entry, padding included: ustar, with a pax header where the name needs it."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = len(data), mtime, 0o644
-    header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-    return header + data + bytes(padded(len(data)) - len(data))
