@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Iterator, Mapping, Optional
+from typing import Callable, Iterator, Mapping, Optional
 
 from .edit import Edit
 from .gzip import Limits
@@ -13,6 +13,7 @@ from .plan import Front, Plan, plan
 from .prefix import Head, read_head
 from .store import Published, Source, Stages, Target
 from .survey import Survey, survey
+from .tar import Entry
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Job:
     verify: Verify = "once"
     limits: Limits = field(default_factory=Limits)
     stages: Stages = field(default_factory=lambda: Stages(lambda done, total: None))
+    visit: Callable[[Entry], None] = lambda entry: None
+    """Called with every entry that a survey passes by; what it raises ends the repack."""
 
     def run(self) -> tuple[Plan, Published]:
         """Make it so. Raises the errors of `errors`; then nothing is published."""
@@ -89,6 +92,7 @@ class Job:
             self.limits,
             self.stages.next(0 if shift is not None else source.size),
             stream=(lambda: ahead.anticipate(source, shift)) if ahead and shift is not None else None,
+            visit=self.visit,
         )
 
     def _shift(self, head: Head) -> Optional[int]:

@@ -23,7 +23,17 @@ from botocore.session import get_session
 from ...core.errors import AccessDenied, InvalidRequest, RepackError, StoreUnavailable
 
 KEY_BYTES = 1024
-CONNECTIONS = 16
+CLIENT = Config(
+    retries={"mode": "standard", "max_attempts": 6},
+    max_pool_connections=16,
+    connect_timeout=10,
+    read_timeout=120,  # S3 may think for a minute over a copy of 5 GiB
+    tcp_keepalive=True,
+    # We state the checksum of every byte sent; botocore's own would be a second one of another kind.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+"""How a client of ours asks."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class S3Access:
     """The account that must own every bucket used."""
     sse_kms_key_id: Optional[str] = None
     """Encrypt outputs with this key; None leaves it to the bucket's default."""
+    sse_kms: bool = False
+    """Encrypt outputs by KMS in any case: without a key of one's own, with the account's."""
     storage_class: Optional[str] = None
     """Of outputs; None keeps the source's."""
     request_payer: bool = False
@@ -67,18 +79,8 @@ class S3Access:
     @classmethod
     def default(cls, **options: Any) -> S3Access:
         """With a client of our own, by the environment's credentials, region and endpoint. Raises AccessDenied."""
-        config = Config(
-            retries={"mode": "standard", "max_attempts": 6},
-            max_pool_connections=CONNECTIONS,
-            connect_timeout=10,
-            read_timeout=120,  # S3 may think for a minute over a copy of 5 GiB
-            tcp_keepalive=True,
-            # We state the checksum of every byte sent; botocore's own would be a second one of another kind.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
         with named_errors("S3"):
-            return cls(get_session().create_client("s3", config=config), **options)
+            return cls(get_session().create_client("s3", config=CLIENT), **options)
 
     def on(self, place: Place) -> dict[str, Any]:
         """The arguments of every request for this object."""
@@ -98,9 +100,9 @@ class S3Access:
     @property
     def encryption(self) -> dict[str, Any]:
         """The arguments of a request that begins an output."""
-        if self.sse_kms_key_id is None:
-            return {}
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key_id}
+        if self.sse_kms_key_id is not None:
+            return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key_id}
+        return {"ServerSideEncryption": "aws:kms"} if self.sse_kms else {}
 
     @property
     def _payer(self) -> dict[str, Any]:
