@@ -39,12 +39,14 @@ class Source(Protocol):
     size: int
     etag: Optional[str]
     version_id: Optional[str]
-    note: Mapping[str, str]
-    """What `Target.publish` was told to keep beside these very bytes when this program made them; else empty."""
     swift: bool
     """Whether bytes come faster than one core can inflate them."""
     bytes_read: int
     """Bytes that came from the store so far, for the Result."""
+
+    @property
+    def note(self) -> Mapping[str, str]:
+        """What `Target.publish` was told to keep beside these very bytes when this program made them; else empty."""
 
     @property
     def ours(self) -> bool:
@@ -115,10 +117,12 @@ class Target(Protocol):
 
     present: Optional[Present]
     """What lies there now."""
-    memory: Optional[Memory]
-    """None where a store remembers nothing."""
     ahead: Optional[CopiesAhead]
     """None where copying ahead gains nothing."""
+
+    @property
+    def memory(self) -> Optional[Memory]:
+        """None where a store remembers nothing."""
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
         """Make the output as the recipe says, all or nothing.
