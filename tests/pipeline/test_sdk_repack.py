@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
 
 MODULE = import_module("sagemaker.core.common_utils" if sdk.V3 else "sagemaker.utils")
 THEIRS = MODULE.repack_model
+ROLE = "arn:aws:iam::123456789012:role/pipeline"
 DOCS = Path(__file__).parents[2] / "docs/dummy-training.md"
 
 # Archives
@@ -156,6 +157,8 @@ def differs(*rows: str) -> frozenset[str]:
     return frozenset(rows)
 
 
+DEFAULT = "s3://sagemaker-us-east-1-123456789012"
+"""Its bucket is the one that the SDK makes by itself, under a name that others could guess."""
 S3_MODEL, S3_OUT, S3_SRC = "s3://models/in/model.tar.gz", "s3://models/out/model.tar.gz", "s3://models/src/code.tar.gz"
 REFUSED, NAMED, LINKS = "a damaged archive", "an error's class", "a link out of the archive"
 
@@ -202,6 +205,9 @@ CASES: dict[str, Case] = {
     "to the same object": Case(model=S3_MODEL, output=S3_MODEL, source="src"),
     "to another's bucket": Case(model=S3_MODEL, output="s3://others/out/model.tar.gz", source="src"),
     "from another's bucket": Case(model="s3://others/in/model.tar.gz", output=S3_OUT, source="src"),
+    "in the default bucket": Case(model=f"{DEFAULT}/in/model.tar.gz", output=f"{DEFAULT}/out.tar.gz", source="src"),
+    "to the default bucket": Case(model=S3_MODEL, output=f"{DEFAULT}/out/model.tar.gz", source=S3_SRC),
+    "from the default bucket": Case(model=f"{DEFAULT}/in/model.tar.gz", output=S3_OUT, source=S3_SRC),
     "with a key": Case(model=S3_MODEL, output=S3_OUT, source="src", kms_key="alias/mine"),
     "without encryption": Case(model=S3_MODEL, output=S3_OUT, source="src", encrypt=False),
     "with a key, without encryption": Case(output=S3_OUT, source="src", kms_key="alias/mine", encrypt=False),
@@ -288,7 +294,7 @@ class Caller:
         self.monkeypatch.chdir(cwd)
         data = ARCHIVES[case.archive]
         (cwd / "model.tar.gz").write_bytes(data)
-        for bucket in ("models", "others"):
+        for bucket in ("models", "others", DEFAULT[len("s3://") :]):
             for item in self.s3.list_objects_v2(Bucket=bucket).get("Contents", []):
                 self.s3.delete_object(Bucket=bucket, Key=item["Key"])
             self.s3.put_object(Bucket=bucket, Key="in/model.tar.gz", Body=data)
@@ -335,9 +341,11 @@ class Caller:
 
 
 @pytest.fixture
-def caller(s3: Any, session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Caller]:
+def caller(s3: Any, boto_session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Caller:
     s3.create_bucket(Bucket="others")
-    yield Caller(s3, session, tmp_path, monkeypatch)
+    session = sdk.PipelineSession(boto_session=boto_session)
+    assert f"s3://{session.default_bucket()}" == DEFAULT
+    return Caller(s3, session, tmp_path, monkeypatch)
 
 
 def without_modes(tree: dict[str, Any]) -> dict[str, Any]:
@@ -396,3 +404,30 @@ def test_an_sdk_that_looks_different_is_refused_by_name_and_left_whole(monkeypat
     ):
         install()
     assert sdk.V3 is False or MODULE.repack_model is THEIRS
+
+
+def test_a_model_with_an_entry_point_is_repacked_by_it(
+    s3: Any, boto_session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sources(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    s3.put_object(Bucket="models", Key="in/model.tar.gz", Body=ARCHIVES["plain"])
+    if sdk.V3:
+        session = import_module("sagemaker.core.helper.session_helper").Session(boto_session, default_bucket="models")
+        model = import_module("sagemaker.serve.model_builder").ModelBuilder(
+            s3_model_data_url=S3_MODEL, image_uri="image", role_arn=ROLE, sagemaker_session=session
+        )
+        model.entry_point, model.source_dir, model.script_dependencies = "inference.py", "src", []
+    else:
+        session = import_module("sagemaker.session").Session(boto_session, default_bucket="models")
+        model = import_module("sagemaker.model").Model(
+            "image", S3_MODEL, ROLE, entry_point="inference.py", source_dir="src", sagemaker_session=session
+        )
+    with install():
+        model._upload_code("churn", repack=True)
+    assert model.repacked_model_data == "s3://models/churn/model.tar.gz"
+    data = s3.get_object(Bucket="models", Key="churn/model.tar.gz")["Body"].read()
+    found = tree_of(data, tmp_path / "extracted")
+    assert found["code/inference.py"][1] == b"new\n"
+    assert "code/old.py" not in found
+    assert data[3] & 16, "the mark of this project's archives is a gzip comment"
