@@ -56,7 +56,8 @@ def repack_model(
     archive or in S3 by the names of `contract`.
     """
     model_uri, repacked_model_uri = _plain(model_uri), _plain(repacked_model_uri)
-    s3 = _access(sagemaker_session, kms_key)
+    in_s3 = any(map(_is_s3, (model_uri, repacked_model_uri, source_directory or "")))
+    s3 = _access(sagemaker_session, kms_key) if in_s3 else None
     code = _Code(s3)
     try:
         with closing(open_target(repacked_model_uri, s3)) as target:
@@ -76,7 +77,7 @@ def repack_model(
 class _Code:
     """What is to lie below `code/`, gathered in the order in which the SDK does it."""
 
-    s3: S3Access
+    s3: Optional[S3Access]
     put: dict[str, Content] = field(default_factory=dict)
     replaced: bool = False
     """Whether nothing of the model's own `code/` stays."""
