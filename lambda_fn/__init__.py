@@ -3,15 +3,17 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .repacker import repack
+    from .repacker import read_entry, repack
 
-__all__ = ["repack"]
+__all__ = ["__version__", "read_entry", "repack"]
+
+__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
     """`from lambda_fn import repack`, without every entry point paying for the import."""
-    if name == "repack":
-        from .repacker import repack
+    if name in ("read_entry", "repack"):
+        from . import repacker
 
-        return repack
+        return getattr(repacker, name)
     raise AttributeError(name)

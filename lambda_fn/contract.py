@@ -6,7 +6,7 @@ The same JSON serves the Lambda, the state machine, the Fargate task, a line of 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Mapping, Optional, get_args
+from typing import Any, Callable, Mapping, Optional, get_args
 
 from .core.edit import Edit, IfPresent
 from .core.errors import (
@@ -63,6 +63,38 @@ IF_PRESENT: tuple[IfPresent, ...] = get_args(IfPresent)
 VERIFY: tuple[Verify, ...] = get_args(Verify)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_object_of_texts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(_is_text(name) and _is_text(uri) for name, uri in value.items())
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "model_uri": (_is_text, "an s3:// URI or a path"),
+    "output_uri": (_is_text, "an s3:// URI or a path"),
+    "hyperparameters_uri": (lambda value: value is None or _is_text(value), "an s3:// URI or a path"),
+    "hyperparameters": (lambda value: value is None or isinstance(value, Mapping), "a JSON object"),
+    "files": (_is_object_of_texts, "an object of entry names and URIs"),
+    "folders": (_is_object_of_texts, "an object of entry names and URIs"),
+    "remove": (
+        lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)),
+        'a list of patterns, such as ["checkpoint-*"]',
+    ),
+    "strip_root": (_is_flag, "true or false"),
+    "merge_hyperparameters": (_is_flag, "true or false"),
+    "everything": (_is_flag, "true or false"),
+    "if_present": (lambda value: value in IF_PRESENT, f"one of {', '.join(IF_PRESENT)}"),
+    "verify": (lambda value: value in VERIFY, f"one of {', '.join(VERIFY)}"),
+}
+"""What the fields of a request may be, in code and in words."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What to repack. URIs are `s3://bucket/key`, or paths on the command line.
@@ -78,7 +110,7 @@ class Request:
     files: Mapping[str, str] = field(default_factory=dict)
     """Further entries to add or replace: name in the archive → URI of a file, or of a folder for all that is in it."""
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Folders that afterwards hold exactly what lies there: name → URI of a folder, or of a .tar.gz with its content."""
+    """Folders that afterwards hold exactly what lies there: name → URI of a folder, or of a .tar.gz that holds it."""
     remove: tuple[str, ...] = ()
     """Patterns of entries to take out, like lines of a .gitignore file (see `core.edit.matcher`)."""
     strip_root: bool = False
@@ -92,31 +124,16 @@ class Request:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest, in one sentence, for anything that cannot be a request."""
-        for name in ("model_uri", "output_uri", "hyperparameters_uri"):
+        for name, (fits, wanted) in KINDS.items():
             value = getattr(self, name)
-            if name == "hyperparameters_uri" and value is None:
-                continue
-            if not isinstance(value, str) or not value:
-                raise InvalidRequest(f"{name} must be an s3:// URI or a path, not {value!r}")
-        if self.hyperparameters is not None and not isinstance(self.hyperparameters, Mapping):
-            raise InvalidRequest(f"hyperparameters must be a JSON object, not {type(self.hyperparameters).__name__}")
-        for name in ("files", "folders"):
-            value = getattr(self, name)
-            if not isinstance(value, Mapping) or not all(
-                isinstance(entry, str) and entry and isinstance(uri, str) and uri for entry, uri in value.items()
-            ):
-                raise InvalidRequest(f"{name} must be an object of entry names and URIs")
-        if not isinstance(self.remove, (list, tuple)) or not all(isinstance(pattern, str) for pattern in self.remove):
-            raise InvalidRequest('remove must be a list of patterns, such as ["checkpoint-*"]')
+            if not fits(value):
+                shown = repr(value) if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
+                raise InvalidRequest(f"{name} must be {wanted}, not {shown}")
         object.__setattr__(self, "remove", tuple(self.remove))
-        for name in ("strip_root", "merge_hyperparameters", "everything"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidRequest(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.merge_hyperparameters and self.hyperparameters is None:
             raise InvalidRequest("merge_hyperparameters needs hyperparameters to lay over those of the archive")
-        for name, known in (("if_present", IF_PRESENT), ("verify", VERIFY)):
-            if getattr(self, name) not in known:
-                raise InvalidRequest(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.merge_hyperparameters and self.if_present != "replace":
+            raise InvalidRequest("merge_hyperparameters changes what is there, so if_present can only be replace")
         Edit(drop=self.remove)
 
     @classmethod
@@ -190,7 +207,8 @@ class Result:
     bytes: Bytes
     seconds: float
     put: tuple[str, ...] = ()
-    """Paths of entries that are new, or new in content, the first hundred."""
+    """Paths of entries that are new, or new in content, the first hundred of `put_count`."""
+    put_count: int = 0
     removed: tuple[str, ...] = ()
     """Paths of entries that are gone, the first hundred of `removed_count`."""
     removed_count: int = 0
@@ -234,6 +252,7 @@ class Forecast:
     bytes: Bytes
     """What was read for this, and would be uploaded and copied; uploaded is what is known of it."""
     put: tuple[str, ...] = ()
+    put_count: int = 0
     removed: tuple[str, ...] = ()
     removed_count: int = 0
     warnings: tuple[str, ...] = ()

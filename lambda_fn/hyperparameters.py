@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from functools import partial
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
 from .core.errors import InvalidHyperparameters
@@ -69,11 +70,6 @@ def merged(old: bytes, values: Mapping[str, Any], named: str = "the hyperparamet
     return Merged(serialize({**before, **values}) if changed else old, changed, kept)
 
 
-def merge(given: bytes, values: Mapping[str, Any]) -> bytes:
-    """The given object with the values over it, key by key; the given bytes themselves if there are none."""
-    return merged(given, values).data
-
-
 def value(text: str) -> Any:
     """What is meant by `text` as a value at a command line: JSON, or else the text itself.
 
@@ -102,14 +98,6 @@ def _text(data: bytes, named: str) -> str:
 
 
 def _loads(text: str, named: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            counted = Counter(key for key, _ in pairs)
-            twice = next(key for key, count in counted.items() if count > 1)
-            raise InvalidHyperparameters(f"{named} cannot hold the key {twice!r} twice; remove one")
-        return found
-
     def refuse_constant(name: str) -> Any:
         raise InvalidHyperparameters(f"{named} cannot hold {name}, which is not JSON; numbers must be finite")
 
@@ -120,13 +108,24 @@ def _loads(text: str, named: str) -> Any:
         return number
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant, parse_float=finite)
+        return json.loads(
+            text, object_pairs_hook=partial(_unique, named), parse_constant=refuse_constant, parse_float=finite
+        )
     except RecursionError:
         raise InvalidHyperparameters(f"{named} cannot be nested so deeply") from None
     except json.JSONDecodeError as error:
         raise InvalidHyperparameters(f"{named} cannot be read as JSON {_complaint(error)}") from None
     except ValueError:  # Python's limit on the digits of integers
         raise InvalidHyperparameters(f"{named} cannot hold a number of thousands of digits") from None
+
+
+def _unique(named: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counted = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counted.items() if count > 1)
+        raise InvalidHyperparameters(f"{named} cannot hold the key {twice!r} twice; remove one")
+    return found
 
 
 def _complaint(error: json.JSONDecodeError) -> str:

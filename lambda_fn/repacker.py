@@ -20,7 +20,10 @@ from .core.gzip import Limits
 from .core.history import Verify
 from .core.plan import Plan
 from .core.repack import Job
+from .core.search import Search
 from .core.store import Progress, Source, Stages
+from .core.tar import Entry
+from .inspection import Inspection
 from .stores import access_for, open_source, open_target
 
 if TYPE_CHECKING:
@@ -82,8 +85,8 @@ def repack(
         places = {name: os.fspath(place) for name, place in folders.items()}
         put, left_out = puts(paths, places, access, everything)
         put.update(at_hand)
-        if hyperparameters.ENTRY in put:
-            put[hyperparameters.ENTRY] = _checked(put[hyperparameters.ENTRY])
+        if hyperparameters.ENTRY in put and not isinstance(put[hyperparameters.ENTRY], Merge):
+            _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
         return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
 
     with _job(request, wanted, [os.fspath(place) for place in folders.values()], s3, limits, progress) as (job, asked):
@@ -122,9 +125,10 @@ def forecast(
             plan.size,
             Bytes(job.source.bytes_read, plan.uploaded, plan.copied),
             plan.put[:SHOWN],
+            len(plan.put),
             plan.removed,
             plan.removed_count,
-            (*wanted.warnings, *plan.warnings),
+            (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan)),
         )
 
 
@@ -147,7 +151,7 @@ def read_entry(
         yield from read.read_entry(source, name, limits)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Wanted:
     """What a request comes to, once its inputs were looked at."""
 
@@ -156,18 +160,36 @@ class Wanted:
     merged: list[hyperparameters.Merged] = field(default_factory=list)
     """Filled with what laying hyperparameters over those of the archive came to."""
 
+    def __post_init__(self) -> None:
+        self._inspection = Inspection(self.edit.put, self.edit.strip_root)
+        self._search = Search(self.edit, {})
+
+    def visit(self, entry: Entry) -> None:
+        """Have an entry inspected, unless it goes or is replaced."""
+        path = entry.path.partition("/")[2] if self.edit.strip_root else entry.path
+        if path not in self.edit.put and not self._search.goes(path, entry.is_directory):
+            self._inspection.see(entry)
+
+    def stumbling(self, plan: Plan) -> Iterator[str]:
+        """What SageMaker would stumble over in what was planned, as far as a survey has seen it."""
+        if plan.survey is not None and plan.survey.entries is not None:
+            held = plan.content.get(hyperparameters.ENTRY)
+            small = held is not None and not held.directory and held.size <= HYPERPARAMETERS_LIMIT
+            yield from self._inspection.warnings(b"".join(held.open()) if held is not None and small else None)
+
 
 def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
     """The edit that a request asks for. Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest."""
     put, left_out = puts(request.files, request.folders, s3, request.everything)
-    name, values, merged = hyperparameters.ENTRY, request.hyperparameters, list[hyperparameters.Merged]()
+    name, values, uri = hyperparameters.ENTRY, request.hyperparameters, request.hyperparameters_uri
+    merged = list[hyperparameters.Merged]()
     if name in put:
-        if values is not None or request.hyperparameters_uri is not None:
+        if values is not None or uri is not None:
             raise InvalidRequest(f"{name} is given twice, as a file and as hyperparameters; give it once")
-        put[name] = _checked(put[name])
-    elif request.hyperparameters_uri is not None:
-        given = _checked(contents_of_file(request.hyperparameters_uri, s3))
-        put[name] = Content.of(hyperparameters.merge(b"".join(given.open()), values or {}))
+        _check(put[name], request.files.get(name))
+    elif uri is not None:
+        given = contents_of_file(uri, s3)
+        put[name] = Content.of(hyperparameters.merged(_check(given, uri), values or {}, uri).data)
     elif values is not None and request.merge_hyperparameters:
         hyperparameters.serialize(values)
         put[name] = Merge.by(partial(_laid_over, values, merged))
@@ -199,17 +221,19 @@ def _content(name: str, given: object) -> Content:
     raise InvalidRequest(f"{said}; give its bytes, or the pathlib.Path of a file or folder that holds it")
 
 
-def _checked(content: Content) -> Content:
-    """Hyperparameters that are JSON. Raises InvalidHyperparameters."""
+def _check(content: Content, named: Optional[str] = None) -> bytes:
+    """The hyperparameters that a file or the caller gives. Raises InvalidHyperparameters."""
+    named = named or "the hyperparameters"
     if content.directory or content.size > HYPERPARAMETERS_LIMIT:
-        what = "a folder" if content.directory else f"{content.size:,} bytes long"
-        raise InvalidHyperparameters(f"the hyperparameters are {what}; give a JSON file of at most 10 MiB")
-    hyperparameters.parse(b"".join(content.open()))
-    return content
+        what = "a folder" if content.directory else f"a file of {content.size:,} bytes"
+        raise InvalidHyperparameters(f"{named} cannot be {what}; give a JSON file of at most 10 MiB")
+    data = b"".join(content.open())
+    hyperparameters.parse(data, named)
+    return data
 
 
 def _laid_over(values: Mapping[str, Any], done: list[hyperparameters.Merged], held: Optional[bytes]) -> bytes:
-    done[:] = [hyperparameters.merged(held or b"{}", values, "the archive's own hyperparameters.json")]
+    done[:] = [hyperparameters.merged(held or b"{}", values, "the archive's hyperparameters.json")]
     return done[0].data
 
 
@@ -233,7 +257,7 @@ def _job(
     with closing(open_target(request.output_uri, s3)) as target:
         wanted = gathered(s3)
         with closing(open_source(request.model_uri, s3)) as source:
-            yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress)), wanted
+            yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress), wanted.visit), wanted
 
 
 class _Given(NamedTuple):
@@ -264,11 +288,12 @@ def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -
         bytes=Bytes(job.source.bytes_read + read_twice, published.uploaded, published.copied),
         seconds=round(time.monotonic() - began, 3),
         put=plan.put[:SHOWN],
+        put_count=len(plan.put),
         removed=plan.removed,
         removed_count=plan.removed_count,
         hyperparameters_changed=merged.changed if merged else None,
         hyperparameters_kept=merged.kept if merged else None,
-        warnings=(*wanted.warnings, *plan.warnings, *published.warnings),
+        warnings=(*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *published.warnings),
     )
 
 

@@ -107,10 +107,10 @@ def decoder(window: bytes) -> Any:
     return zlib.decompressobj(RAW, zdict=window) if window else zlib.decompressobj(RAW)
 
 
-def decode_from(data: bytes, bit: int, window: bytes) -> Optional[bytes]:
-    """What `data` from `bit` on decodes to after `window`, None if it is no deflate data."""
+def decode_from(data: bytes, bit: int, window: bytes, most: int = 0) -> Optional[bytes]:
+    """What `data` from `bit` on decodes to after `window`, at most `most` bytes if not 0; None if it is not deflate."""
     try:
-        return _decoded(decoder(window), data, bit)
+        return _decoded(decoder(window), data, bit, most)
     except zlib.error:
         return None
 
@@ -125,10 +125,10 @@ def decode_between(data: bytes, bit: int, stop: int, window: bytes) -> Optional[
     return out if decode.eof and not decode.unused_data else None
 
 
-def _decoded(decode: Any, data: bytes, bit: int) -> bytes:
+def _decoded(decode: Any, data: bytes, bit: int, most: int = 0) -> bytes:
     at, phase = divmod(bit, 8)
-    out = decode.decompress(joined(phase, data[at]) if phase else b"")
-    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :]))
+    out = decode.decompress(joined(phase, data[at]) if phase else b"")  # nothing: a header has more bits
+    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :], most))
 
 
 def closed(data: bytes, bit: int, final: bool = False) -> bytes:

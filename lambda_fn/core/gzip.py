@@ -15,7 +15,7 @@ from typing import Iterable, Iterator, NamedTuple, Optional
 from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import Feed
-from .inflate import CORES, crc32
+from .inflate import CORES, PROVED, crc32
 from .relay import CHUNK, Relay
 
 MAGIC = b"\x1f\x8b"
@@ -156,6 +156,8 @@ class Reader:
     """Offset in the source where the first member's second run begins."""
     helped: bool = False
     """Whether a second core may inflate, too."""
+    strict: bool = False
+    """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
     remembered: int = RECENT
     """Bytes of output that `recent` has at most, besides the last piece."""
     runs: list[Run] = field(default_factory=list)
@@ -211,7 +213,7 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        relay = Relay(feed, self._helper)
+        relay = Relay(feed, self._helper, self.strict, PROVED - feed.position)
         for out, position, used_up in relay.pieces(stop):
             self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, used_up))
             while self.uncompressed - self.recent[0].offset > self.remembered:

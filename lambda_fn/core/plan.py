@@ -101,7 +101,7 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
         "the archive is as wanted already",
         [Copy(0, source.size)],
         source,
-        content={**edit.put, **new},
+        content={name: new.get(name) or _left(name, content, found) for name, content in edit.put.items()},
         put=tuple(sorted(new)),
         removed=(*found.search.names, *sorted(going))[:NAMES],
         removed_count=found.search.removed + len(going),
@@ -148,26 +148,29 @@ def _held(name: str, found: Survey) -> Optional[bytes]:
 
 def _changed(edit: Edit, found: Survey) -> dict[str, Content]:
     """What has to be put in. Raises EntryExists, EntryConflict."""
-    new = {}
+    new: dict[str, Content] = {}
     for name, content in edit.put.items():
         hits, ours = found.search.hits.get(name), found.search.carried.get(name)
-        if edit.if_present == "error" and (hits or ours):
-            raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
-        if hits is None and ours is None:
+        if not (hits or ours):
             new[name] = content
-        elif content.directory:
-            continue  # it is there, and what lies in it is another path's matter
-        elif hits is None and ours is not None:
-            if edit.if_present != "keep" and not _holds(ours, content):
-                new[name] = content
-        elif hits is not None:
-            if edit.if_present == "keep":
-                if ours is not None or not hits.are(name):
-                    new[name] = Content.of(_held(name, found) or b"")
-            elif ours is not None or not hits.hold(name, content):
+        elif edit.if_present == "error":
+            raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
+        elif edit.if_present == "keep":
+            if hits and (ours or not hits.are(name)) and not content.directory:
+                new[name] = Content.of(_held(name, found) or b"")
+        elif not content.directory:  # a directory is there, and what lies in it is another path's matter
+            held = hits.hold(name, content) if hits and not ours else not hits and ours and _holds(ours, content)
+            if not held:
                 new[name] = content
     found.search.check(new)
     return new
+
+
+def _left(name: str, content: Content, found: Survey) -> Content:
+    """What the archive holds under a path that is not put in anew, as far as it is known."""
+    hits, ours = found.search.hits.get(name), found.search.carried.get(name)
+    held = hits.content if hits else ours.data if ours else None
+    return content if held is None else Content.of(held)
 
 
 def _holds(ours: Written, content: Content) -> bool:

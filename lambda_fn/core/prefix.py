@@ -147,9 +147,10 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     inflate = inflater()
     try:
         tar = inflate.decompress(deflated, 2 * PREFIX_LIMIT)
-        whole = not inflate.eof and inflate.needs_input
+        if inflate.eof or not inflate.needs_input:
+            return None
         inflate.decompress(LAST, 1)
-        if not (whole and inflate.eof) or inflate.unused_data:
+        if not inflate.eof or inflate.unused_data:  # it does not end on a block's end
             return None
         files = _files(tar)
     except UNREADABLE:
@@ -168,7 +169,7 @@ def _files(tar: bytes) -> dict[str, Written]:
         name = found.name.rstrip("/")
         attributes = Attributes(found.mode, int(found.mtime), found.uid, found.gid, found.uname, found.gname)
         files[name] = Written(stream.read(found.data_size), attributes, found.is_directory)
-        if files[name].to_bytes(name) != tar[found.start : found.stop]:
+        if name != found.path or files[name].to_bytes(name) != tar[found.start : found.stop]:
             raise InvalidArchive("this prefix is not ours")
         end = found.stop
     if end != len(tar) or list(files) != sorted(files):

@@ -31,7 +31,7 @@ from typing import Any, Generator, Iterator, NamedTuple, Optional
 from .blocks import HEADER, UNKNOWN, WINDOW, decode_from, dynamic_blocks, joined
 from .errors import InvalidArchive
 from .feed import PORTION, Feed
-from .inflate import DeflateError, inflater
+from .inflate import DeflateError, Proof, inflater, strict_inflater
 
 CHUNK = 128 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
@@ -107,16 +107,20 @@ class Runner:
         begin = len(seen) - self.passed
         if begin < WINDOW or len(last) < WINDOW or not seen.endswith(last):
             return False
-        decoded = decode_from(b"".join(chunks), self.begin, seen[begin - WINDOW : begin])
-        return decoded is not None and decoded.startswith(seen[begin:])
+        decoded = decode_from(b"".join(chunks), self.begin, seen[begin - WINDOW : begin], len(seen) - begin)
+        return decoded == seen[begin:]
 
 
 class Relay:
-    """One deflate stream (RFC 1951) of a feed; without a helper, one runner inflates it all."""
+    """One deflate stream (RFC 1951) of a feed; without a helper, one runner inflates it all.
 
-    def __init__(self, feed: Feed, helper: Optional[Executor] = None) -> None:
-        self._feed, self._helper = feed, helper
-        self._runner = Runner(inflater(), most=CHUNK if helper else CHUNK_ALONE)
+    With `strict` it is read as zlib reads it, else its first `proved` bytes are (see `inflate`).
+    """
+
+    def __init__(self, feed: Feed, helper: Optional[Executor] = None, strict: bool = False, proved: int = 0) -> None:
+        self._feed, self._helper = feed, None if strict else helper
+        self._runner = Runner(strict_inflater() if strict else inflater(), most=CHUNK if helper else CHUNK_ALONE)
+        self._proof = Proof(proved) if proved > 0 and not strict else None
         self._begin = self._position = feed.position
         self._size = 0
         self._last: deque[Piece] = deque(maxlen=2)
@@ -146,6 +150,8 @@ class Relay:
     def _run(self, chunk: bytes) -> Iterator[Piece]:
         self._position += len(chunk)
         before = self._size
+        if self._proof:
+            self._proof.take(chunk)
         for piece in self._runner.run(chunk, self._position):
             self._size += len(piece.data)
             self._last.append(piece)
@@ -183,17 +189,16 @@ class Relay:
 
     def _checking(self, helper: Future[Optional[Runner]], chunks: list[bytes]) -> Generator[Piece, None, list[bytes]]:
         """The same, of chunks in which the helper ran ahead."""
-        seen = b"".join(piece.data for piece in self._last)
+        seen = bytearray().join(piece.data for piece in self._last)
         for number, chunk in enumerate(chunks, 1):
-            new = []
             for piece in self._run(chunk):
-                new.append(piece.data)
+                if len(seen) <= HEAD:
+                    seen += piece.data
                 yield piece
-            seen += b"".join(new)
             ahead = helper.result()
             if self.eof or not ahead or not ahead.made or len(seen) > HEAD:
                 break
-            if ahead.is_right(chunks[:number], seen):
+            if ahead.is_right(chunks[:number], bytes(seen)):
                 self._runner, self._misses = ahead, 0
                 return (yield from self._through(chunks[number:]))
         self._misses += 1

@@ -27,7 +27,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     stages: Stages = field(default_factory=lambda: Stages(lambda done, total: None))
     visit: Callable[[Entry], None] = lambda entry: None
-    """Called with every entry that a survey passes by; what it raises ends the repack."""
+    """Called with every entry of the source, where it is surveyed."""
 
     def run(self) -> tuple[Plan, Published]:
         """Make it so. Raises the errors of `errors`; then nothing is published."""

@@ -13,10 +13,11 @@ from typing import Collection, Mapping, NamedTuple, Optional
 from .edit import Content, Edit, matcher
 from .errors import EntryConflict
 from .header import Attributes, respelled
+from .links import Links
+from .names import disputed, normal
 from .prefix import Written
-from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, Entry, normal
+from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, SYMBOLIC_LINK, Entry
 
-SYMBOLIC_LINK = b"2"
 NAMES = 100
 """Names of entries that go which are kept, to be shown."""
 
@@ -93,8 +94,7 @@ class Search:
             name[:at]: name for name in (*edit.put, *edit.folders) for at in range(len(name)) if name[at] == "/"
         }
         self._folded = {_folded(name): name for name in edit.put}
-        self._tops: set[str] = set()
-        self._nested: Optional[str] = None
+        self._links = Links()
         for name, written in ours.items():
             self._see_ours(name, written)
 
@@ -109,10 +109,10 @@ class Search:
                 return Verdict(gone=True) if entry.is_directory else self._refuse(f"{path} is no folder at its top")
             path, header = inner, respelled(entry, self._stripped)
             self._check_links(entry, path)
-        self._tops.update(path.split("/", 1)[:1] if len(self._tops) < 2 else ())
         if self.goes(path, entry.is_directory):
             self._count(path)
             return Verdict(gone=True)
+        self._see_other_paths(entry, path)
         if path in self.edit.put and entry.is_directory == self.edit.put[path].directory:
             return Verdict(name=path, header=header) if self._hit(path, entry) else Verdict(header=header)
         self._stays(path, entry.is_directory, f"the archive holds {path}")
@@ -140,12 +140,6 @@ class Search:
         for number, pattern in enumerate(self.edit.drop):
             if number not in self._matched:
                 self.warnings.append(f"nothing in the archive matches {pattern}, which was to be removed")
-        if self._nested and len(self._tops) == 1:
-            top = next(iter(self._tops))
-            self.warnings.append(
-                f"everything lies in the folder {top}, {top}/{self._nested} too, and {self._nested} was put beside it; "
-                "to take the folder away, strip the root (--strip-root)"
-            )
 
     def check(self, changed: Collection[str]) -> None:
         """Raises EntryConflict if something stands in the way of one of the paths that are put in."""
@@ -188,9 +182,6 @@ class Search:
         other = self._folded.get(_folded(path)) if self._folded else None
         if other is not None and other != path:
             self.warnings.append(f"{what}, which disks that fold case or Unicode forms would merge with {other}")
-        _, slash, inner = path.partition("/")
-        if slash and inner in self.edit.put:
-            self._nested = inner
 
     def _check_target(self, path: str, target: str) -> None:
         """A hard link that stays, while what it links to goes or changes, would be broken or change, too."""
@@ -198,6 +189,17 @@ class Search:
             self._refuse(f"{path} is a hard link to {target}, which goes; remove both or neither")
         elif target in self.edit.put:
             self.obstacles.setdefault(target, f"{path} is a hard link to {target} and its content would change too")
+
+    def _see_other_paths(self, entry: Entry, path: str) -> None:
+        """Some readers write to a path that is put in where others do not: nobody could tell what is there then."""
+        readings = map(self._stripped, entry.readings) if self.edit.strip_root else entry.readings
+        name = disputed(path, readings, self.edit.put.__contains__)
+        if name is not None:
+            self.obstacles.setdefault(name, f"some readers write {entry.name!r} there, and others do not")
+        through = self._links.leads(entry, self.edit.put)
+        if through is not None:
+            self.obstacles.setdefault(through, f"{path} lies behind a symbolic link that may lead there")
+        self._links.see(entry)
 
     # --- The root that is stripped ---
 

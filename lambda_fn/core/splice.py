@@ -86,6 +86,8 @@ BLOCK = 512
 """Bytes behind a patch's beginning that must be decoded as seen: a tar header never repeats."""
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
+PROOF = 64
+"""Bytes of output that must follow from a boundary as they did."""
 PROVED_IN = 4 << 10
 """Bytes of the tail that are decoded behind a new literal, to prove it."""
 HEADER_READ = 64 << 10
@@ -286,11 +288,11 @@ class Walk:
         """The last boundary that is no later than this offset of the tar; at the worst the place where this began."""
         while self.offset <= offset and self._step():
             pass
+        self._step()
         for step in reversed(self._steps):
             if step.offset <= offset:
-                for place in self._boundaries(step, backwards=True):
-                    if place.offset <= offset:
-                        return place
+                for place in self._boundaries(step, most=offset):
+                    return place
         return self._began
 
     def first_after(self, offset: int) -> Place:
@@ -300,18 +302,20 @@ class Walk:
                 self._cross()
         begun = self._at
         for step in self._following(offset):
-            for place in self._boundaries(step):
-                if place.offset >= offset + WINDOW:
-                    return place
+            for place in self._boundaries(step, least=offset + WINDOW):
+                return place
             if step.stop - begun > SEARCH_LIMIT:
                 raise NoWayIn("its encoder leaves no block boundaries that can be found")
         return Place(8 * self._at, self.offset, self.run, crc=self._crc)
 
     def _following(self, offset: int) -> Iterator[Step]:
-        """The steps with output behind an offset, up to the end of the run."""
-        yield from [step for step in self._steps if step.offset + len(step.out) > offset]
+        """The steps with output behind an offset, to the end of the run, each when the one after it is known, too."""
+        ahead = [step for step in self._steps if step.offset + len(step.out) > offset]
         while self._step():
-            yield self._steps[-1]
+            ahead.append(self._steps[-1])
+            while len(ahead) > 1:
+                yield ahead.pop(0)
+        yield from ahead
 
     def _cross(self) -> None:
         """Go on in the next gzip member."""
@@ -332,7 +336,8 @@ class Walk:
             out = self._decoder.decompress(begun(self._phase, data), STEP_OUT)
         except zlib.error:
             raise NoWayIn("its deflate data cannot be decoded from where it was entered") from None
-        used = len(data) - len(self._decoder.unconsumed_tail) - len(self._decoder.unused_data)
+        left = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
+        used = len(data) - len(left)
         self._effort.spend(len(out) + used)
         if not used and not out and not self._decoder.eof:
             raise NoWayIn("its deflate data ends where it should not")
@@ -344,17 +349,29 @@ class Walk:
         self.offset, self._crc = self.offset + len(out), int(crc32(out, self._crc))
         return True
 
-    def _boundaries(self, step: Step, backwards: bool = False) -> Iterator[Place]:
-        """The boundaries in a step, in order or the last first."""
+    def _boundaries(self, step: Step, least: int = 0, most: Optional[int] = None) -> Iterator[Place]:
+        """The boundaries in a step at offsets of at least `least`, in order; or of at most `most`, the last first."""
         lead = min(STORED_LIMIT, step.start - self.run.start)
         end = lead + step.stop - step.start
         data = self._source.read(step.start - lead, min(step.stop + HEADER, self._source.size))
         strides = range(lead, end, STRIDE)
-        for low in reversed(strides) if backwards else strides:
+        for low in strides if most is None else reversed(strides):
             high = min(low + STRIDE, end)
-            for bit in sorted({*dynamic_blocks(data, low, high), *stored_ends(data, low, high)}, reverse=backwards):
-                if place := self._proved(step, data[lead:], bit - 8 * lead):
+            if most is None and high < end and self._offset_at(step, data[lead:high]) < least:
+                continue
+            if most is not None and low > lead and self._offset_at(step, data[lead:low]) > most:
+                continue
+            bits = {*dynamic_blocks(data, low, high), *stored_ends(data, low, high)}
+            for bit in sorted(bits, reverse=most is not None):
+                place = self._proved(step, data[lead:], bit - 8 * lead)
+                if place and least <= place.offset and (most is None or place.offset <= most):
                     yield place
+
+    def _offset_at(self, step: Step, data: bytes) -> int:
+        """How far the first bytes of a step lead, without looking for boundaries."""
+        out = step.decoder.copy().decompress(begun(step.phase, data), len(step.out) + STEP_OUT)
+        self._effort.spend(len(out) + len(data))
+        return step.offset + len(out)
 
     def _proved(self, step: Step, data: bytes, bit: int) -> Optional[Place]:
         """The boundary at a bit of the step's data, None if no block ends there."""
@@ -366,8 +383,22 @@ class Walk:
         self._effort.spend(len(out) + bit // 8)
         if bit < step.phase or not decode.eof or decode.unused_data:
             return None
-        window = self._window(step, out)
-        return Place(8 * step.start + bit, step.offset + len(out), self.run, window, int(crc32(out, step.crc)))
+        place = Place(8 * step.start + bit, step.offset + len(out), self.run, self._window(step, out))
+        return place._replace(crc=int(crc32(out, step.crc))) if self._goes_on(place) else None
+
+    def _goes_on(self, place: Place) -> bool:
+        """Whether decoding from there gives what follows: within the last block, a chance end of it is final, too."""
+        at, phase = divmod(place.bit, 8)
+        decoded = decode_from(self._source.read(at, min(at + PROVED_IN, self._source.size)), phase, place.window)
+        known = b"".join(
+            step.out[max(0, place.offset - step.offset) :]
+            for step in self._steps
+            if place.offset < step.offset + len(step.out) and step.offset < place.offset + PROVED_IN
+        )
+        if decoded is None:
+            return False
+        size = min(len(decoded), len(known))
+        return decoded[:size] == known[:size] and (size >= PROOF or self._decoder.eof)
 
     def _window(self, step: Step, out: bytes) -> bytes:
         """The 32 KiB before a boundary, to which `out` leads from where the step begins."""

@@ -7,28 +7,27 @@ the files, has the core repack them, and on failure leaves one sentence where Sa
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.util
 import logging
 import os
 import platform
 import sys
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
+from types import MappingProxyType
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from lambda_fn.contract import (
     AccessDenied,
     InvalidRequest,
     MissingHyperparameters,
     RepackError,
-    Request,
-    Result,
     SourceNotFound,
 )
+from lambda_fn.core.edit import Merge
 from lambda_fn.core.gzip import Limits
 from lambda_fn.core.inflate import engine
 from lambda_fn.hyperparameters import ENTRY
-from lambda_fn.repacker import repack, run
+from lambda_fn.repacker import Given, repack
 
 EXIT_MESSAGE = Path("/opt/ml/output/message")
 EXIT_MESSAGE_LIMIT = 1024
@@ -49,10 +48,22 @@ def main(
     `hyperparameters_s3_uri` and `model_output`. `job_args` is part of the signature that pipelines call; everything
     in it has already gone into the paths. Raises RepackError.
     """
+    return repacked(input_paths, output_paths, environ_vars)
+
+
+def repacked(
+    input_paths: Mapping[str, str],
+    output_paths: Mapping[str, str],
+    environ_vars: Mapping[str, str],
+    files: Mapping[str, Given] = MappingProxyType({}),
+    **more: Any,
+) -> Path:
+    """The same, with further `files`, and what else `lambda_fn.repack` takes. Raises RepackError."""
     model_path = _either(input_paths, "pretrained_model_path", "model_artifacts_input")
     hyperparameters_path = _either(input_paths, "hyperparameters_path", "hyperparameters_s3_uri")
     output = _either(output_paths, "model_input", "model_output") / "model.tar.gz"
     required = _one_of(environ_vars, "HYPERPARAMETERS_REQUIRED", "true", "false", "unless_in_model")
+    if_present: Any = _one_of(environ_vars, "IF_PRESENT", "replace", "keep", "error")
     limits = _limits(environ_vars)
     log.info("Python %s inflates with %s", platform.python_version(), _inflater())
     model = _find(model_path, "model.tar.gz", (".tar.gz", ".tgz"))
@@ -64,18 +75,16 @@ def main(
     hyperparameters = _find(hyperparameters_path, "hyperparameters.json", (".json",))
     log.info("model %s, hyperparameters %s", model, hyperparameters or "none")
     if hyperparameters is not None:
-        if_present = environ_vars.get("IF_PRESENT", "replace")
-        request = Request(str(model), str(output), hyperparameters_uri=str(hyperparameters), if_present=if_present)
-        result = run(request, limits=limits)
+        files = {**files, ENTRY: hyperparameters}
     elif required == "true":
         raise MissingHyperparameters(
             f"there are no hyperparameters at {hyperparameters_path}, where there is {_listed(hyperparameters_path)}; "
             "give them to the step as a .json, or set hyperparameters_required=False to copy the model on as it is"
         )
     elif required == "unless_in_model":
-        result = _with_its_own(model, output, limits)
-    else:
-        result = repack(str(model), str(output), {}, limits=limits)
+        files = {**files, ENTRY: Merge.by(_its_own)}
+        if_present = "replace" if if_present == "error" else if_present  # what is there is not put in again
+    result = repack(str(model), str(output), files, if_present=if_present, limits=limits, **more)
     for warning in result.warnings:
         log.warning("%s", warning)
     sizes = result.source.size, result.output.size
@@ -83,17 +92,14 @@ def main(
     return output
 
 
-def _with_its_own(model: Path, output: Path, limits: Limits) -> Result:
-    """The model copied on, if it holds hyperparameters. Raises MissingHyperparameters, and then there is no output."""
-    stand_in = b'{"stands in for": "none"}'
-    result = repack(str(model), str(output), {ENTRY: stand_in}, if_present="keep", limits=limits)
-    if result.hyperparameters_sha256 != hashlib.sha256(stand_in).hexdigest():
-        return result
-    output.unlink()
-    raise MissingHyperparameters(
-        f"neither the model, {model.name}, holds {ENTRY} nor was one given; "
-        "give the step hyperparameters, or set hyperparameters_required=False to copy the model on as it is"
-    )
+def _its_own(held: Optional[bytes]) -> bytes:
+    """The hyperparameters that the model holds. Raises MissingHyperparameters."""
+    if held is None:
+        raise MissingHyperparameters(
+            f"neither does the model hold {ENTRY} nor was one given; "
+            "give the step hyperparameters, or set hyperparameters_required=False to copy the model on as it is"
+        )
+    return held
 
 
 def _inflater() -> str:
@@ -184,11 +190,16 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def command_line(argv: Optional[Sequence[str]] = None) -> int:
     """Run `main` on the arguments and the environment; 0, or 1 with the reason in the log and the exit message."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     args = _arguments(argv)
     inputs = {"pretrained_model_path": args.pretrained_model_path, "hyperparameters_path": args.hyperparameters_path}
+    return ended(lambda: main(inputs, {"model_input": args.output_dir}, os.environ, args))
+
+
+def ended(run: Callable[[], object]) -> int:
+    """Run a script's `main` and say how it ended."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        main(inputs, {"model_input": args.output_dir}, os.environ, args)
+        run()
     except RepackError as error:
         return _fail(f"{error.name}: {error}")
     except Exception as error:

@@ -39,6 +39,9 @@ def named_errors(path: str) -> Iterator[None]:
             raise AccessDenied(f"{path}: {os.strerror(errno.EROFS).lower()}") from None
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             raise InvalidRequest(f"{path}: {os.strerror(error.errno).lower()}") from None
+        if error.errno == errno.ESPIPE:
+            unfit = f"{path} lies on a disk that is written from front to back only, as mounted buckets are"
+            raise InvalidRequest(f"{unfit}; write to another folder, or to the bucket's s3:// URI") from None
         raise StoreUnavailable(f"{path}: {error.strerror or error}") from None
 
 
@@ -146,31 +149,35 @@ class LocalTarget:
         self._open()
         if any(isinstance(piece, Made) and piece.size is None for piece in recipe):
             self._abandon_copy()  # so that nothing stands where it was foreseen
-        at = copied = 0
-        late: list[tuple[int, Late]] = []
         with named_errors(self.path):
             if self._copy:
                 self._copy.finish()
-            for piece in recipe:
-                if isinstance(piece, Literal):
-                    at += write_all(self._fd, piece.data, at)
-                elif isinstance(piece, Made):
-                    at = self._write_made(piece, at)
-                elif isinstance(piece, Late):
-                    late.append((at, piece))
-                    at += piece.size
-                else:
-                    if self._anticipated != (source, at - piece.start):
-                        self._copy_range(source, piece, at)
-                    at += piece.size
-                    copied += piece.size
-                progress(at, max(at, size(recipe) or source.size))
+            at, late = self._carry_out(source, recipe, progress)
             for place, piece in late:
                 write_all(self._fd, piece.data(), place)
             if isinstance(source, LocalSource):
                 source.check()
             self._appear(at)
+        copied = sum(piece.size for piece in recipe if isinstance(piece, Copy))
         return Published(at, None, None, at - copied, copied, None)
+
+    def _carry_out(self, source: Source, recipe: Recipe, progress: Progress) -> tuple[int, list[tuple[int, Late]]]:
+        """Write all that can be written now; the output's size, and what has to be written late, and where."""
+        at, late = 0, []
+        for piece in recipe:
+            if isinstance(piece, Literal):
+                at += write_all(self._fd, piece.data, at)
+            elif isinstance(piece, Made):
+                at = self._write_made(piece, at)
+            elif isinstance(piece, Late):
+                late.append((at, piece))
+                at += piece.size
+            else:
+                if self._anticipated != (source, at - piece.start):
+                    self._copy_range(source, piece, at)
+                at += piece.size
+            progress(at, max(at, size(recipe) or source.size))
+        return at, late
 
     def _write_made(self, piece: Made, at: int) -> int:
         """Write what is made, while the next of it is made; returns where it ends."""
@@ -274,13 +281,19 @@ class _Copy(threading.Thread):
 
 
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
-    """Copy a range between files, inside the kernel where it can (Linux, one file system). Raises SourceChanged."""
+    """Copy a range between files, inside the kernel where it can. Raises SourceChanged.
+
+    Where it cannot (two file systems, a network disk, a container that forbids it) it has many ways to say so, one of
+    them being that 0 bytes were copied: whatever it says, reading and writing tell what is true.
+    """
+    in_kernel = hasattr(os, "copy_file_range")
     while start < stop:
-        try:
-            done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
-        except (AttributeError, OSError) as error:
-            if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
-                raise
+        done = 0
+        if in_kernel:
+            with suppress(OSError):
+                done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
+            in_kernel = done > 0
+        if not done:
             done = write_all(target, os.pread(source, min(stop - start, 1 << 20), start), at)
         if not done:
             raise SourceChanged("the source was cut short while it was copied; try again when it is complete")
@@ -291,6 +304,11 @@ def write_all(fd: int, data: bytes, at: int) -> int:
     """Write all of `data` at an offset; a disk that fills up may take a part first."""
     view = memoryview(data)
     while view:
-        done = os.pwrite(fd, view, at)
+        try:
+            done = os.pwrite(fd, view, at)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE)) from error
+            raise
         view, at = view[done:], at + done
     return len(data)

@@ -16,6 +16,12 @@ from typing import Any
 
 import pytest
 
+from tests.programs import SEALED as UNSHARED
+from tests.programs import pytest_runtest_setup
+from tests.pythons import installed
+
+__all__ = ["pytest_runtest_setup"]
+
 BUCKET = "models"
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # SDK v3 asks for it as soon as it is imported
@@ -190,28 +196,17 @@ exec setpriv --bounding-set=-dac_override,-dac_read_search env -i "$@"
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A virtual environment with nothing in it, of Python 3.9 if there is one."""
-    found = [
-        shutil.which("python3.9"),
-        *map(str, Path.home().glob(".pyenv/versions/3.9*/bin/python3.9")),
-        sys.executable,
-    ]
-    works = (
-        python for python in found if python and not subprocess.run([python, "-c", ""], capture_output=True).returncode
-    )
     place = tmp_path_factory.mktemp("bare")
-    subprocess.run([next(works), "-m", "venv", "--without-pip", str(place)], check=True)
+    subprocess.run([installed().get("3.9", sys.executable), "-m", "venv", "--without-pip", str(place)], check=True)
     return str(place / "bin/python3")
 
 
 @pytest.fixture
 def sagemaker(s3: Any, bare_python: str, tmp_path: Path) -> SageMaker:
     """The stand-in for SageMaker on the stand-in S3."""
-    sealed = ["unshare", "--map-root-user", "--mount", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*sealed, "true"], capture_output=True).returncode:
-        pytest.skip("this machine does not permit namespaces (unshare -rmn)")
     place = tmp_path / "sagemaker"
     place.mkdir()
-    return SageMaker(s3, place, bare_python, sealed)
+    return SageMaker(s3, place, bare_python, [*UNSHARED])
 
 
 @pytest.fixture

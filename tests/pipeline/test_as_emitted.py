@@ -21,7 +21,7 @@ from lambda_fn.pipeline.config_dummy_training_step import DummyTrainingConfig
 from lambda_fn.repacker import run
 from lambda_fn.stores.s3 import S3Access
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
+pytestmark = [pytest.mark.needs("unshare"), pytest.mark.filterwarnings("ignore")]  # the SDK's own warnings
 
 ROLE = "arn:aws:iam::123456789012:role/pipeline"
 MODEL = {"model.bin": bytes(range(256)) * 256, "code/inference.py": b"pass\n"}

@@ -604,7 +604,7 @@ def test_what_is_awaited_from_elsewhere_is_part_of_every_result() -> None:
     [
         ({"pretrained_model_path": None}, {}, "there is no model: set pretrained_model_path"),
         ({"hyperparameters": None}, {}, "there are no hyperparameters: .* set hyperparameters_required=False"),
-        ({}, {"inputs": {"model": MODEL}}, "model is no input of this step; .*'classic'"),
+        ({}, {"inputs": {"model": MODEL}}, "model is no input of this step; these are pretrained_model_path and"),
         ({}, {"inputs": {"model_artifacts_input": MODEL}}, "is no input of this step"),
         ({}, {"inputs": {"pretrained_model_path": "model.tar.gz"}}, "give s3://bucket/prefix"),
         ({}, {"outputs": {"model_output": "s3://models/out"}}, "whose only one is model_input"),

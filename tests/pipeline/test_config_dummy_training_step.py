@@ -60,7 +60,7 @@ def test_hyperparameters_in_a_file_are_read_when_the_config_is_made(tmp_path: Pa
     for given in (file, str(file), file.as_uri()):
         assert config(hyperparameters=given).hyperparameters_document == b'{"depth":   6}'
     file.write_bytes(b"depth: 6")
-    with pytest.raises(ValidationError, match="hyperparameters are not JSON"):
+    with pytest.raises(ValidationError, match=r"my params\.txt cannot be read as JSON in line 1"):
         config(hyperparameters=file)
 
 

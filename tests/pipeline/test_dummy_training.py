@@ -162,9 +162,7 @@ def test_a_model_without_hyperparameters_of_its_own_needs_some(
     assert entries_of(output.read_bytes())["hyperparameters.json"] == HYPERPARAMETERS
     output.unlink()
     job.hyperparameters.unlink()
-    with pytest.raises(
-        MissingHyperparameters, match=r"neither the model, model\.tar\.gz, holds hyperparameters\.json nor"
-    ):
+    with pytest.raises(MissingHyperparameters, match=r"neither does the model hold hyperparameters\.json nor"):
         job.run(HYPERPARAMETERS_REQUIRED="unless_in_model")
     assert not list(job.output.iterdir())
 
