@@ -358,21 +358,19 @@ class RepackStepBuilder(StepBuilder):
         given = super()._get_inputs(inputs)
         asked, local, beside = wanted(self.config), dict[str, bytes](), list[Any]()
 
-        def place(name: str, value: Any) -> str:
-            """Where the script will find it, from the edit's folder."""
+        def place(value: Any) -> str:
+            """Where the script will find it, from the edit's folder; a whole folder ends in a slash."""
             if isinstance(value, bytes):
                 file = f"{len(local)}.tar.gz"
                 local[file] = value
                 return file
             folder = f"{EDIT_FOLDER}-{len(beside)}"
             beside.append(sdk.processing_input(f"edit-{len(beside)}", value, folder))
-            whole = kind_of(value, ARCHIVE_SUFFIXES) == "folder" and name not in asked.files
-            whole = whole or (name.endswith("/") and kind_of(value, ARCHIVE_SUFFIXES) == "folder")
-            return f"../{PurePosixPath(folder).name}" + ("/" if whole else "")
+            return f"../{PurePosixPath(folder).name}" + ("/" if isinstance(value, str) and value.endswith("/") else "")
 
         document = {
-            "files": {name: place(name, value) for name, value in asked.files.items()},
-            "folders": {name: place(name, value) for name, value in asked.folders.items()},
+            "files": {name: place(value) for name, value in asked.files.items()},
+            "folders": {name: place(value) for name, value in asked.folders.items()},
             "remove": list(self.config.remove),
             "strip_root": self.config.strip_root,
         }
@@ -388,15 +386,15 @@ class RepackStepBuilder(StepBuilder):
         return [*given, sdk.processing_input("edit_path", folder, EDIT_FOLDER), *beside]
 
     def _more(self) -> dict[str, Any]:
-        def place(name: str, value: Any) -> Any:
+        def place(value: Any) -> Any:
             if not isinstance(value, bytes):
                 return value
             return self._upload("packed.tar.gz", hashlib.sha256(value).hexdigest(), value)
 
         asked = wanted(self.config)
         more = {
-            "files": {name: place(name, value) for name, value in asked.files.items()},
-            "folders": {name: place(name, value) for name, value in asked.folders.items()},
+            "files": {name: place(value) for name, value in asked.files.items()},
+            "folders": {name: place(value) for name, value in asked.folders.items()},
             "remove": list(self.config.remove),
             "strip_root": self.config.strip_root,
         }

@@ -124,13 +124,10 @@ def _existing(value: Any) -> Path:
 
 
 def _put(value: Any) -> Any:
-    """An S3 URI, a pipeline variable, or the absolute path of a file that exists."""
+    """An S3 URI, a pipeline variable, or the absolute path of a file or folder that exists."""
     if is_pipeline_variable(value) or (isinstance(value, str) and value.startswith("s3://")):
         return s3_uri(value)
-    path = _existing(value)
-    if not path.is_file():
-        raise ValueError(f"{path} is a folder; give it by folders")
-    return path
+    return _existing(value)
 
 
 def _put_folder(value: Any) -> Any:
@@ -328,7 +325,8 @@ class RepackStepConfig(StepConfig):
     dependencies: Annotated[tuple[str, ...], Known, AfterValidator(_all_exist)] = ()
     """Local files and folders, which go into code/lib/; of one with a slash at its end only what is in it."""
     files: Annotated[dict[str, Any], AfterValidator(_each_of(_put))] = Field(default_factory=dict)
-    """Entries to add or replace: name in the archive → local file, S3 URI or pipeline variable."""
+    """Entries to add or replace: name in the archive → local file, S3 URI or pipeline variable. A local folder, or an
+    S3 URI that ends in a slash, is laid over what is there."""
     folders: Annotated[dict[str, Any], AfterValidator(_each_of(_put_folder))] = Field(default_factory=dict)
     """Folders that afterwards hold exactly what lies there: name → local folder, S3 URI of a folder or .tar.gz, or
     pipeline variable."""

@@ -42,11 +42,10 @@ def _place(edit: Path, place: str, folder_wanted: bool) -> Path:
         return edit / place
     downloaded = edit / place
     names = sorted(os.listdir(downloaded) if downloaded.is_dir() else [], key=len)
-    if folder_wanted and (place.endswith("/") or not names[:1] or not names[0].lower().endswith((".tar.gz", ".tgz"))):
-        return downloaded
     if not names:
         raise InvalidRequest(f"nothing was downloaded for {downloaded.name}; give the step URIs of objects that exist")
-    return downloaded / names[0]
+    packed = names[0].lower().endswith((".tar.gz", ".tgz"))
+    return downloaded if place.endswith("/") or (folder_wanted and not packed) else downloaded / names[0]
 
 
 def command_line(argv: Optional[Sequence[str]] = None) -> int:

@@ -41,14 +41,14 @@ def wanted(config: RepackStepConfig) -> Wanted:
         if isinstance(config.code, Path) and config.code.is_dir():
             found.folders[CODE] = packed(_folder(config.code))
         elif isinstance(config.code, Path):
-            _add(over, {f"{CODE}/{config.code.name}": contents_of_file(str(config.code))}, config.code)
+            _add(over, _below(f"{CODE}/{config.code.name}", config.code), config.code)
         elif config.code is not None:
             found.files[f"{CODE}/"] = input_of(config.code, ARCHIVE_SUFFIXES)
         for dependency in config.dependencies:
             _add(over, _dependency(dependency), dependency)
         for name, given in config.files.items():
             if isinstance(given, Path):
-                _add(over, {name: contents_of_file(str(given))}, given)
+                _add(over, _below(name, given), given)
             else:
                 found.files[name] = given
         for name, given in config.folders.items():
@@ -92,9 +92,14 @@ def _folder(path: Path) -> dict[str, Content]:
 def _dependency(path: str) -> dict[str, Content]:
     """What the SDK makes of a dependency: `code/lib/` and its name, of a folder with a slash at its end no name."""
     place = posixpath.normpath(f"{CODE}/lib/{os.path.basename(path)}")
-    if os.path.isfile(path):
-        return {place: contents_of_file(path)}
-    return {posixpath.normpath(f"{place}/{name}"): content for name, content in _folder(Path(path)).items()}
+    return _below(place, Path(path))
+
+
+def _below(place: str, path: Path) -> dict[str, Content]:
+    """A file as the place itself, or what is in a folder below it."""
+    if path.is_file():
+        return {place: contents_of_file(str(path))}
+    return {posixpath.normpath(f"{place}/{name}"): content for name, content in _folder(path).items()}
 
 
 def _add(over: dict[str, Content], more: Mapping[str, Content], given: object) -> None:
