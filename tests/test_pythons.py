@@ -32,9 +32,9 @@ for name in sys.argv[1:]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("lambda_fn", "pyproject.toml", "README.md", "LICENSE"):  # building leaves files beside its sources
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "lambda_fn", folder / "lambda_fn")  # building leaves files beside its sources
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / name)
     subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", folder], check=True)
     return next((folder / "dist").glob("*.whl"))
 
@@ -44,7 +44,7 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     environment, work = place / "environment", place / "work"
     (work / "core").mkdir(parents=True)
     subprocess.run([UV, "venv", "--quiet", "--python", python, environment], check=True)
-    install = [UV, "pip", "install", "--quiet", "--python", environment / "bin/python", wheel]
+    install = [UV, "pip", "install", "--quiet", "--python", str(environment / "bin/python"), str(wheel)]
     subprocess.run([*install, *([] if with_isal else ["--no-deps"])], check=True)
     for name, data in SOURCES.items():
         (work / name).write_bytes(data)
@@ -52,13 +52,16 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     (work / "hyperparameters.json").write_text('{"depth": 6}')
     script = ["-m", "lambda_fn.pipeline.dummy_training", "--pretrained-model-path", "model.tar.gz"]
     said = []
-    for command in (
+    commands: tuple[list[str], ...] = (
         ["python", "-c", CORE, *SOURCES],
         ["model-repacker", "repack", "splice", "--set", "depth=6", "--output", "command.tar.gz", "--json"],
         ["model-repacker", "verify", "command.tar.gz"],
         ["python", *script, "--hyperparameters-path", "hyperparameters.json", "--output-dir", "job"],
-    ):
-        run = subprocess.run([environment / "bin" / command[0], *command[1:]], cwd=work, capture_output=True, text=True)
+    )
+    for command in commands:
+        run = subprocess.run(
+            [str(environment / "bin" / command[0]), *command[1:]], cwd=work, capture_output=True, text=True
+        )
         assert run.returncode == 0, run.stderr
         said.append(run.stdout)
     assert json.loads(said[1])["method"] == "splice"
@@ -72,6 +75,7 @@ def expected(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool
     return {isal: used(sys.executable, wheel, tmp_path_factory.mktemp("this"), isal) for isal in (True, False)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_isal", [True, False], ids=["isal", "bare"])
 @pytest.mark.parametrize("version", PROMISED)
 def test_the_wheel_makes_the_same_on_every_python(
