@@ -21,7 +21,7 @@ from lambda_fn.stores.s3 import parts, source
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "results"
-TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
+TEMPLATE = app.OUT / f"{Settings().name}.template.json"
 
 REGION, LOOKED_UP = "us-east-1", "2026-11-24"
 
