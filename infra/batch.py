@@ -149,8 +149,8 @@ def _definition(
             "Lines or objects?": {
                 "Type": "Choice",
                 "Choices": [
-                    {"Variable": "$.where", "StringEquals": "lines", "Next": "Each line"},
-                    {"Variable": "$.where", "StringEquals": "objects", "Next": "Each object"},
+                    {"Variable": "$['where']", "StringEquals": "lines", "Next": "Each line"},
+                    {"Variable": "$['where']", "StringEquals": "objects", "Next": "Each object"},
                 ],
                 "Default": "Refused",
             },

@@ -185,7 +185,8 @@ def entrance(function_arn: str) -> dict[str, State]:
         },
         "A pipeline's callback": {
             "Type": "Pass",
-            "Parameters": {"ask": {"action": "callback", "body.$": "$[0].body"}},
+            "InputPath": "$[0]",
+            "Parameters": {"ask": {"action": "callback", "body.$": "$.body"}},
             "Next": "Its request",
         },
         "Its request": {
@@ -232,7 +233,7 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
     return {
         "Plan": {
             **invoke(function_arn, "$.ask"),
-            "ResultSelector": {f"{name}.$": f"$.Payload.{name}" for name in PLANNED},
+            "ResultSelector": {f"{name}.$": f"$.Payload['{name}']" for name in PLANNED},
             "ResultPath": "$.ask",
             "Catch": [failed],
             "Next": "Where?",
@@ -240,10 +241,10 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
         "Where?": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.ask.where", "StringEquals": "fargate", "Next": "Repack on Fargate"},
-                {"Variable": "$.ask.where", "StringEquals": "lambda", "Next": "Repack in Lambda"},
-                {"Variable": "$.ask.where", "StringEquals": "each", "Next": "Each model"},
-                {"Variable": "$.ask.where", "StringEquals": "refused", "Next": "Refused"},
+                {"Variable": "$.ask['where']", "StringEquals": "fargate", "Next": "Repack on Fargate"},
+                {"Variable": "$.ask['where']", "StringEquals": "lambda", "Next": "Repack in Lambda"},
+                {"Variable": "$.ask['where']", "StringEquals": "each", "Next": "Each model"},
+                {"Variable": "$.ask['where']", "StringEquals": "refused", "Next": "Refused"},
                 {"Variable": "$.explicit", "IsPresent": True, "Next": "Repack in Lambda"},
             ],
             "Default": "Nothing to do",

@@ -9,16 +9,16 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Mapping
 
-from .contract import InvalidRequest, SourceNotFound
+from .contract import InvalidRequest, Request, SourceNotFound
 from .deployed import PARENT
 from .stores.s3 import S3Access, S3Source
 from .stores.s3.access import named_errors
 
-COLUMNS = ("model_uri", "output_uri", "hyperparameters_uri", "if_present", "verify")
-"""The fields of a Request that a cell can hold."""
+COLUMNS = tuple(field.name for field in fields(Request))
+NEEDED = ("model_uri", "output_uri")
 HEAD = 256 << 10
 """Bytes of a manifest that are read; a larger one is no small one."""
 ANY_NUMBER = 100_000_000
@@ -72,11 +72,12 @@ def lines(uri: str, s3: S3Access) -> int | None:
     rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     header = rows[0] if rows else []
     wrong = [name for name in header if name not in COLUMNS]
-    missing = [name for name in COLUMNS[:2] if name not in header]
+    missing = [name for name in NEEDED if name not in header]
     if wrong or missing:
         raise InvalidRequest(
-            f"{uri} must begin with a line of {', '.join(COLUMNS)} (the first two at least, without blanks or a byte "
-            f"order mark); it begins with {(text.splitlines() or [''])[0][:200]!r}"
+            f"{uri} must begin with a line that names {' and '.join(NEEDED)} and may name "
+            f"{', '.join(name for name in COLUMNS if name not in NEEDED)}, without blanks or a byte order mark; "
+            f"it begins with {(text.splitlines() or [''])[0][:200]!r}"
         )
     if len(rows) < 2:
         raise InvalidRequest(f"{uri} has a header and no line below it")

@@ -130,7 +130,7 @@ def callback(body: Any) -> Json:
 
     A pipeline that is being stopped sends a second message, and goes on waiting until that is answered, too.
     """
-    given = message(body if isinstance(body, str) else "")
+    given = message(body) if isinstance(body, str) else body
     if not isinstance(given, dict):
         raise InvalidRequest("a callback step's message is a JSON object with token and arguments")
     token = given.get("token")

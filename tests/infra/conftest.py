@@ -6,7 +6,6 @@ import importlib
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -168,7 +167,9 @@ def _deploy(template: Json, patch: pytest.MonkeyPatch, server: tuple[str, int]) 
     patch.setattr("moto.stepfunctions.models.stepfunctions_backends", stepfunctions_parser_backends)
     cloudformation = boto3.client("cloudformation", region_name=REGION)
     within = {name: item for name, item in template["Resources"].items() if item["Type"] not in BEYOND_MOTO}
-    body = json.dumps({**template, "Resources": within})
+    without = template["Resources"].keys() - within.keys()
+    told = {name: of for name, of in template["Outputs"].items() if of["Value"].get("Ref", "") not in without}
+    body = json.dumps({**template, "Resources": within, "Outputs": told})
     cloudformation.create_stack(StackName="model-repacker", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     stack = cloudformation.describe_stacks(StackName="model-repacker")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
