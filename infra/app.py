@@ -10,9 +10,8 @@ from pathlib import Path
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
-import infra  # noqa: F401  finds node before the CDK looks for it
-from infra.settings import StackSettings, WrongSetting
-from infra.stack import ModelRepackerStack
+from .settings import StackSettings, WrongSetting
+from .stack import ModelRepackerStack
 
 PROJECT = Path(__file__).parent.parent
 

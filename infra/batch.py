@@ -199,7 +199,12 @@ def _objects(input_bucket: str, repack_arn: str) -> dict[str, Any]:
         "Repack object": _start(repack_arn),
     }
     processor = _processor("A model?", models)
-    return {"Label": "Objects", "ItemReader": reader, "ItemSelector": as_child(as_if_uploaded), "ItemProcessor": processor}
+    return {
+        "Label": "Objects",
+        "ItemReader": reader,
+        "ItemSelector": as_child(as_if_uploaded),
+        "ItemProcessor": processor,
+    }
 
 
 def _processor(start: str, states: dict[str, Any]) -> dict[str, Any]:

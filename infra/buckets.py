@@ -11,7 +11,6 @@ from constructs import Construct
 
 from .permissions import accept
 
-
 OLD_VERSIONS = Duration.days(30)
 """How long an overwritten or deleted model can be had back."""
 

@@ -31,9 +31,7 @@ def log_group_of(scope: Construct, settings: Settings, key: Optional[kms.IKey]) 
 
 def log_options(group: logs.ILogGroup, settings: Settings) -> sfn.LogOptions:
     """What a state machine logs: every state, and what goes through it only where that is wanted."""
-    return sfn.LogOptions(
-        destination=group, level=sfn.LogLevel.ALL, include_execution_data=settings.log_execution_data
-    )
+    return sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=settings.log_execution_data)
 
 
 def machine_logs() -> list[iam.PolicyStatement]:

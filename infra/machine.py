@@ -133,7 +133,7 @@ def start_again() -> State:
 
 
 def tell(source: str, detail_type: str, detail: State, then: str, untold: str) -> State:
-    """A state that puts one event on the account's default bus; if it cannot, why stands at `untold`, and it goes on."""
+    """A state that puts one event on the account's default bus; if it cannot, `untold` says why, and it goes on."""
     entry = {"Source": source, "DetailType": detail_type, "EventBusName": "default", **detail}
     return {
         "Type": "Task",
@@ -147,7 +147,7 @@ def tell(source: str, detail_type: str, detail: State, then: str, untold: str) -
 
 
 def answer_pipeline(action: str, parameters: State, then: str, refused: str, path: str = "$.unanswered") -> State:
-    """A state that ends the waiting of a SageMaker callback step, and goes to `refused` if SageMaker takes no answer."""
+    """A state that ends the waiting of a SageMaker callback step; `refused` comes next if SageMaker takes no answer."""
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:sagemaker:{action}",

@@ -58,7 +58,7 @@ class ModelRepacker(Construct):
         )
         if vpc is None:
             vpc = Network(self, "Network", flow_logs=self.buckets.logs).vpc
-        chosen = _selected(vpc, subnets or ec2.SubnetSelection())
+        subnet_ids, public = _chosen(vpc, subnets or ec2.SubnetSelection())
         worker = Worker(
             settings, self.buckets.input, self.buckets.output, self._reads(settings), self._writes(settings), key
         )
@@ -68,8 +68,8 @@ class ModelRepacker(Construct):
             "Task",
             worker,
             vpc=vpc,
-            subnet_ids=chosen.subnet_ids,
-            assign_public_ip=chosen.has_public if assign_public_ip is None else assign_public_ip,
+            subnet_ids=subnet_ids,
+            assign_public_ip=public if assign_public_ip is None else assign_public_ip,
         )
         machine = Machine(self, "Machine", settings=settings, function=function.function, task=task, key=key)
         batch = Batch(
@@ -118,16 +118,21 @@ class ModelRepacker(Construct):
         )
 
 
-def _selected(vpc: ec2.IVpc, selection: ec2.SubnetSelection) -> ec2.SelectedSubnets:
-    """In Python the method takes the selection's fields, one by one."""
-    return vpc.select_subnets(
+def _chosen(vpc: ec2.IVpc, selection: ec2.SubnetSelection) -> tuple[list[str], bool]:
+    """The ids of the subnets, and whether they are public."""
+    if selection.subnets:
+        # Not through the network's own selection, which asks each for its zone: one given by its id alone has none.
+        public = {subnet.subnet_id for subnet in vpc.public_subnets}
+        ids = [subnet.subnet_id for subnet in selection.subnets]
+        return ids, not public.isdisjoint(ids)
+    chosen = vpc.select_subnets(
         availability_zones=selection.availability_zones,
         one_per_az=selection.one_per_az,
         subnet_filters=selection.subnet_filters,
         subnet_group_name=selection.subnet_group_name,
-        subnets=selection.subnets,
         subnet_type=selection.subnet_type,
     )
+    return chosen.subnet_ids, chosen.has_public
 
 
 def _same(scope: Construct, one: s3.IBucket, other: s3.IBucket) -> bool:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import Any, Mapping, Self
+from typing import TYPE_CHECKING, Any, Mapping
+
+if TYPE_CHECKING:
+    from typing import Self
 
 CONTEXT = "repacker:"
 
@@ -44,7 +47,7 @@ KNOWN_SOURCES = "known-sources/"
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "thrifty": {},
-    "fast": {"lambda_memory_mib": 10240, "lambda_limit_gib": 30, "task_cpu": 4096, "task_memory_mib": 8192},
+    "fast": {"lambda_memory_mib": 3538, "lambda_limit_gib": 40, "task_cpu": 2048, "task_memory_mib": 4096},
 }
 """Sets of settings for a purpose; docs/cost.md computes what they bring and cost."""
 
@@ -53,10 +56,12 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX = re.compile(r"(?:[^/*?$\"{}\\\s][^*?$\"{}\\]*/)?")
 S3_PREFIX = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[^*?$\"{}\\]*)")
 S3_OBJECT = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?$\"{}\\]+")
-KEY_ARN = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d{12}:key/[\w-]+")
+KEY_ARN = re.compile(
+    r"arn:[\w-]+:kms:[\w-]+:\d{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
 TOPIC_ARN = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
-VPC = re.compile(r"vpc-[0-9a-f]+")
-SUBNET = re.compile(r"subnet-[0-9a-f]+")
+VPC = re.compile(r"vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 PREFIX_LENGTH = 200
 PLACES_LENGTH = 1200
@@ -95,7 +100,7 @@ class Settings:
     """Of the function, 512 to 10240. 1769 are one vCPU; at 1280 the network is what a scan waits for."""
     lambda_concurrency: int = 10
     """Executions of the function at once, reserved from the account's; 0 reserves none."""
-    lambda_limit_gib: int = 10
+    lambda_limit_gib: int = 6
     """A larger archive goes to Fargate at once, 1 to 50."""
 
     task_cpu: int = 1024
@@ -215,7 +220,7 @@ class StackSettings(Settings):
     output_bucket: str = ""
     """An existing bucket; otherwise one is made."""
     kms_key_arn: str = ""
-    """An existing key for the buckets that are made, all outputs, the queues and the log groups; otherwise AWS's own."""
+    """An existing key for the buckets made here, all outputs, the queues and the log groups; otherwise AWS's own."""
     vpc_id: str = ""
     """An existing network for the Fargate task; otherwise one is made, which costs nothing while idle."""
     subnet_ids: tuple[str, ...] = ()

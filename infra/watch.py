@@ -62,7 +62,9 @@ class Watch(Construct):
         )
         self.dashboard.add_widgets(
             _graph("Repacks by method", self._ours("Repacks", by="method")),
-            _graph("Bytes moved and saved", *(self._ours(name) for name in ("BytesRead", "BytesUploaded", "BytesCopied"))),
+            _graph(
+                "Bytes moved and saved", *(self._ours(name) for name in ("BytesRead", "BytesUploaded", "BytesCopied"))
+            ),
             _graph("Seconds", self._ours("Seconds", statistic="p50"), self._ours("Seconds", statistic="p99")),
         )
         self.dashboard.add_widgets(

@@ -1,8 +1,8 @@
 """What S3 says has happened, in the two dialects it speaks, and what that asks of us.
 
 EventBridge brings keys as they are; the classic notification (`Records`) brings them URL-encoded. Both may
-arrive wrapped in a queue's message, and in a topic's. A model and the `hyperparameters.json` beside it, in the same folder, make
-a request: whichever arrives last finds the other there, and the first one waits.
+arrive wrapped in a queue's message, and in a topic's. A model and the `hyperparameters.json` beside it, in the same
+folder, make a request: whichever arrives last finds the other there, and the first one waits.
 """
 
 from __future__ import annotations

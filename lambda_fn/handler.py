@@ -10,7 +10,7 @@
 
 An error leaves as the exception of its name, so that a state machine's Retry and Catch can tell errors apart. Where
 nobody looks at the answer but the sender would try again (events, queues), a caller's mistake is told and answered;
-but a message that cannot be understood never counts as done: it is delivered again, until it lies with the dead letters.
+but a message that cannot be understood never counts as done: it is delivered again, and ends with the dead letters.
 """
 
 from __future__ import annotations

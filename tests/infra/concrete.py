@@ -78,7 +78,9 @@ class Concrete:
         if kind in REF_IS_ARN:
             return self._attribute(name, "Arn")
         if kind == "AWS::SQS::Queue":
-            return f"https://sqs.{self._known['AWS::Region']}.{self._known['AWS::URLSuffix']}/{ACCOUNT}/{self._name(name)}"
+            return (
+                f"https://sqs.{self._known['AWS::Region']}.{self._known['AWS::URLSuffix']}/{ACCOUNT}/{self._name(name)}"
+            )
         return self._name(name)
 
     def _attribute(self, name: str, attribute: str) -> str:

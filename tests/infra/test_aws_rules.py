@@ -10,11 +10,11 @@ from typing import Any, Iterator
 import botocore.session
 import pytest
 
-from tests.infra.conftest import Json, synthesize
 from tests.infra.concrete import Concrete, blocks, leaves, states
+from tests.infra.conftest import Json, synthesize
 from tests.stand_ins.asl_validator import CannotInstall, faults
 
-KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 LONGEST: Json = {
     "name": "n" * 64,
     "input_prefix": "i" * 199 + "/",
@@ -90,7 +90,9 @@ def test_every_transition_has_its_target_in_its_own_block_and_every_state_is_rea
                 reached.add(name)
                 more |= set(targets(block["States"][name])) - reached
             assert reached == set(block["States"])
-            ends = [state for state in block["States"].values() if state["Type"] in ("Succeed", "Fail") or "End" in state]
+            ends = [
+                state for state in block["States"].values() if state["Type"] in ("Succeed", "Fail") or "End" in state
+            ]
             assert ends, "no way to end"
 
 
@@ -165,23 +167,9 @@ def shape(service: str, operation: str) -> Any:
 
 
 def wrong(value: Any, of: Any, path: str = "") -> Iterator[str]:
-    """What an API's model objects to: unknown and missing fields, types, lengths, patterns, ranges, choices.
-
-    A field that ends in .$ is filled in when the state runs.
-    """
+    """What an API's model objects to: unknown and missing fields, types, lengths, patterns, ranges, choices."""
     if of.type_name == "structure":
-        if not isinstance(value, dict):
-            yield f"{path} is no object"
-            return
-        members = {name[:1].upper() + name[1:]: member for name, member in of.members.items()}
-        given = {name.removesuffix(".$"): name for name in value}
-        for name in given.keys() - members.keys():
-            yield f"{path}/{name} is no parameter"
-        for name in {name[:1].upper() + name[1:] for name in of.required_members} - given.keys():
-            yield f"{path}/{name} is missing"
-        for name in given.keys() & members.keys():
-            if not given[name].endswith(".$"):
-                yield from wrong(value[given[name]], members[name], f"{path}/{name}")
+        yield from wrong_fields(value, of, path)
         return
     limits = of.metadata
     size = value if isinstance(value, (int, float)) else len(value)
@@ -195,10 +183,37 @@ def wrong(value: Any, of: Any, path: str = "") -> Iterator[str]:
             yield from wrong(name, of.key, f"{path}/{name}")
             yield from wrong(item, of.value, f"{path}/{name}")
     elif of.type_name == "string" and isinstance(value, str):
-        if "pattern" in limits and not re.fullmatch(python_pattern(limits["pattern"]), value):
-            yield f"{path}: {value!r} does not match {limits['pattern']}"
-        if of.enum and value not in of.enum:
-            yield f"{path}: {value!r} is none of {of.enum}"
+        yield from wrong_text(value, of, path)
+
+
+def wrong_fields(value: Any, of: Any, path: str) -> Iterator[str]:
+    """Of an object. A field that ends in .$ is filled in when the state runs."""
+    if not isinstance(value, dict):
+        yield f"{path} is no object"
+        return
+    members = {pascal(name): member for name, member in of.members.items()}
+    given = {name.removesuffix(".$"): name for name in value}
+    for name in given.keys() - members.keys():
+        yield f"{path}/{name} is no parameter"
+    for name in {pascal(name) for name in of.required_members} - given.keys():
+        yield f"{path}/{name} is missing"
+    for name in given.keys() & members.keys():
+        if not given[name].endswith(".$"):
+            yield from wrong(value[given[name]], members[name], f"{path}/{name}")
+
+
+def wrong_text(value: str, of: Any, path: str) -> Iterator[str]:
+    """Of a text."""
+    pattern = of.metadata.get("pattern")
+    if pattern and not re.fullmatch(python_pattern(pattern), value):
+        yield f"{path}: {value!r} does not match {pattern}"
+    if of.enum and value not in of.enum:
+        yield f"{path}: {value!r} is none of {of.enum}"
+
+
+def pascal(name: str) -> str:
+    """As CloudFormation and Step Functions spell an API's field."""
+    return name[:1].upper() + name[1:]
 
 
 def python_pattern(pattern: str) -> str:
@@ -246,7 +261,7 @@ def test_what_a_resource_is_created_with_is_within_its_apis_limits(concrete: Con
     service, operation, more = CREATES[kind]
     made = concrete.resources(kind)
     assert made
-    members = {name[:1].upper() + name[1:] for name in shape(service, operation).members}
+    members = {pascal(name) for name in shape(service, operation).members}
     for name, properties in made.items():
         given = {key: value for key, value in properties.items() if key in members - NOT_OF_THE_CALL}
         found = list(wrong({**given, **more}, shape(service, operation)))
@@ -331,7 +346,10 @@ def checked_metric(metric: list[Any]) -> None:
 
 def test_alarms_read_what_the_dashboard_shows_in_periods_that_exist(concrete: Concrete) -> None:
     for alarm in concrete.resources("AWS::CloudWatch::Alarm").values():
-        periods = [alarm.get("Period"), *(item.get("MetricStat", {}).get("Period") for item in alarm.get("Metrics", []))]
+        periods = [
+            alarm.get("Period"),
+            *(item.get("MetricStat", {}).get("Period") for item in alarm.get("Metrics", [])),
+        ]
         assert all(period % 60 == 0 for period in periods if period)
         assert alarm["EvaluationPeriods"] * 300 <= 86400
         assert len(alarm["AlarmDescription"]) <= 1024

