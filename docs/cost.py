@@ -177,7 +177,8 @@ archive that does not end in time is handed to Fargate, where it has {hours} hou
 
 US dollars a month, where the free tier (ten alarm metrics, three dashboards, a million requests of SQS) is used up:
 
-{idle} The network has no NAT gateway, address or interface endpoint, no key is made, and buckets, functions,
+{idle}
+The network has no NAT gateway, address or interface endpoint, no key is made, and buckets, functions,
 machines, clusters and rules cost nothing by themselves. What is stored does: models and their old versions, logs, and
 the task's image in ECR.
 
