@@ -15,9 +15,10 @@ from typing import Any, Iterator
 
 from docs.layers import Drawing, Edge, Node, drawn
 from infra import app
+from infra.settings import Settings
 
 HERE = Path(__file__).parent
-TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
+TEMPLATE = app.OUT / f"{Settings().name}.template.json"
 
 PARTS = {
     "AWS::ECS::TaskDefinition": "Fargate",

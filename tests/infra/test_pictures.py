@@ -21,10 +21,10 @@ def test_the_committed_picture_is_of_what_is_deployed(template: Json, name: str)
 
 
 def test_every_state_is_in_the_picture(template: Json) -> None:
-    from infra.machine import entrance, failure, success, work
+    from infra.machine import states
 
     picture = pictures.machine(template)
-    for state in {**entrance(), **work("arn", {}), **success(), **failure()}:
+    for state in states("source", "arn", {}):
         assert f">{state}</text>" in picture
 
 
