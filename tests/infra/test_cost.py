@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docs import cost
-from tests.infra.conftest import PROJECT, Json
+from tests.stand_ins.stack import PROJECT, Json
 
 
 def test_the_committed_page_is_of_what_is_deployed_and_measured(template: Json) -> None:

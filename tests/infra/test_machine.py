@@ -15,7 +15,7 @@ import pytest
 from docs.cost import TRANSITIONS
 from infra.machine import HEARTBEAT_SECONDS, LAMBDA_DIED, LAMBDA_SECONDS
 from lambda_fn.task import DONE, STOPPED
-from tests.infra.conftest import Deployment
+from tests.stand_ins.stack import Deployment
 
 
 def archive(**entries: bytes) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from docs import pictures
 from docs.layers import Node, Size, drawn
-from tests.infra.conftest import PROJECT, Json
+from tests.stand_ins.stack import PROJECT, Json
 
 
 @pytest.mark.parametrize("name", ["architecture", "machine"])

@@ -11,7 +11,7 @@ import pytest
 from infra import machine
 from infra.settings import Settings, WrongSetting
 from lambda_fn.core import errors
-from tests.infra.conftest import Json, resources, synthesize
+from tests.stand_ins.stack import Json, resources, synthesize
 
 
 def test_cfn_lint_finds_nothing(template: Json, tmp_path: Path) -> None:
