@@ -15,7 +15,7 @@ import pytest
 from docs.cost import TRANSITIONS
 from infra.machine import HEARTBEAT_SECONDS, LAMBDA_DIED, LAMBDA_SECONDS
 from lambda_fn.task import DONE, STOPPED
-from tests.stand_ins.stack import Deployment
+from tests.stand_ins.stack import Deployment, received
 
 
 def archive(**entries: bytes) -> bytes:
@@ -227,17 +227,6 @@ def test_a_callers_mistake_fails_without_retry_and_says_its_sentence(deployment:
     assert told["detail-type"] == "Model Repack Failed"
     assert told["detail"]["error"] == "InvalidArchive"
     assert told["detail"]["asked"]["request"]["model_uri"] == request["model_uri"]
-
-
-def received(deployment: Deployment, queue: str) -> list[Any]:
-    """All that lies in a queue, oldest first."""
-    sqs, url = deployment.client("sqs"), deployment.outputs[queue]
-    events = []
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            events.append(json.loads(message["Body"]))
-    return events
 
 
 def test_a_success_is_told_with_its_result(deployment: Deployment) -> None:

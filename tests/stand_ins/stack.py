@@ -102,25 +102,48 @@ class Deployment:
     def output_uri(self, name: str) -> str:
         return f"s3://{self.outputs['OutputBucket']}/models/{name}"
 
-    def execute(self, given: Any, machine: str = "StateMachineArn", seconds: float = 60) -> Json:
-        """Run a machine to its end: its description, with `input` and `output` parsed and `states` in order."""
+    def execute(
+        self,
+        given: Any,
+        machine: str = "StateMachineArn",
+        seconds: float = 60,
+        passed: Callable[[str], object] = lambda state: None,
+    ) -> Json:
+        """Run a machine to its end: its description, with `output` parsed and `states` in order.
+
+        Each state is told to `passed` as it is entered.
+        """
         client = self.client("stepfunctions")
         started = client.start_execution(
             stateMachineArn=self.outputs[machine], name=str(uuid.uuid4()), input=json.dumps(given)
         )
+        states: list[str] = []
         deadline = time.monotonic() + seconds
         while True:
             done: Json = client.describe_execution(executionArn=started["executionArn"])
+            events = client.get_execution_history(executionArn=started["executionArn"], maxResults=1000)["events"]
+            entered = [event["stateEnteredEventDetails"] for event in events if "stateEnteredEventDetails" in event]
+            for details in entered[len(states) :]:
+                states.append(details["name"])
+                passed(details["name"])
             if done["status"] != "RUNNING":
                 break
             assert time.monotonic() < deadline, "the machine does not end"
             time.sleep(0.05)
-        events = client.get_execution_history(executionArn=started["executionArn"], maxResults=1000)["events"]
-        done["states"] = [
-            event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event
-        ]
+        done["states"] = states
         done["output"] = json.loads(done["output"]) if done.get("output") else None
         return done
+
+
+def received(deployment: Deployment, queue: str) -> list[Any]:
+    """All that lies in a queue, oldest first."""
+    sqs, url = deployment.client("sqs"), deployment.outputs[queue]
+    events = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            events.append(json.loads(message["Body"]))
+    return events
 
 
 @contextmanager
