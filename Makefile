@@ -8,8 +8,12 @@ help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 .PHONY: demo
-demo: .venv-demo/ready ## Repack a small real model, and time it against the usual script
+demo: .venv-demo/ready ## Try all three doors on a small real model: the laptop, an upload, a pipeline step
 	@.venv-demo/bin/python -m examples.demo
+
+.PHONY: demo-laptop
+demo-laptop: .venv-demo-laptop/ready ## Try the first door alone: less to install
+	@.venv-demo-laptop/bin/python -m examples.demo laptop
 
 .PHONY: test
 test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and tests
@@ -34,10 +38,11 @@ clean: ## Remove everything that the other targets made
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
-.venv-demo/ready: examples/requirements.txt
+.venv-demo/ready: examples/requirements.txt examples/requirements-laptop.txt
+.venv-demo-laptop/ready: examples/requirements-laptop.txt
 .venv-sagemaker-v2/ready: tests/pipeline/requirements-sagemaker-v2.txt
 .venv-sagemaker-v3/ready: tests/pipeline/requirements-sagemaker-v3.txt
-.venv/ready .venv-demo/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
+.venv/ready .venv-demo/ready .venv-demo-laptop/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
 	@echo "Making $(@D) from $<"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check $(UV)

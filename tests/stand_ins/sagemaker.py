@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,7 @@ class Ended:
     status: int
     log: str
     exit_message: str
+    seconds: float
 
 
 @dataclass
@@ -94,16 +96,19 @@ class SageMaker:
         command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
         environment = [f"{name}={value}" for name, value in job.get("Environment", {}).items()]
         path = f"PATH={Path(self.python).parent}:/usr/bin:/bin"
+        began = time.monotonic()
         run = subprocess.run(
             [*NAMESPACES, "bash", "-c", SEALED, "sealed", str(self.place), path, *environment, *command],
             capture_output=True,
             text=True,
         )
+        seconds = time.monotonic() - began
         message = ml / "output/message"
         if run.returncode == 0:
             for made in job["ProcessingOutputConfig"]["Outputs"]:
                 self._upload(self._local(ml, made), made["S3Output"]["S3Uri"])
-        return Ended(run.returncode, run.stdout + run.stderr, message.read_text() if message.exists() else "")
+        said = message.read_text() if message.exists() else ""
+        return Ended(run.returncode, run.stdout + run.stderr, said, seconds)
 
     @staticmethod
     def _local(ml: Path, output: Mapping[str, Any]) -> Path:
