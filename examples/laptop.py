@@ -13,7 +13,7 @@ from sklearn.datasets import make_regression
 from sklearn.ensemble import ExtraTreesRegressor
 
 from benchmarks.measure import Contender, run
-from examples.screen import bar, say, size, trees, typed
+from examples.screen import bar, say, size, trees, typed, waiting
 
 REPACK = ("python", "-m", "lambda_fn", "repack")
 MODEL, NEW, USUAL = Path("model.tar.gz"), Path("out/model.tar.gz"), Path("usual/model.tar.gz")
@@ -49,9 +49,9 @@ def times() -> float:
     """Time it against the usual script, whole processes; the usual script's seconds."""
     USUAL.parent.mkdir()
     given = (str(MODEL), str(HYPERPARAMETERS), str(USUAL))
-    say()
     say("Against the usual script, which extracts all and packs it again:")
     print()
+    waiting("usual script")
     usual = run(Contender("usual script", ("python", "-m", "benchmarks.rivals", "usual_script", *given)))[0]
     bar("usual script", usual, usual)
     command = (*REPACK, str(MODEL), "--hyperparameters", str(HYPERPARAMETERS), "--output", str(NEW))

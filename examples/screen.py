@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tarfile
 import textwrap
@@ -15,6 +16,7 @@ from pathlib import Path
 
 TERMINAL = sys.stdout.isatty()
 COLOURS = TERMINAL and "NO_COLOR" not in os.environ
+CLEAR = "\033[K" if TERMINAL else ""
 BOLD, FAINT, GREEN, RED = 1, 2, 32, 31
 WIDTH = 80
 """Columns that everything fits in."""
@@ -38,9 +40,10 @@ def say(words: str) -> None:
 
 
 def typed(command: str) -> None:
-    """A command as a person would type it, on as many lines as it needs."""
-    lines = textwrap.wrap(command, WIDTH - 4, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    print(f"\n{styled('$', FAINT)} " + " \\\n".join(lines), flush=True)
+    """A command as a person would type it, on as many lines as it needs; options stay with their values."""
+    together = re.sub(r"(--\S+) ", "\\1\xa0", command)
+    lines = textwrap.wrap(together, WIDTH - 4, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    print(f"\n{styled('$', FAINT)} " + " \\\n".join(lines).replace("\xa0", " "), flush=True)
 
 
 def mark(sign: str, words: str, seconds: float | None = None, style: int = FAINT) -> None:
@@ -48,24 +51,27 @@ def mark(sign: str, words: str, seconds: float | None = None, style: int = FAINT
     clock = f"{seconds:6.2f} s" if seconds is not None else " " * 8
     indent = " " * 12
     lines = textwrap.wrap(words, WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
-    print(f"{styled(clock, FAINT)}  {styled(sign, style)} " + f"\n{indent}".join(lines), flush=True)
+    print(f"{CLEAR}{styled(clock, FAINT)}  {styled(sign, style)} " + f"\n{indent}".join(lines), flush=True)
+
+
+def waiting(words: str) -> None:
+    """What takes a while: on a terminal it stands there until the next line takes its place."""
+    if TERMINAL:
+        print(f"{words} {styled('…', FAINT)}", end="\r", flush=True)
 
 
 @contextmanager
 def working(words: str) -> Iterator[None]:
-    """What takes a while: on a terminal it stands there meanwhile, and its time follows."""
-    if TERMINAL:
-        print(f"{' ' * 10}{styled('…', FAINT)} {words}", end="", flush=True)
+    """What takes a while, and then its time."""
+    waiting(" " * 12 + words)
     began = time.monotonic()
     yield
-    if TERMINAL:
-        print("\r\033[K", end="")
     mark("✓", words, time.monotonic() - began)
 
 
 def bar(name: str, seconds: float, longest: float) -> None:
     """A row of a bar chart."""
-    print(f"{name:13} {seconds:6.2f} s  {'█' * max(1, round(48 * seconds / longest))}", flush=True)
+    print(f"{CLEAR}{name:13} {seconds:6.2f} s  {'█' * max(1, round(48 * seconds / longest))}", flush=True)
 
 
 def size(count: int) -> str:
