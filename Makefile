@@ -28,6 +28,10 @@ test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, typ
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local
 
+.PHONY: docs
+docs: .venv/ready ## Make every generated page and picture of docs/
+	@.venv/bin/python -m docs
+
 .PHONY: synth
 synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-nag; needs no node, Docker or credentials
 	@.venv/bin/python -m infra.app && echo "cdk.out/ModelRepacker.template.json"

@@ -89,7 +89,7 @@ def graft() -> str:
 
 
 def _grafted() -> tuple[bytes, bytes]:
-    """An archive without and with hyperparameters. Its own encoder is ours, so that its bytes are the same everywhere."""
+    """An archive without and with hyperparameters, encoded by hand, so that its bytes are the same everywhere."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo("model.bin")

@@ -1,27 +1,22 @@
-"""What a repack costs, and what the deployed stack costs while nothing comes: `python -m docs.cost` writes cost.md.
+"""What a repack costs, and what the deployed stack costs while nothing comes: cost.md.
 
 Prices are public, times are this repository's own measurements, sizes and alarms are those of the stack.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any, Sequence
 
-from infra import app
 from infra.machine import FARGATE_SECONDS
 from infra.settings import Settings
 from lambda_fn.core.recipe import Copy, Literal
 from lambda_fn.stores.s3 import parts, source
 
-HERE = Path(__file__).parent
-RESULTS = HERE.parent / "benchmarks" / "results"
-TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 
 REGION, LOOKED_UP = "us-east-1", "2026-11-24"
 
@@ -121,16 +116,8 @@ US dollars in {region}, without free tiers, taxes and discounts: what public sou
 pages say. Prices change: see the page before you count on one.
 
 {prices}
-Made by `python -m docs.cost`.
+Made by `make docs`.
 """
-
-
-def main() -> int:
-    """Synthesize and write; the exit status."""
-    status = app.main()
-    if status == 0:
-        (HERE / "cost.md").write_text(page(json.loads(TEMPLATE.read_text())))
-    return status
 
 
 def rate(contender: str) -> float:
@@ -258,7 +245,3 @@ def _thousand(dollars: float) -> str:
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---", *["---:"] * (len(header) - 1)), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,9 +18,10 @@ ORDER = {
 PAGE = """\
 # Errors
 
-Every way in which a repack can end without an output. The names are public: the command line writes `error: NAME: sentence`
-and ends with 1, Python raises the class (`from lambda_fn import RepackError` catches all of them), Step Functions and pipelines
-match on the name, and the event `Model Repack Failed` has it as `error`. Whatever happens, the output is as it was before.
+Every way in which a repack can end without an output. The names are public: the command line writes
+`error: NAME: sentence` and ends with 1, Python raises the class (all of them are a `RepackError`), Step Functions and
+pipelines match on the name, and the event `Model Repack Failed` has it as `error`. Whatever happens, the output is as
+it was before.
 {sections}
 Made of [`errors.py`](../lambda_fn/core/errors.py) by `make docs`.
 """
@@ -48,7 +49,7 @@ def _section(category: str, remark: str) -> str:
 
 def raised() -> list[type[errors.RepackError]]:
     """Every error but the root, in the order of their definition."""
-    found = [item for item in vars(errors).values() if inspect.isclass(item) and item.__module__ == errors.__name__]
+    found = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, errors.RepackError)]
     return [error for error in found if error is not errors.RepackError]
 
 

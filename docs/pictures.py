@@ -1,4 +1,4 @@
-"""Draws the deployed parts and the state machine as they stand in the synthesized template: `python -m docs.pictures`.
+"""Draws the deployed parts and the state machine as they stand in the synthesized template.
 
 The parts' arrows are what their roles may do to one another, so a picture shows what is deployed and nothing else.
 Graphviz' dot finds the places; how it looks is said here.
@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, Iterator
 
 from pygraphviz import AGraph
-
-from infra import app
-
-HERE = Path(__file__).parent
-TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
 
 PARTS = {
     "AWS::ECS::TaskDefinition": "Fargate",
@@ -90,16 +83,6 @@ class Arrow:
     head: str
     word: str = ""
     fails: bool = False
-
-
-def main() -> int:
-    """Synthesize and draw; the exit status."""
-    status = app.main()
-    if status == 0:
-        template = json.loads(TEMPLATE.read_text())
-        (HERE / "architecture.svg").write_text(architecture(template))
-        (HERE / "machine.svg").write_text(machine(template))
-    return status
 
 
 def architecture(template: Json) -> str:
@@ -326,7 +309,3 @@ def _shape(box: Box, x: float, y: float) -> Iterator[str]:
 
 def _text(text: str, x: float, y: float, style: str) -> str:
     return f'<text class="{style}" x="{x:.1f}" y="{y + 4.5:.1f}">{escape(text, quote=False)}</text>'
-
-
-if __name__ == "__main__":
-    sys.exit(main())
