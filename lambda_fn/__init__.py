@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .repacker import repack
 
+__version__ = "0.2.0"
+"""What CHANGELOG.md says of it; the distribution, the command line and the deployed stack take it from here."""
+
 __all__ = ["repack"]
 
 
