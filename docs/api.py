@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from griffe import Alias, GriffeLoader, Object
+from griffe import GriffeLoader, Object
 from griffe2md import ConfigDict, default_config, render_object_docs
 
 import lambda_fn
@@ -20,6 +20,7 @@ CODE = re.compile(r"```python\n(.+)\n```")
 LOOKS: dict[str, Any] = {
     **default_config,
     "show_root_full_path": False,
+    "show_root_members_full_path": False,
     "show_object_full_path": False,
     "show_signature_annotations": True,
     "show_if_no_docstring": False,
@@ -41,22 +42,21 @@ result = repack("model.tar.gz", "out/model.tar.gz", {{"hyperparameters.json": b'
 
 Where it cannot be done, an error is raised that says why: [all of them](errors.md).
 
-{sections}
-Made of the docstrings by `make docs`.
+{sections}Made of the docstrings by `make docs`.
 """
 
 
 def page() -> str:
     """Everything that the package exports, but for the errors, which have a page of their own."""
-    errors = {error.__name__ for error in raised()}
-    package = GriffeLoader(search_paths=[str(ROOT)]).load("lambda_fn", submodules=True)
-    sections = []
-    for name in lambda_fn.__all__:
-        item = package[name]
-        found = item.final_target if isinstance(item, Alias) else item
-        if isinstance(found, Object) and found.name not in errors and (found.is_class or found.is_function):
-            sections.append(re.sub(CODE, _wrapped, render_object_docs(found, ConfigDict(**LOOKS)).strip() + "\n\n"))
-    return PAGE.format(sections="".join(sections))
+    package = GriffeLoader(search_paths=[str(ROOT)]).load("lambda_fn")
+    errors = {"RepackError", *(error.__name__ for error in raised())}
+    items = [package[name].final_target for name in lambda_fn.__all__ if name not in errors]
+    functions_first = sorted(items, key=lambda item: item.is_class)
+    return PAGE.format(sections="".join(map(_section, functions_first)))
+
+
+def _section(item: Object) -> str:
+    return CODE.sub(_wrapped, render_object_docs(item, ConfigDict(**LOOKS)).strip()) + "\n\n"
 
 
 def _wrapped(code: re.Match[str]) -> str:

@@ -1,0 +1,1 @@
+"""The repack: a short book about one trick."""
