@@ -1,11 +1,13 @@
-# Every target does its own set-up: Python 3.11 or newer and make are enough.
+# Every target but `readers` does its own set-up: Python 3.11 or newer and make are enough.
 
 PYTHON ?= python3
 UV := uv==0.13.9
+TESTS ?= tests
+PARALLEL := -n auto --dist loadfile
 
 .PHONY: help
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 .PHONY: demo
 demo: .venv-demo/ready ## Try all three doors on a small real model: the laptop, an upload, a pipeline step
@@ -16,13 +18,31 @@ demo-laptop: .venv-demo-laptop/ready ## Try the first door alone: less to instal
 	@.venv-demo-laptop/bin/python -m examples.demo laptop
 
 .PHONY: test
-test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and tests
+test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests; each of the three runs happens, whatever became of the others
+	@failed=0; \
+	(set -x; .venv/bin/pytest $(PARALLEL)) || failed=1; \
+	(set -x; .venv-sagemaker-v3/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
+	(set -x; .venv-sagemaker-v2/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
+	exit $$failed
+
+.PHONY: check
+check: lint ## Lint, types, and the quick tests that need no server and no SDK: what one runs while working
+	.venv/bin/pytest $(PARALLEL) -m "not server and not slow"
+
+.PHONY: lint
+lint: .venv/ready ## Lint and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
-	.venv/bin/pytest
-	.venv-sagemaker-v3/bin/pytest --confcutdir=tests/pipeline tests/pipeline
-	.venv-sagemaker-v2/bin/pytest --confcutdir=tests/pipeline tests/pipeline
+
+.PHONY: hunt
+hunt: .venv/ready ## Search for what breaks a property, among thousands of new examples of each: hours (TESTS=file for one)
+	HYPOTHESIS_PROFILE=hunt .venv/bin/pytest -n auto -m hypothesis $(TESTS)
+
+.PHONY: readers
+readers: ## Install all programs that the tests can use (Debian, as root)
+	@packages="$$($(PYTHON) -m tests.programs)"; test -z "$$packages" || \
+	(set -x; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$packages)
 
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour

@@ -17,8 +17,9 @@ from examples.screen import BOLD, GREEN, mark, say, styled, trees, working
 from lambda_fn.pipeline import sdk
 from lambda_fn.pipeline.builder_dummy_training_step import DummyTrainingStepBuilder
 from lambda_fn.pipeline.config_dummy_training_step import DummyTrainingConfig
+from tests.programs import absent
 from tests.stand_ins.downstream import PAYLOAD, ROLE, following
-from tests.stand_ins.sagemaker import Ended, SageMaker, bare_environment, has_namespaces
+from tests.stand_ins.sagemaker import Ended, SageMaker, bare_environment
 
 BUCKET = "my-models"
 ML = "/opt/ml/processing/"
@@ -26,7 +27,7 @@ ML = "/opt/ml/processing/"
 
 def step(model: Path) -> None:
     """Show it with this model."""
-    if not has_namespaces():
+    if absent("unshare"):
         say("Not here: this machine does not permit the namespaces (unshare) that a job's /opt/ml needs.")
         return
     with mock_aws():

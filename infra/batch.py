@@ -16,6 +16,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from .doors import MODELS
 from .logs import MACHINE_LOGS, log_group_of, machine_logs
 from .machine import BUSY, retry
 from .permissions import Place, accept_wildcards, allow, tracing
@@ -164,7 +165,9 @@ def _objects(input_bucket: str, repack: dict[str, Any]) -> dict[str, Any]:
     models = {
         "A model?": {
             "Type": "Choice",
-            "Choices": [{"Variable": "$.detail.object.key", "StringMatches": "*.tar.gz", "Next": "Repack"}],
+            "Choices": [
+                {"Variable": "$.detail.object.key", "StringMatches": name, "Next": "Repack"} for name in MODELS
+            ],
             "Default": "No model",
         },
         "No model": {"Type": "Succeed"},

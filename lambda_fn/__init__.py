@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ArchiveTooLarge,
         EntryConflict,
         EntryExists,
+        EntryNotFound,
         InvalidArchive,
         InvalidHyperparameters,
         InvalidRequest,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from .core.gzip import Limits
-    from .repacker import repack, run
+    from .repacker import read_entry, repack, run
     from .stores.s3 import S3Access
 
 __version__ = "0.2.0"
@@ -39,6 +40,7 @@ __all__ = [
     "ArchiveTooLarge",
     "EntryConflict",
     "EntryExists",
+    "EntryNotFound",
     "InvalidArchive",
     "InvalidHyperparameters",
     "InvalidRequest",
@@ -55,11 +57,18 @@ __all__ = [
     "SourceNotFound",
     "StoreFull",
     "StoreUnavailable",
+    "read_entry",
     "repack",
     "run",
 ]
 
-_NOT_OF_THE_CONTRACT = {"Limits": ".core.gzip", "S3Access": ".stores.s3", "repack": ".repacker", "run": ".repacker"}
+_NOT_OF_THE_CONTRACT = {
+    "Limits": ".core.gzip",
+    "S3Access": ".stores.s3",
+    "read_entry": ".repacker",
+    "repack": ".repacker",
+    "run": ".repacker",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -21,7 +21,7 @@ from aws_lambda_powertools import Tracer
 
 from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
 from .core.store import Progress
-from .events import ARCHIVE, Arrival, arrivals, requests
+from .events import Arrival, arrivals, is_archive, requests
 from .planner import Plan, each, plan
 from .settings import Settings
 from .stores import open_source
@@ -207,4 +207,4 @@ def archives(bucket: str, folder: str) -> list[str]:
         pages = s3.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=folder, Delimiter="/", **owner
         )
-        return [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(ARCHIVE)]
+        return [item["Key"] for page in pages for item in page.get("Contents", ()) if is_archive(item["Key"])]

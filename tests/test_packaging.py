@@ -1,21 +1,17 @@
-"""The wheel, as people get it: built once, installed into empty environments, used from there."""
+"""The wheel in empty environments, with each of its extras; `test_pythons` uses it on every Python."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
-import pytest
-
 import lambda_fn
 from tests.deployment import archive
+from tests.pythons import UV
 
 ROOT = Path(__file__).parents[1]
-UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 SDK = ROOT / "tests/pipeline/requirements-sagemaker-v2.txt"
 
 
@@ -24,19 +20,6 @@ def said(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that no build folder is left here."""
-    place = tmp_path_factory.mktemp("wheel")
-    for name in ("lambda_fn", "infra"):
-        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, place)
-    said(UV, "build", "--quiet", "--wheel", "--out-dir", place / "dist", cwd=place)
-    (built,) = (place / "dist").glob("*.whl")
-    return built
 
 
 def installed(wheel: Path, folder: Path, extra: str = "", *options: str | Path) -> Path:
@@ -59,19 +42,13 @@ def test_the_changelog_tells_of_this_version() -> None:
     assert f"\n## [{lambda_fn.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_commands_and_function_work_without_any_extra(wheel: Path, tmp_path: Path) -> None:
+def test_the_repack_command_and_the_function_need_no_extra(wheel: Path, tmp_path: Path) -> None:
     bin_ = installed(wheel, tmp_path)
     (tmp_path / "model.tar.gz").write_bytes(archive())
     told = said(bin_ / "repack", "model.tar.gz", "--set", "depth=6", "--output", "out.tar.gz", cwd=tmp_path)
     assert "graft" in told
-    assert "hyperparameters.json" in said(bin_ / "model-repacker", "inspect", "out.tar.gz", cwd=tmp_path)
-    code = """
-from lambda_fn import repack
-print(repack("model.tar.gz", "second.tar.gz", {"hyperparameters.json": b'{"depth": 7}'}).method)
-"""
-    assert said(bin_ / "python", "-c", code, cwd=tmp_path) == "graft\n"
-    with tarfile.open(tmp_path / "second.tar.gz") as tar:
-        assert tar.getnames()[0] == "hyperparameters.json"
+    code = "import lambda_fn; print(*[getattr(lambda_fn, name).__name__ for name in lambda_fn.__all__ if name != 'S3Access'])"
+    assert "repack" in said(bin_ / "python", "-c", code, cwd=tmp_path)
 
 
 def test_types_are_seen_by_those_who_install_it(wheel: Path, tmp_path: Path) -> None:

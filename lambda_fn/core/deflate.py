@@ -28,9 +28,11 @@ LAST = b"\x03\0"
 Pieces = Iterable[Union[bytes, memoryview]]
 
 
-def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
-    """The pieces as one complete deflate stream; `run` gets their CRC-32 and size, and its length from 0."""
-    before = b""
+def deflate(pieces: Pieces, run: Run, before: bytes = b"", last: bool = True) -> Iterator[bytes]:
+    """The pieces as deflate data that goes on after `before`; `run` gets their CRC-32 and size, and its length from 0.
+
+    It ends the stream if it is the `last`, else on a byte boundary.
+    """
     under_way: deque[Future[tuple[bytes, int, int]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="deflate") as beside:
         for block in _blocks(pieces):
@@ -40,8 +42,9 @@ def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
                 yield _measured(*under_way.popleft().result(), run)
         while under_way:
             yield _measured(*under_way.popleft().result(), run)
-    run.stop += len(LAST)
-    yield LAST
+    if last:
+        run.stop += len(LAST)
+        yield LAST
 
 
 def _blocks(pieces: Pieces) -> Iterator[bytes]:

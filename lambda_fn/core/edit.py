@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, Literal, Mapping, Optional
+from typing import Any, Callable, Iterator, Literal, Mapping, Optional, get_args
 
 from .errors import InvalidRequest
 from .tar import normal
@@ -29,7 +29,7 @@ class Content:
     size: int
     """Bytes."""
     open: Callable[[], Iterator[bytes]]
-    """Gives the bytes in chunks, from the beginning at each call. Raises SourceChanged if they are no longer the same."""
+    """Gives the bytes in chunks, from the beginning at each call. Raises SourceChanged if they are others by now."""
     identity: str
     """The same for the same bytes only: their SHA-256, or what a store says of this version of an object."""
     mode: Optional[int] = None
@@ -48,6 +48,22 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Merge(Content):
+    """What an entry shall hold, as it follows from what it holds already."""
+
+    settle: Callable[[Optional[bytes]], bytes] = lambda held: held or b""
+    """From what the archive holds under this path, None if nothing, to what it shall hold."""
+
+    @classmethod
+    def by(cls, settle: Callable[[Optional[bytes]], bytes]) -> Merge:
+        return cls(-1, lambda: iter(()), "", settle=settle)
+
+    def settled(self, held: Optional[bytes]) -> Content:
+        """The content, now that what the archive holds is known."""
+        return Content.of(self.settle(held), self.mode)
+
+
+@dataclass(frozen=True)
 class Edit:
     """What an archive shall hold afterwards. Raises InvalidRequest for what no archive can hold."""
 
@@ -60,9 +76,11 @@ class Edit:
     strip_root: bool = False
     """Whether the one folder at the top that holds everything else is taken away."""
     if_present: IfPresent = "replace"
-    """What becomes of an entry that is there already, and is not dropped: it is replaced, it stays, or it is an error."""
+    """What becomes of an entry that is there already, and not dropped: it is replaced, it stays, or it is an error."""
 
     def __post_init__(self) -> None:
+        if self.if_present not in get_args(IfPresent):
+            raise InvalidRequest(f"if_present must be replace, keep or error, not {self.if_present!r}")
         for name in (*self.put, *self.folders):
             check_name(name)
         for name in (*self.put, *self.folders):
@@ -75,6 +93,11 @@ class Edit:
                 raise InvalidRequest(f"{name} cannot be a file and a folder to replace")
         for pattern in self.drop:
             matcher(pattern)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what is put in, whatever the archive holds."""
+        return not any(isinstance(content, Merge) for content in self.put.values())
 
     @property
     def digest(self) -> str:

@@ -59,9 +59,16 @@ class EntryExists(RepackError):
 
 
 class EntryConflict(RepackError):
-    """An entry of the archive stands in the overlay's way: a directory of that name, a hard link to it.
+    """An entry of the archive stands in the edit's way: a directory of that name, a hard link to what goes.
 
     Take out of the model what the sentence names, or choose another name.
+    """
+
+
+class EntryNotFound(RepackError):
+    """The archive holds no such entry to read.
+
+    See what there is: `python -m lambda_fn inspect`.
     """
 
 

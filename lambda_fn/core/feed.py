@@ -11,6 +11,9 @@ AHEAD = 16
 """Chunks read at a time: each time the threads wake each other."""
 
 
+PORTION = 64 << 10
+
+
 class Feed:
     """Chunks as they come, and the position in the source behind those taken."""
 
@@ -18,12 +21,15 @@ class Feed:
         self._chunks = iter(chunks)
         self._returned: deque[bytes] = deque()
         self.position = 0
+        self.portion = PORTION
+        """Bytes taken at a time at most."""
 
     def take(self, most: Optional[int] = None) -> bytes:
-        """The next bytes, at most `most`; empty at the end."""
+        """The next bytes, at most `most` and no more than a portion; empty at the end."""
         data = self._returned.popleft() if self._returned else next(self._chunks, b"")
         self.position += len(data)
-        if most is not None and len(data) > most:
+        most = self.portion if most is None else min(most, self.portion)
+        if len(data) > most:
             self.put_back(data[most:])
             data = data[:most]
         return data

@@ -16,6 +16,7 @@ from typing import Iterator, Optional
 PACKAGE = Path(__file__).resolve().parent.parent
 NEEDED = (
     "__init__.py",
+    "contents.py",
     "contract.py",
     "hyperparameters.py",
     "repacker.py",

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.stand_ins.sagemaker import SageMaker, bare_environment, has_namespaces, resolve
+from tests.programs import pytest_runtest_setup
+from tests.stand_ins.sagemaker import SageMaker, bare_environment, resolve
+
+__all__ = ["pytest_runtest_setup"]
 
 BUCKET = "models"
 
@@ -83,8 +86,6 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def sagemaker(s3: Any, bare_python: str, tmp_path: Path) -> SageMaker:
     """The stand-in for SageMaker on the stand-in S3."""
-    if not has_namespaces():
-        pytest.skip("this machine does not permit namespaces (unshare -rmn)")
     place = tmp_path / "sagemaker"
     place.mkdir()
     return SageMaker(s3, place, bare_python)

@@ -21,7 +21,7 @@ from lambda_fn.repacker import run
 from lambda_fn.stores.s3 import S3Access
 from tests.stand_ins.downstream import PACKAGING, PAYLOAD, ROLE, following
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
+pytestmark = [pytest.mark.needs("unshare"), pytest.mark.filterwarnings("ignore")]  # the SDK's own warnings
 
 MODEL = {"model.bin": bytes(range(256)) * 256, "code/inference.py": b"pass\n"}
 OUTPUT = "p/dummy_training/output/execution/model.tar.gz"

@@ -10,19 +10,17 @@ import pytest
 pytest.importorskip("sagemaker", reason="the SageMaker SDK is in environments of its own")
 
 from examples.step import step
-from tests.stand_ins.sagemaker import has_namespaces
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
 
 
+@pytest.mark.needs("unshare")
 def test_the_next_step_finds_the_hyperparameters(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     make_archive: Callable[..., bytes],
 ) -> None:
-    if not has_namespaces():
-        pytest.skip("this machine does not permit namespaces (unshare -rmn)")
     monkeypatch.chdir(tmp_path)
     model = Path("model.tar.gz")
     model.write_bytes(make_archive({"model.bin": b"weights"}))

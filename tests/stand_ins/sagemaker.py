@@ -14,26 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NAMESPACES = ["unshare", "--map-root-user", "--mount", "--net"]
-"""A command that starts others in namespaces of their own."""
-
-
-def has_namespaces() -> bool:
-    """Whether this machine permits them."""
-    return bool(shutil.which("unshare")) and not subprocess.run([*NAMESPACES, "true"], capture_output=True).returncode
+from tests.programs import SEALED as NAMESPACES
+from tests.pythons import installed
 
 
 def bare_environment(place: Path) -> str:
     """A virtual environment with nothing in it, of Python 3.9 if there is one: its interpreter."""
-    found = [
-        shutil.which("python3.9"),
-        *map(str, Path.home().glob(".pyenv/versions/3.9*/bin/python3.9")),
-        sys.executable,
-    ]
-    works = (
-        python for python in found if python and not subprocess.run([python, "-c", ""], capture_output=True).returncode
-    )
-    subprocess.run([next(works), "-m", "venv", "--without-pip", str(place)], check=True)
+    subprocess.run([installed().get("3.9", sys.executable), "-m", "venv", "--without-pip", str(place)], check=True)
     return str(place / "bin/python3")
 
 

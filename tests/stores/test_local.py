@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -262,11 +263,10 @@ def mounted(tmp_path: Path) -> list[str]:
     """The start of a command that runs a shell line with 200 KiB of disk mounted on tmp_path/disk."""
     (tmp_path / "disk").mkdir()
     mount = f"mount -t tmpfs -o size=200k none {tmp_path}/disk && "
-    if subprocess.run(["unshare", "-rm", "sh", "-c", mount + "true"], capture_output=True).returncode:
-        pytest.skip("no mounts of our own here")
     return ["unshare", "-rm", "sh", "-c", mount + '"$@"; ls -A ' + f"{tmp_path}/disk", "sh"]
 
 
+@pytest.mark.needs("unshare")
 @pytest.mark.parametrize("which", ["model", "old_model"])
 def test_a_full_disk_leaves_nothing(which: str, mounted: list[str], request: pytest.FixtureRequest) -> None:
     file: Path = request.getfixturevalue(which)
@@ -354,6 +354,44 @@ def test_a_source_cut_short_while_it_is_copied_is_noticed(tmp_path: Path) -> Non
     fds = [os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("source", "target")]
     with pytest.raises(SourceChanged):
         local.copy_range(fds[0], fds[1], 0, 2000, 0)
+
+
+@pytest.mark.parametrize("answer", [errno.EPERM, errno.EIO, errno.EBADF, errno.EACCES, errno.ETXTBSY, errno.EXDEV, 0])
+@pytest.mark.parametrize("after", [0, 30_000])
+def test_a_kernel_that_does_not_copy_is_helped_by_reading_and_writing(
+    answer: int, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = os.copy_file_range
+
+    def no_copy(source: int, target: int, count: int, start: int, at: int) -> int:
+        if start < after:
+            return copy(source, target, after - start, start, at)
+        if answer:
+            raise OSError(answer, os.strerror(answer))
+        return 0
+
+    monkeypatch.setattr(os, "copy_file_range", no_copy)
+    source = archives.noise(100_000)
+    (tmp_path / "source").write_bytes(source)
+    for shift in (None, 4):
+        assert carried_out([Literal(b"head"), Copy(0, 100_000)], tmp_path, shift) == b"head" + source
+
+
+def test_a_disk_that_takes_no_writes_at_an_offset_is_named(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_kernel_copies: None
+) -> None:
+    write, ends = os.pwrite, dict[int, int]()
+
+    def in_order(fd: int, data: bytes, at: int) -> int:
+        if at != ends.get(fd, 0):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        ends[fd] = at + write(fd, data, at)
+        return ends[fd] - at
+
+    monkeypatch.setattr(os, "pwrite", in_order)
+    with pytest.raises(InvalidRequest, match=r"out/model\.tar\.gz lies on a disk that is written from front to back"):
+        repack(str(model), f"{tmp_path}/out/model.tar.gz", OVERLAY)
+    assert os.listdir(tmp_path) == [model.name]
 
 
 def test_a_folder_that_somebody_uses_meanwhile_stays(model: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ access     the client and the options of every request; botocore's failures as o
 metadata   what an output takes over from its source, and the note beside it
 checksum   CRCs of joined and cut byte ranges, from which the proof is made
 source     one pinned version of an object, read by parallel ranged GETs
+listing    the objects below a prefix
 known      from a source that was scanned once to an output made of it
 parts      recipe → parts that S3 accepts; arithmetic alone
 multipart  the life of one multipart upload: completed once or aborted

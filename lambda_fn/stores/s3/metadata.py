@@ -7,11 +7,16 @@ comes first, and a note that finds no room is left out, which costs the next run
 from __future__ import annotations
 
 from email.header import Header
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 from urllib.parse import parse_qsl, quote, urlencode
+
+from . import checksum
 
 PREFIX = "repack-"
 NOTE = "repack-note"
+SIZE = "output-size"
+CHECKSUM = "output-checksum"
+"""In a note: what it says of the bytes it was written for."""
 PUBLICATION = "repack-publication"
 """Names one attempt to publish, so that it knows its own output after an answer was lost."""
 LIMIT = 2048
@@ -33,9 +38,23 @@ READABLE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER
 """Storage classes an output takes over; the others cannot be asked for, or not be read at once."""
 
 
-def note_of(head: Mapping[str, Any]) -> dict[str, str]:
-    """The note in what HEAD says of an object; empty if this program did not make it."""
-    return dict(parse_qsl(head.get("Metadata", {}).get(NOTE, ""), keep_blank_values=True))
+def note_of(head: Mapping[str, Any]) -> Optional[dict[str, str]]:
+    """The note in what HEAD says of an object; None if this program did not make these very bytes.
+
+    Metadata is carried along to other bytes (by an edit in place, a copy that recompresses), so a note tells of the
+    bytes it was written for: by their size, and by their checksum unless the store gives none. One that does not, as
+    older ones, or those of outputs that were still unknown when their upload began, is not believed.
+    """
+    note = dict(parse_qsl(head.get("Metadata", {}).get(NOTE, ""), keep_blank_values=True))
+    size, proved = note.pop(SIZE, None), note.pop(CHECKSUM, None)
+    gives_none = not any(name.startswith("Checksum") for name in head)
+    believed = size == str(head.get("ContentLength")) and (gives_none or proved == checksum.told(head))
+    return note if believed and proved else None
+
+
+def of_bytes(note: Mapping[str, str], size: int, crc: checksum.Crc, value: int) -> dict[str, str]:
+    """The note for an output of this size and CRC, and for no other."""
+    return {**note, SIZE: str(size), CHECKSUM: f"{crc.name}:{crc.encode(value)}"}
 
 
 def publication_of(head: Mapping[str, Any]) -> str:

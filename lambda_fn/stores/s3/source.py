@@ -8,20 +8,26 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import cached_property
 from typing import Any, Callable, Generator, Mapping, Optional
 
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ...core.errors import SourceChanged, SourceNotFound, StoreUnavailable
-from . import checksum, metadata
+from . import checksum, pointer
 from .access import Place, S3Access, code, named_errors
+from .pointer import Output
 
 BLOCK = 6 << 20
 """Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
 AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
 CHUNK = 64 << 10
+CHECKSUM_EVERY = 1 << 20
+"""Bytes from one remembered CRC of a streamed object to the next: half of that is read to know the CRC of a range,"""
+CHECKSUMS = 16_384
+"""and there are at most so many."""
 ATTEMPTS = 6
 """For a range whose body breaks or falls short; botocore retries what fails before the body."""
 PAUSE = 0.5
@@ -38,7 +44,7 @@ class S3Source:
 
     swift = False
 
-    def __init__(self, uri: str, access: S3Access) -> None:
+    def __init__(self, uri: str, access: S3Access, known_as: Optional[Output] = None) -> None:
         self.place = Place.parse(uri)
         self.access = access
         with named_errors(self.place, missing=SourceNotFound):
@@ -46,12 +52,30 @@ class S3Source:
         self.size: int = self.head["ContentLength"]
         self.etag: Optional[str] = self.head["ETag"]
         self.version_id: Optional[str] = self.head.get("VersionId")
-        self.note: Mapping[str, str] = metadata.note_of(self.head)
+        self.model: Optional[S3Source] = None
+        """What this is an output of, where it is read in the stead of that."""
         self.bytes_read = 0
         self.checksums = checksum.Prefixes.of_object(self.head)
         """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
+        self._known_as = known_as
         self._ends: dict[int, bytes] = {}
         self._counting = threading.Lock()
+
+    @property
+    def note(self) -> Mapping[str, str]:
+        """What stands beside these bytes if we made them."""
+        return self._word or {}
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is an output of ours: by the word of known sources or, without them, of its own metadata."""
+        return self._word is not None
+
+    @cached_property
+    def _word(self) -> Optional[Mapping[str, str]]:
+        if self._known_as and self._known_as.identity == Output.of(self.place, self.head, {}).identity:
+            return self._known_as.note
+        return pointer.note_of(self.place, self.head, self.access)
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range; those of the first and last blocks of a stream are still at hand."""
@@ -60,19 +84,35 @@ class S3Source:
                 return block[start - end : stop - end]
         return b"".join(self._get(start, stop)) if start < stop else b""
 
-    def stream(self) -> Generator[bytes, None, None]:
-        """The whole object in order, in chunks of at most 64 KiB."""
+    def stream(self, start: int = 0, stop: Optional[int] = None) -> Generator[bytes, None, None]:
+        """A range in order, the whole object if none is given, in chunks of at most 64 KiB."""
+        stop = self.size if stop is None else stop
+        if (start, stop) == (0, self.size):
+            yield from self._whole()
+        elif stop - start <= BLOCK:
+            view = memoryview(self.read(start, stop))
+            yield from (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
+        else:
+            with closing(self._blocks(start, stop)) as blocks:
+                for block in blocks:
+                    yield from block
+
+    def _whole(self) -> Generator[bytes, None, None]:
+        """All chunks; afterwards the checksums tell of any range, and both ends are at hand."""
         crc = checksum.known()[0]
         prefixes = checksum.Prefixes(crc)
-        position = value = 0
-        with closing(self._blocks()) as blocks:
+        step = max(CHECKSUM_EVERY, self.size // CHECKSUMS)
+        position = value = noted = 0
+        with closing(self._blocks(0, self.size)) as blocks:
             for block in blocks:
                 start = position
                 for chunk in block:
                     value = crc.of(chunk, value)
                     position += len(chunk)
+                    if position - noted >= step or position == self.size:
+                        prefixes.append(position, value)
+                        noted = position
                     yield chunk
-                prefixes.append(position, value)
                 if start == 0 or position == self.size:
                     self._ends[start] = b"".join(block)  # recipes cut near both ends
         self.checksums = prefixes
@@ -93,14 +133,14 @@ class S3Source:
         """Let go of what was kept; a stream that was left early has ended its own fetching."""
         self._ends.clear()
 
-    def _blocks(self) -> Generator[list[bytes], None, None]:
-        """The object in blocks of chunks, in order, fetched ahead by a few threads."""
+    def _blocks(self, first: int, end: int) -> Generator[list[bytes], None, None]:
+        """A range in blocks of chunks, in order, fetched ahead by a few threads."""
         pending: deque[Future[list[bytes]]] = deque()
         left = threading.Event()
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="s3-read") as pool:
             try:
-                for start in range(0, self.size, BLOCK):
-                    pending.append(pool.submit(self._get, start, min(start + BLOCK, self.size), left.is_set))
+                for start in range(first, end, BLOCK):
+                    pending.append(pool.submit(self._get, start, min(start + BLOCK, end), left.is_set))
                     if len(pending) == AHEAD:
                         yield pending.popleft().result()
                 while pending:
