@@ -39,7 +39,7 @@ def upload(model: Path, usual: float) -> None:
             f"The usual script took {usual:.1f} s, and would move {size(2 * len(whole))} between S3 and where it runs. "
             "(S3 takes no parts below 5 MiB, so as much of the model's beginning went up with what is new.)"
         )
-        say("Other hyperparameters go the short way, since what was scanned once is not scanned again:")
+        say("Other hyperparameters go the short way, since the model was surveyed already:")
         put(stack, "hyperparameters.json", b'{"n_estimators": 24, "min_samples_leaf": 5}')
         before = made(stack)
         say("A broken upload ends in an event that names what is wrong:")

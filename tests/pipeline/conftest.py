@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.programs import pytest_runtest_setup
+from tests.pythons import installed
 from tests.stand_ins.sagemaker import SageMaker, bare_environment, resolve
 
 __all__ = ["pytest_runtest_setup"]
@@ -80,7 +82,8 @@ def define(session: Any) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return bare_environment(tmp_path_factory.mktemp("bare"))
+    """Of Python 3.9 if there is one."""
+    return bare_environment(tmp_path_factory.mktemp("bare"), installed().get("3.9", sys.executable))
 
 
 @pytest.fixture

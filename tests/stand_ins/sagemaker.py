@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.programs import SEALED as NAMESPACES
-from tests.pythons import installed
 
 
-def bare_environment(place: Path) -> str:
-    """A virtual environment with nothing in it, of Python 3.9 if there is one: its interpreter."""
-    subprocess.run([installed().get("3.9", sys.executable), "-m", "venv", "--without-pip", str(place)], check=True)
+def bare_environment(place: Path, python: str = sys.executable) -> str:
+    """A virtual environment with nothing in it, of a given Python: its interpreter."""
+    subprocess.run([python, "-m", "venv", "--without-pip", str(place)], check=True)
     return str(place / "bin/python3")
 
 
