@@ -46,7 +46,7 @@ def in_aws(usual: float) -> None:
     heading("3  In a SageMaker pipeline: a step")
     from examples.step import step
 
-    step(MODEL)
+    step(MODEL, usual)
 
 
 if __name__ == "__main__":

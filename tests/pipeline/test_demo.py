@@ -24,7 +24,7 @@ def test_the_next_step_finds_the_hyperparameters(
     monkeypatch.chdir(tmp_path)
     model = Path("model.tar.gz")
     model.write_bytes(make_archive({"model.bin": b"weights"}))
-    step(model)
+    step(model, usual=1.0)
     shown = capsys.readouterr().out
     assert "The hyperparameters were found." in shown
     assert "├─ hyperparameters.json" in shown
