@@ -18,7 +18,7 @@ demo-laptop: .venv-demo-laptop/ready ## Try the first door alone: less to instal
 	@.venv-demo-laptop/bin/python -m examples.demo laptop
 
 .PHONY: test
-test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests; each of the three runs happens, whatever became of the others
+test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests: three runs, each of which happens
 	@failed=0; \
 	(set -x; .venv/bin/pytest $(PARALLEL)) || failed=1; \
 	(set -x; .venv-sagemaker-v3/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
@@ -43,6 +43,11 @@ hunt: .venv/ready ## Search for what breaks a property, among thousands of new e
 readers: ## Install all programs that the tests can use (Debian, as root)
 	@packages="$$($(PYTHON) -m tests.programs)"; test -z "$$packages" || \
 	(set -x; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$packages)
+
+.PHONY: hunt
+hunt: .venv/ready ## Compare with other readers on generated archives: takes MINUTES=5 each for tar and deflate
+	.venv/bin/python -m tests.hunt tar --minutes $(or $(MINUTES),5)
+	.venv/bin/python -m tests.hunt deflate --minutes $(or $(MINUTES),5)
 
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour

@@ -7,10 +7,10 @@ is. What cannot be put in as it was meant is an error that names it, and what is
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
@@ -145,8 +145,12 @@ def _of_local_file(path: str, most: int) -> Content:
                 raise SourceChanged(f"{path} was written to since the repack began; try again when it is complete")
             yield from source.stream()
 
-    # A checksum would cost reading the file twice.
-    identity = f"{path} {about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
+    def identity() -> str:
+        digest = hashlib.sha256()
+        for chunk in chunks():
+            digest.update(chunk)
+        return digest.hexdigest()
+
     return Content(about.st_size, chunks, identity, mode)
 
 
@@ -215,7 +219,7 @@ def _of_object(uri: str, s3: Optional[S3Access], most: int) -> Content:
         with closing(source):  # which lets go of what it keeps, and can be read again
             yield from source.stream()
 
-    return Content(source.size, chunks, f"{uri} {source.version_id} {source.etag}")
+    return Content(source.size, chunks, lambda: f"{uri} {source.version_id} {source.etag}")
 
 
 def _of_listed(item: Listed, held: bool, s3: Optional[S3Access]) -> Content:
@@ -229,10 +233,12 @@ def _of_listed(item: Listed, held: bool, s3: Optional[S3Access]) -> Content:
 
     if held:
         return Content.of(b"".join(chunks()))
-    return Content(item.size, chunks, f"{item.uri} {item.etag}")
+    return Content(item.size, chunks, lambda: f"{item.uri} {item.etag}")
 
 
 def _in_bucket(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dict[str, Content], int]:
+    from concurrent.futures import ThreadPoolExecutor
+
     from .stores.s3.listing import objects_below
 
     assert s3 is not None

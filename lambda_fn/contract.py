@@ -100,7 +100,8 @@ class Request:
     """What to repack. URIs are `s3://bucket/key`, or paths on the command line.
 
     With both `hyperparameters_uri` and `hyperparameters`, the latter are merged over the former, key by key.
-    With `hyperparameters_uri` alone its bytes are kept exactly as they are.
+    With `hyperparameters_uri` alone its bytes are kept exactly as they are. With `hyperparameters` alone they take the
+    place of what the archive holds, or, with `merge_hyperparameters`, are laid over it.
     """
 
     model_uri: str
@@ -116,7 +117,7 @@ class Request:
     strip_root: bool = False
     """Take away the one folder at the top that holds everything else."""
     merge_hyperparameters: bool = False
-    """Lay `hyperparameters` over those that the archive holds, key by key, where no `hyperparameters_uri` is given."""
+    """Lay `hyperparameters` over those that the archive holds, key by key; without a `hyperparameters_uri`."""
     everything: bool = False
     """Put in of folders what version control, caches and macOS leave there, too."""
     if_present: IfPresent = "replace"

@@ -46,6 +46,7 @@ SEALED = ("unshare", "--map-root-user", "--mount", "--net")
 PROGRAMS = {
     "bsdtar": Program("libarchive-tools", ("bsdtar", "--version")),
     "busybox": Program("busybox", ("busybox", "true")),
+    "git": Program("git", ("git", "--version")),
     "go": Program("golang-go", ("go", "version")),
     "GNU tar": Program("tar", ("sh", "-c", "tar --version | grep -q GNU")),
     "gzip": Program("gzip", ("gzip", "--version")),

@@ -32,7 +32,7 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     environment, work = place / "environment", place / "work"
     (work / "core").mkdir(parents=True)
     subprocess.run([UV, "venv", "--quiet", "--python", python, environment], check=True)
-    install = [UV, "pip", "install", "--quiet", "--python", environment / "bin/python", wheel]
+    install = [UV, "pip", "install", "--quiet", "--python", str(environment / "bin/python"), str(wheel)]
     subprocess.run([*install, *([] if with_isal else ["--no-deps"])], check=True)
     for name, data in SOURCES.items():
         (work / name).write_bytes(data)
@@ -40,13 +40,16 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     (work / "hyperparameters.json").write_text('{"depth": 6}')
     script = ["-m", "lambda_fn.pipeline.dummy_training", "--pretrained-model-path", "model.tar.gz"]
     said = []
-    for command in (
+    commands: tuple[list[str], ...] = (
         ["python", "-c", CORE, *SOURCES],
         ["model-repacker", "repack", "splice", "--set", "depth=6", "--output", "command.tar.gz", "--json"],
         ["model-repacker", "verify", "command.tar.gz"],
         ["python", *script, "--hyperparameters-path", "hyperparameters.json", "--output-dir", "job"],
-    ):
-        run = subprocess.run([environment / "bin" / command[0], *command[1:]], cwd=work, capture_output=True, text=True)
+    )
+    for command in commands:
+        run = subprocess.run(
+            [str(environment / "bin" / command[0]), *command[1:]], cwd=work, capture_output=True, text=True
+        )
         assert run.returncode == 0, run.stderr
         said.append(run.stdout)
     assert json.loads(said[1])["method"] == "splice"
@@ -60,6 +63,7 @@ def expected(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool
     return {isal: used(sys.executable, wheel, tmp_path_factory.mktemp("this"), isal) for isal in (True, False)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_isal", [True, False], ids=["isal", "bare"])
 @pytest.mark.parametrize("version", PROMISED)
 def test_the_wheel_makes_the_same_on_every_python(

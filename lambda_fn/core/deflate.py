@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Iterable, Iterator, Union
+from typing import TYPE_CHECKING, Iterable, Iterator, Union
 
 from .blocks import WINDOW
 from .crc import combine_crc32
 from .gzip import Run
 from .inflate import CORES, RAW, crc32, engine
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 BLOCK = 1 << 20
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
@@ -33,6 +35,8 @@ def deflate(pieces: Pieces, run: Run, before: bytes = b"", last: bool = True) ->
 
     It ends the stream if it is the `last`, else on a byte boundary.
     """
+    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
+
     under_way: deque[Future[tuple[bytes, int, int]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="deflate") as beside:
         for block in _blocks(pieces):

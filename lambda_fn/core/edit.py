@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Callable, Iterator, Literal, Mapping, Optional, get_args
 
 from .errors import InvalidRequest
@@ -30,21 +31,26 @@ class Content:
     """Bytes."""
     open: Callable[[], Iterator[bytes]]
     """Gives the bytes in chunks, from the beginning at each call. Raises SourceChanged if they are others by now."""
-    identity: str
-    """The same for the same bytes only: their SHA-256, or what a store says of this version of an object."""
+    identify: Callable[[], str]
+    """What `identity` is, which may take as long as reading all."""
     mode: Optional[int] = None
     """Permission bits; None takes those of the entry that is replaced, else 0644, of a directory 0755."""
     directory: bool = False
 
+    @cached_property
+    def identity(self) -> str:
+        """The same for the same bytes only: their SHA-256, or what a store says of this version of an object."""
+        return self.identify()
+
     @classmethod
     def of(cls, data: bytes, mode: Optional[int] = None) -> Content:
         """A file that holds `data`."""
-        return cls(len(data), lambda: iter((data,)), hashlib.sha256(data).hexdigest(), mode)
+        return cls(len(data), lambda: iter((data,)), lambda: hashlib.sha256(data).hexdigest(), mode)
 
     @classmethod
     def empty_directory(cls, mode: Optional[int] = None) -> Content:
         """A directory with nothing in it."""
-        return cls(0, lambda: iter(()), "directory", mode, directory=True)
+        return cls(0, lambda: iter(()), lambda: "directory", mode, directory=True)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Merge(Content):
 
     @classmethod
     def by(cls, settle: Callable[[Optional[bytes]], bytes]) -> Merge:
-        return cls(-1, lambda: iter(()), "", settle=settle)
+        return cls(-1, lambda: iter(()), lambda: "", settle=settle)
 
     def settled(self, held: Optional[bytes]) -> Content:
         """The content, now that what the archive holds is known."""

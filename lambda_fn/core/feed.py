@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Generator, Iterable, Optional
 
@@ -43,6 +42,8 @@ class Feed:
 
 def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same chunks, read in a thread of their own while those before them are used."""
+    from concurrent.futures import ThreadPoolExecutor  # only rewrites need it, and it is slow to import
+
     coming = iter(chunks)
 
     def few() -> list[bytes]:

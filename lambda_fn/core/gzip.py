@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Iterable, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional
 
 from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import Feed
 from .inflate import CORES, PROVED, crc32
 from .relay import CHUNK, Relay
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
@@ -166,13 +168,13 @@ class Reader:
     """What came last, for a splice."""
     members: int = 0
     uncompressed: int = 0
+    _helper: Optional[Executor] = field(default=None, init=False)
 
     def chunks(self) -> Iterator[bytes]:
         """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
         bytes(4 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
         feed = Feed(self.source)
-        with ThreadPoolExecutor(1, thread_name_prefix="inflate") as helper:
-            self._helper = helper if self.helped and CORES > 1 else None
+        try:
             while self._member_follows(feed):
                 member = feed.position
                 self._read_header(feed)
@@ -182,6 +184,17 @@ class Reader:
                 yield from self._inflate(feed, runs, member)
                 self._check_trailer(feed, runs)
                 self.members += 1
+        finally:
+            if self._helper:
+                self._helper.shutdown()
+
+    def _help(self) -> Executor:
+        """A thread for the second core, started when there is enough to do: what it takes is slow to import."""
+        if self._helper is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._helper = ThreadPoolExecutor(1, thread_name_prefix="inflate")
+        return self._helper
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position
@@ -213,7 +226,8 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        relay = Relay(feed, self._helper, self.strict, PROVED - feed.position)
+        helper = self._help if self.helped and CORES > 1 else None
+        relay = Relay(feed, helper, self.strict, PROVED - feed.position)
         for out, position, used_up in relay.pieces(stop):
             self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, used_up))
             while self.uncompressed - self.recent[0].offset > self.remembered:

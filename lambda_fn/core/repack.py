@@ -74,8 +74,13 @@ class Job:
             yield self._noted(replace(made, method="graft", why=why), carried_on(output.note))
 
     def _noted(self, made: Plan, more: Mapping[str, str]) -> Plan:
-        """The plan, with the note of what it makes; none where what is put in depended on the source."""
-        return replace(made, note={**self._history.note, **more} if self.edit.settled else {})
+        """The plan, with the note of what it makes.
+
+        There is none where what is put in depended on the source, or where a later look could not tell the source's
+        version: then nobody would believe it, and contents need not be read for it.
+        """
+        noted = self.edit.settled and self.source.etag is not None
+        return replace(made, note={**self._history.note, **more} if noted else {})
 
     @property
     def _history(self) -> History:

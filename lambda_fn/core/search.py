@@ -109,7 +109,7 @@ class Search:
                 return Verdict(gone=True) if entry.is_directory else self._refuse(f"{path} is no folder at its top")
             path, header = inner, respelled(entry, self._stripped)
             self._check_links(entry, path)
-        if self.goes(path, entry.is_directory):
+        if self.goes(path, entry.is_directory) and not self._replaced(path, entry.is_directory):
             self._count(path)
             return Verdict(gone=True)
         self._see_other_paths(entry, path)
@@ -131,6 +131,11 @@ class Search:
             return not directory
         return bool(self.edit.folders) and any(path[:at] in self.edit.folders for at in _slashes(path))
 
+    def _replaced(self, path: str, directory: bool) -> bool:
+        """Whether what goes is put in again, so that it may as well stay if it holds just that."""
+        content = self.edit.put.get(path) if self.edit.if_present == "replace" else None
+        return content is not None and content.directory == directory
+
     def finish(self) -> None:
         """All entries were seen. Raises EntryConflict."""
         if self.edit.strip_root and self.root is None:
@@ -148,7 +153,7 @@ class Search:
                 raise EntryConflict(f"cannot put in {name}: {self.obstacles[name]}; take it out of the model first")
 
     def _see_ours(self, name: str, written: Written) -> None:
-        if self.goes(name, written.directory):
+        if self.goes(name, written.directory) and not self._replaced(name, written.directory):
             self._count(name)
             del self.carried[name]
         elif self.edit.strip_root and name not in self.edit.put:

@@ -28,7 +28,8 @@ WATCHED_LIMIT = 1000
 """Places that are watched at a time."""
 
 REGULAR = (b"0", b"\0", b"7", b"S")
-HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY, SPARSE_FILE, SHARED_RECORDS = b"1", b"2", b"5", b"D", b"S", b"g"
+HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"
+SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS = b"S", b"V", b"g", b"X"
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
 EXTENDED = {b"x": "pax header", b"X": "pax header", b"g": "shared pax header", b"L": "long name", b"K": "long link"}
@@ -53,7 +54,7 @@ class Stream:
         self._chunk = memoryview(b"")
         self.position = 0
         self.watched: dict[int, bytes] = {}
-        """Positions of blocks that are kept, each with as much of it as has passed."""
+        """Positions from which two blocks are kept, each with as much of them as has passed."""
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """The next `size` bytes as they come; fewer only at the end."""
@@ -88,8 +89,8 @@ class Stream:
     def _watch(self, piece: memoryview) -> None:
         for start, block in self.watched.items():
             at = start + len(block) - self.position
-            if len(block) < BLOCK and 0 <= at < len(piece):
-                self.watched[start] = block + piece[at : at + BLOCK - len(block)]
+            if len(block) < 2 * BLOCK and 0 <= at < len(piece):
+                self.watched[start] = block + piece[at : at + 2 * BLOCK - len(block)]
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ class Headers:
     """The last one, which is not extended, or that of shared records."""
     extended: dict[str, bytes] = field(default_factory=dict)
     """What the extended ones hold, by their kinds."""
+    names: list[str] = field(default_factory=list)
+    """Of a header that some readers take for an entry of its own."""
 
     @property
     def type(self) -> bytes:
@@ -230,9 +233,9 @@ def read_headers(stream: Stream) -> Optional[Headers]:
         if not headers.blocks and len(block) in (0, BLOCK) and not block.strip(b"\0"):
             check_end(stream, offset)
             return None
-        stream.watched.pop(offset, None)
-        if checked(block, offset) == "signed":
-            stream.watched[stream.position] = b""  # who takes no signed sums looks for a header there
+        agree(stream, offset)
+        if checked(block, offset) == "signed" or not (block[0] or block[345]):
+            stream.watched[stream.position] = b""  # who takes no signed sums or no empty name looks for a header there
         headers.blocks.append(block)
         headers.own = block
         kind = EXTENDED.get(headers.type)
@@ -243,6 +246,8 @@ def read_headers(stream: Stream) -> Optional[Headers]:
         if headers.type == SHARED_RECORDS and len(headers.blocks) > 1:
             raise ambiguous("a shared header inside an entry's own", headers.start)
         headers.extended[kind] = read_extension(stream, block, headers)
+        if headers.type == SOLARIS_RECORDS:
+            headers.names = header_names(block, headers.start)
         if headers.type == SHARED_RECORDS:
             return headers
 
@@ -252,8 +257,8 @@ def check_end(stream: Stream, offset: int) -> None:
     block = stream.read(BLOCK)
     if block.strip(b"\0"):
         raise ambiguous("one zero block alone, where some readers stop and some go on", offset)
-    for start in stream.watched:
-        stop = start + BLOCK - stream.position
+    for start in list(stream.watched):
+        stop = start + 2 * BLOCK - stream.position
         if any(bytes(piece).strip(b"\0") for piece in stream.pieces(max(0, stop))):
             raise ambiguous("what follows the end is where some readers go on", offset)
 
@@ -285,15 +290,24 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
     """Watch where a reader would go on that believes the size `stated` in the header block, in place of ours."""
     if padded(stated) != entry.padded_size or entry.type == SPARSE_FILE:
         stream.watched[stream.position + padded(stated)] = b""
-    if entry.data_size and any(name.endswith("/") for name in entry.other_names):
-        stream.watched[stream.position] = b""  # to whom that is a directory
+    if entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
+        stream.watched[stream.position] = b""  # to whom that is a directory, or a label without data
     if len(stream.watched) > WATCHED_LIMIT:
         raise ambiguous("too many sizes that not all readers believe", entry.start)
 
 
+def agree(stream: Stream, offset: int) -> None:
+    """Watch no more where others look for the header that we have found at `offset`, if need be behind a zero block."""
+    stream.watched.pop(offset, None)
+    if stream.watched.get(offset - BLOCK, b"x")[:BLOCK] == bytes(BLOCK):
+        del stream.watched[offset - BLOCK]
+
+
 def check_watched(stream: Stream) -> None:
     """Raises InvalidArchive if a header has passed that only other readers take for one."""
-    for offset, block in list(stream.watched.items()):
+    for offset, blocks in list(stream.watched.items()):
+        behind_zeros = blocks[:BLOCK] == bytes(BLOCK)
+        block = blocks[BLOCK:] if behind_zeros else blocks[:BLOCK]
         if len(block) == BLOCK:
             if checksum(block):
                 raise ambiguous("a header that some readers take for an entry's, and others for data", offset)
@@ -316,14 +330,18 @@ def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
 
 def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
     """The entry with the blocks that continue an old GNU sparse header."""
-    blocks, more, size = [entry.blocks], entry.blocks[-BLOCK:][482], 0
+    maps, more, blocks = [entry.header[386:482]], entry.header[482], [entry.blocks]
     while more:
         block = stream.read(BLOCK)
-        blocks.append(block)
-        size += BLOCK
-        if len(block) < BLOCK or size > HEADER_LIMIT:
+        if len(block) < BLOCK or BLOCK * len(blocks) > HEADER_LIMIT:
             raise InvalidArchive("the tar is damaged: a sparse map that does not end; pack the model again")
+        blocks.append(block)
+        maps.append(block[:504])
         more = block[504]
+    mapped = b"".join(maps)
+    size = sum(number(mapped[at : at + 12]) for at in range(12, len(mapped), 24))
+    if size != entry.data_size or entry.header[257:265] != GNU_MAGIC:
+        raise ambiguous("a sparse file whose map does not fit its data", entry.start)
     return replace(entry, blocks=b"".join(blocks))
 
 
@@ -332,7 +350,7 @@ def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared:
     block, kind, start = headers.own, headers.type, headers.start
     if kind in ONE_OF_SEVERAL:
         raise InvalidArchive(f"the tar holds {ONE_OF_SEVERAL[kind]}, at its byte {start}; pack the model again")
-    names = [*identities(records, "path", headers, "long name"), *header_names(block, start)]
+    names = [*identities(records, "path", headers, "long name"), *header_names(block, start), *headers.names]
     links = [*identities(records, "linkpath", headers, "long link"), path_text(block[157:257], start)]
     size, real_size = sizes(stated, records, headers)
     if kind in WITHOUT_DATA or (kind in REGULAR and names[0].endswith("/")):
@@ -377,7 +395,7 @@ def header_names(block: bytes, start: int) -> list[str]:
         return [name]
     prefix, magic = path_text(block[345:500], start), block[257:265]
     whole = f"{prefix}/{name}"
-    if block[156:157] == SPARSE_FILE or (magic == GNU_MAGIC and _TIMES.match(block, 345)):
+    if magic == GNU_MAGIC and (block[156:157] == SPARSE_FILE or _TIMES.match(block, 345)):
         return [name]
     if magic == USTAR_MAGIC:
         return [f"{text(block[345:476])}/{name}", whole] if block[508:] == STAR_END else [whole]

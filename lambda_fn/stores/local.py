@@ -9,14 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
 from ..core.errors import AccessDenied, InvalidRequest, SourceChanged, SourceNotFound, StoreFull, StoreUnavailable
 from ..core.recipe import Copy, Late, Literal, Made, Recipe, size
 from ..core.store import CopiesAhead, Memory, Present, Progress, Published, Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 READ_SIZE = 64 << 10
 COPY_SIZE = 16 << 20
@@ -61,7 +62,7 @@ class LocalSource:
         with named_errors(path):
             if "\0" in path:
                 raise InvalidRequest(f"{path!r} is no path")
-            if Path(path).exists() and not Path(path).is_file():
+            if os.path.exists(path) and not os.path.isfile(path):
                 raise SourceNotFound(f"{path} is not a file")
             self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         self._opened = os.fstat(self.fd)
@@ -114,7 +115,7 @@ class LocalTarget:
         self.path = os.path.realpath(path)
         self.ahead: Optional[CopiesAhead] = self
         self._temporary: Optional[str] = None
-        self._made_folders: list[Path] = []
+        self._made_folders: list[str] = []
         self._fd = -1
         self._copy: Optional[_Copy] = None
         self._anticipated: Optional[tuple[Source, int]] = None
@@ -181,6 +182,8 @@ class LocalTarget:
 
     def _write_made(self, piece: Made, at: int) -> int:
         """Write what is made, while the next of it is made; returns where it ends."""
+        from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
+
         with ThreadPoolExecutor(1, thread_name_prefix="write") as beside:
             written: Optional[Future[int]] = None
             for chunk in piece.chunks():
@@ -204,18 +207,21 @@ class LocalTarget:
             self._temporary = None
         while self._made_folders:
             with suppress(OSError):  # somebody else has put something there
-                self._made_folders.pop().rmdir()
+                os.rmdir(self._made_folders.pop())
 
     def _open(self) -> None:
         if self._fd >= 0:
             return
-        folder = Path(self.path).parent
+        folder = os.path.dirname(self.path)
         with named_errors(self.path):
-            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            missing, above = [], folder
+            while not os.path.exists(above):
+                missing.append(above)
+                above = os.path.dirname(above)
             for path in reversed(missing):
                 self._made_folders.append(path)  # before it is made, since a signal may come between
-                path.mkdir()
-            self._temporary = str(folder / f".repack-{os.urandom(8).hex()}")
+                os.mkdir(path)
+            self._temporary = os.path.join(folder, f".repack-{os.urandom(8).hex()}")
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
             self._fd = os.open(self._temporary, flags, 0o666)
             if os.path.exists(self.path):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
+from isal import isal_zlib
 
+from lambda_fn.core import inflate
+from lambda_fn.core.errors import InvalidArchive
+from lambda_fn.core.gzip import Reader
 from tests import archives
 from tests.archives import ENCODERS, WANTED, Tar, entry, member
+from tests.hunt import streams
 
 ROOT = Path(__file__).parents[2]
 SCANS = """
@@ -68,8 +76,63 @@ def standard(folder: Path) -> dict[str, object]:
     return scans(sys.executable, folder, ENGINES["zlib"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_findings_do_not_depend_on_the_inflater(engine: str, folder: Path, standard: dict[str, object]) -> None:
     scanned = scans(sys.executable, folder, ENGINES[engine])
     assert scanned["engine"] == engine
     assert scanned["found"] == standard["found"]
+
+
+def front(size: int) -> bytes:
+    """Stored blocks of so many bytes, none of them the last one."""
+    return b"".join(b"\0" + struct.pack("<HH", n, n ^ 0xFFFF) + bytes(n) for n in [65535] * (size // 65535))
+
+
+def read(data: bytes, chunk: int = 64 << 10, *, strict: bool = False, helped: bool = False) -> int:
+    pieces = (data[at : at + chunk] for at in range(0, len(data), chunk))
+    return sum(map(len, Reader(pieces, strict=strict, helped=helped).chunks()))
+
+
+def spoiled(seed: int) -> tuple[bytes, bytes]:
+    """A stream that zlib refuses for its codes alone, and what isal makes of it."""
+    while True:
+        deflated, seed = streams.stream(random.Random(seed), incomplete=1), seed + 1000
+        try:
+            zlib.decompressobj(-15).decompress(deflated)
+        except zlib.error:
+            return deflated, isal_zlib.decompressobj(wbits=-15).decompress(deflated)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("helped", [False, True])
+def test_incomplete_codes_at_the_front_are_refused_whoever_inflates(seed: int, helped: bool) -> None:
+    deflated, data = spoiled(seed)
+    with pytest.raises(InvalidArchive, match="no deflate data"):
+        read(streams.member(deflated, data), helped=helped)
+    with pytest.raises(InvalidArchive, match="no deflate data"):
+        read(member(b"x") + streams.member(deflated, data), helped=helped)
+
+
+@pytest.mark.parametrize("helped", [False, True])
+def test_incomplete_codes_are_refused_anywhere_if_that_is_asked_for(helped: bool) -> None:
+    deflated, data = spoiled(1)
+    size = 5 << 20
+    far = streams.member(front(size) + deflated, bytes(size // 65535 * 65535) + data)
+    with pytest.raises(InvalidArchive, match="no deflate data"):
+        read(far, strict=True, helped=helped)
+
+
+def test_a_bomb_is_not_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    class Counted(inflate._Inflater):
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            nonlocal made
+            out = super().decompress(data, max_length)
+            made += len(out)
+            return out
+
+    monkeypatch.setattr(inflate, "strict_inflater", lambda: Counted(like=zlib))
+    assert read(member(bytes(300 << 20))) == 300 << 20
+    assert made <= (inflate.PROVED * inflate.MOST_INFLATED) + inflate.PROVED_AT_ONCE

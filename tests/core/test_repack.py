@@ -79,12 +79,14 @@ def test_a_repack_of_our_own_output_is_as_if_it_were_the_first(tar: Tar, encode:
     assert unchanged == first
 
 
+@pytest.mark.slow
 @given(archives.tars(st.integers(0, 2)), archives.encoders)
 def test_the_same_inputs_give_the_same_bytes(tar: Tar, encode: archives.Encoder) -> None:
     source = encode(tar.data)
     assert repacked(source, {WANTED: FIRST})[0] == repacked(source, {WANTED: FIRST})[0]
 
 
+@pytest.mark.slow
 @given(archives.tars(none), archives.encoders, st.integers(1, 100))
 def test_a_graft_does_not_depend_on_how_the_source_comes(tar: Tar, encode: archives.Encoder, chunk: int) -> None:
     source = encode(tar.data)
@@ -367,6 +369,7 @@ def test_an_archive_cut_off_anywhere_is_refused(which: int) -> None:
             assert outcome_of(damaged) is None, len(damaged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", range(4))
 def test_any_flipped_bit_is_noticed_or_means_nothing(which: int) -> None:
     whole = damageable()[which]
@@ -375,6 +378,7 @@ def test_any_flipped_bit_is_noticed_or_means_nothing(which: int) -> None:
         assert outcome_of(damaged) in (None, content), bit
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_noticed_where_data_is_stored() -> None:
     whole = member(archives.small().data, 0)
     padding = range(8 * 10 + 3, 8 * 11)  # between the block's type and its length

@@ -21,21 +21,11 @@ from lambda_fn import repack
 from lambda_fn.core import splice
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, members, noise
 from tests.core import memory
+from tests.core.contents import skewed, words
 from tests.programs import asking, at_hand
 from tests.readers import GUNZIPS
 
 NEW = {WANTED: b'{"new": 1}', "code/x.py": b"pass\n"}
-
-
-def words(size: int, seed: int) -> bytes:
-    """Text of a small vocabulary, which deflate makes a fifth of."""
-    vocabulary = [noise(2 + n % 7, n) for n in range(64)]
-    return b"".join(vocabulary[letter & 63] for letter in noise(size // 5, seed))[:size]
-
-
-def skewed(size: int, seed: int) -> bytes:
-    """Bytes of which some are frequent but nothing repeats, like the exponents of weights."""
-    return bytes(byte & byte >> 3 for byte in noise(size, seed))
 
 
 OLD_NAMES = [[WANTED], [f"./{WANTED}"], [WANTED, "code/x.py"], [WANTED, f"./{WANTED}", WANTED]]
@@ -75,6 +65,7 @@ def repacked(tmp_path: Path, data: bytes, names: Sequence[str]) -> tuple[bytes, 
     return output.read_bytes(), result
 
 
+@pytest.mark.slow
 @given(tar=tars_with_old_entries(), encoder=st.sampled_from(sorted(at_hand(ENCODERS).keys() - SLOW)))
 def test_only_the_old_entries_are_gone(tmp_path: Path, tar: Tar, encoder: str) -> None:
     names = {part.name.removeprefix("./") for part in tar.old}
@@ -124,6 +115,7 @@ def test_every_reader_accepts_it(tmp_path: Path, reader: str) -> None:
         assert GUNZIPS[reader](tmp_path / "out.tar.gz") == gunzip(output)
 
 
+@pytest.mark.slow
 def test_all_bit_phases_meet(tmp_path: Path) -> None:
     for size in range(40):
         parts = [entry("a", words(300_000 + 37 * size, size)), entry(WANTED, noise(size, 1), old=True)]
@@ -133,6 +125,7 @@ def test_all_bit_phases_meet(tmp_path: Path) -> None:
         assert gunzip(output).endswith(tar.without_old)
 
 
+@pytest.mark.slow
 def test_the_tail_of_one_entry_may_be_the_head_of_the_next() -> None:
     for seed in range(16):
         parts = [entry("a", words(300_000, seed)), entry(WANTED, b"1", old=True), entry("b", words(40_000 + seed, 1))]

@@ -138,6 +138,7 @@ DAMAGED = {
     "a long name of negative size in base 256": raw_header(b"x", b"\xff" * 11 + b"\0", b"L") + FILE,
     "a huge extended header": raw_header(b"x", b"\x80" + bytes(6) + b"\xff" * 5, b"x") + FILE,
     "a shared header within an entry's own": pax(record("path", "a")) + pax(record("path", "b"), kind=b"g") + FILE,
+    "a sparse map that is no number": raw_header(b"x", b"0", b"S", prefix=bytes(53) + b"x"),
     "a sparse map that does not end": raw_header(b"x", b"00000000000", b"S", prefix=b"\xff" * 155)[:482] + b"\1" * 30,
 }
 
@@ -234,6 +235,13 @@ def with_signed_sum(block: bytes) -> bytes:
     return block[:148] + b"%06o\0 " % total + block[156:]
 
 
+def sparse(pieces: list[tuple[int, int]], data: bytes, more: bytes = b"") -> bytes:
+    """An old GNU sparse file: where its pieces lie and how long they are, then these."""
+    mapped = b"".join(b"%011o\0%011o\0" % piece for piece in pieces)
+    prefix = bytes(41) + mapped.ljust(96, b"\0") + (b"\1" if more else b"\0") + b"%011o" % (1 << 20)
+    return header("s", len(data), b"S", b"ustar  ", prefix=prefix) + more + archives.padded(data)
+
+
 INSIDE = header("x", 2048) + bytes(512) + WANTED + bytes(512)
 """A file that is an entry to whoever goes on 1,024 bytes after its beginning."""
 AMBIGUOUS = {
@@ -266,14 +274,23 @@ AMBIGUOUS = {
     "more sizes than can be watched": b"".join(header("d", (1 << 30) + 512 * at, b"5") for at in range(0, 3000, 2)),
     "a name like a directory's beside the file's": pax(record("path", "a")) + header("a/", len(WANTED)) + WANTED,
     "a signed checksum before an entry": with_signed_sum(header("na\udcffve", len(WANTED))) + WANTED,
-    "a sparse map that others take for data": header("s", 512, b"S", b"ustar  ", prefix=bytes(137) + b"\1")
-    + bytes(512)
-    + WANTED[:512]
+    "a sparse map that others take for data": sparse([], WANTED[:512], bytes(12) + b"%011o\0" % 512 + bytes(488))
     + FILE,
     "records of a sparse file without a map": pax(record("GNU.sparse.name", "a")) + FILE,
     "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "0,0"))
     + header("d", kind=b"5"),
     "a line break behind the NUL of a name": header("a\0\nb"),
+    "a zero block where some go on, and an entry behind it": header("d", 512, b"5")
+    + header("x", 1536)
+    + bytes(512)
+    + INSIDE,
+    "a zero block at the end where some go on": header("d/", 1, b"\0") + bytes(1024) + WANTED,
+    "a label with data": header("label", 1024, b"V") + WANTED,
+    "no name before an entry": header("", 1024) + WANTED,
+    "an extended header without a name": raw_header(b"", b"%011o" % len(WANTED), b"L") + WANTED + FILE,
+    "a sparse map of more than its data": sparse([(0, 1024)], bytes(512)) + FILE,
+    "a sparse map of less than its data": sparse([(0, 512)], WANTED) + FILE,
+    "a sparse file without GNU tar's magic": header("s", kind=b"S"),
     "a part of several volumes": header(kind=b"M"),
     "a list of names": header(kind=b"N"),
 }
@@ -295,6 +312,9 @@ HONEST = {
     "no end": (FILE, ["file"]),
     "another tar after the end": (FILE + bytes(1024) + WANTED, ["file"]),
     "a directory that other tars give a size": (header("d", 255, b"5") + FILE, ["d", "file"]),
+    "a sparse file": (sparse([(0, 512), (4096, 512)], bytes(1024)) + FILE, ["s", "file"]),
+    "no name": (header("") + FILE, ["", "file"]),
+    "a label": (header("label", 512, b"V") + bytes(512) + FILE, ["label", "file"]),
     "many directories with sizes": (header("d", 4096, b"5") * 3000, ["d"] * 3000),
     "a hard link with its file's size": (FILE + header("l", 5 << 30, b"1", link=b"file") + FILE, ["file", "l", "file"]),
     "a directory of v7 with a size": (header("d/", 1, b"\0", b"") + FILE, ["d/", "file"]),
@@ -309,7 +329,6 @@ HONEST = {
     "Solaris's pax header": (pax(record("path", "a"), kind=b"X") + FILE, ["a"]),
     "a size in both headers": (pax(record("size", "2")) + header(size=2) + bytes(512) + FILE, ["file", "file"]),
     "a signed checksum": (with_signed_sum(header("na\udcffve", 9)) + bytes(512) + FILE, ["na\udcffve", "file"]),
-    "a volume label": (header("label", kind=b"V") + FILE, ["label", "file"]),
     "an unknown type": (header("a", 9, b"Z") + bytes(512) + FILE, ["a", "file"]),
     "no magic": (header("a", magic=b"") + FILE, ["a", "file"]),
     "Plexus's magic": (header("a", magic=b"ustar\0\0\0") + FILE, ["a", "file"]),
@@ -382,6 +401,11 @@ def test_all_readings_of_a_name_are_known(tar: bytes, readings: set[str]) -> Non
     (found,) = read(tar)
     assert found.readings == readings
     assert found.path in readings
+
+
+def test_who_takes_solaris_headers_for_entries_is_thought_of() -> None:
+    (found,) = read(header("x", 9, b"X") + archives.padded(record("path", "a")) + FILE)
+    assert found.readings == {"a", "file", "x"}
 
 
 def test_all_readings_of_a_link_are_known() -> None:

@@ -14,6 +14,7 @@ from lambda_fn.core import errors
 from tests.stand_ins.stack import Json, resources, synthesize
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(template: Json, tmp_path: Path) -> None:
     from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
 

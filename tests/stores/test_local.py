@@ -413,6 +413,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is asked of Linux")
 @pytest.mark.parametrize("size", [3, 5 << 20])
 def test_memory_stays_small_when_many_files_are_replaced(size: int, tmp_path: Path) -> None:
@@ -428,6 +429,7 @@ def test_memory_stays_small_when_many_files_are_replaced(size: int, tmp_path: Pa
     assert gunzip((tmp_path / "out").read_bytes()).count(b"the new content") == len(names)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is asked of Linux")
 @pytest.mark.parametrize("method", ["graft", "splice", "rewrite"])
 def test_memory_stays_small(method: str, tmp_path: Path) -> None:
