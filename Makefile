@@ -55,11 +55,12 @@ bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB
 
 .PHONY: docs
 docs: .venv/ready ## Make every generated page and picture of docs/
+	@.venv/bin/python -m docs.cost # takes over what was measured last
 	@.venv/bin/python -m docs
 
 .PHONY: synth
 synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-nag; needs no node, Docker or credentials
-	@.venv/bin/python -m infra.app && echo "cdk.out/ModelRepacker.template.json"
+	@.venv/bin/python -m infra.app && echo "cdk.out/model-repacker.template.json"
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made

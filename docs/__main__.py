@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docs import api, bits, cost, errors, pictures
+from docs import api, bits, cost, errors, pictures, settings
 from infra import app
+from infra.settings import Settings
 
 HERE = Path(__file__).parent
-TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
+TEMPLATE = app.OUT / f"{Settings().name}.template.json"
 
 
 def generated(template: dict[str, Any]) -> dict[str, str]:
@@ -20,6 +21,7 @@ def generated(template: dict[str, Any]) -> dict[str, str]:
         "api.md": api.page(),
         "architecture.svg": pictures.architecture(template),
         "cost.md": cost.page(template),
+        "deploy.md": settings.page((HERE / "deploy.md").read_text()),
         "errors.md": errors.page(),
         "graft.svg": bits.graft(),
         "machine.svg": pictures.machine(template),

@@ -26,10 +26,10 @@ def boxes(picture: str) -> list[Area]:
 
 
 def test_every_state_is_in_the_picture(template: Json) -> None:
-    from infra.machine import entrance, failure, success, work
+    from infra.machine import states
 
     picture = pictures.machine(template)
-    for state in {**entrance(), **work("arn", {}), **success(), **failure()}:
+    for state in states("source", "arn", {}):
         assert f">{state}</text>" in picture
 
 

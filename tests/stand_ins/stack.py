@@ -10,7 +10,6 @@ import importlib
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -54,17 +53,18 @@ def synthesize(folder: Path, **settings: Any) -> Json:
     from cdk_nag import AwsSolutionsChecks
 
     from infra import function
-    from infra.settings import Settings
+    from infra.settings import StackSettings
     from infra.stack import ModelRepackerStack
 
     context = json.loads((PROJECT / "cdk.json").read_text())["context"]
     # What the asset's folder holds is the asset's own tests' matter; here it only has to be one.
     with patch.object(function, "build_asset", lambda architecture: PROJECT / "lambda_fn"):
         app = App(context=context, outdir=str(folder))
-        ModelRepackerStack(app, "ModelRepacker", settings=Settings(**settings))
+        stack = StackSettings(**settings)
+        ModelRepackerStack(app, stack.name, settings=stack)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         app.synth()
-    template: Json = json.loads((folder / "ModelRepacker.template.json").read_text())
+    template: Json = json.loads((folder / f"{stack.name}.template.json").read_text())
     return template
 
 
@@ -183,11 +183,11 @@ def _put_into_moto(template: Json, patches: ExitStack, server: tuple[str, int]) 
     patches.enter_context(machines)
     cloudformation = boto3.client("cloudformation", region_name=REGION)
     within = {name: item for name, item in template["Resources"].items() if item["Type"] not in BEYOND_MOTO}
-    body = json.dumps({**template, "Resources": within})
-    # moto reads a percentage only with its decimal point; the service takes both.
-    body = re.sub(r'(ToleratedFailurePercentage\\": *\d+)', r"\1.0", body)
-    cloudformation.create_stack(StackName="ModelRepacker", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-    stack = cloudformation.describe_stacks(StackName="ModelRepacker")["Stacks"][0]
+    without = template["Resources"].keys() - within.keys()
+    told = {name: of for name, of in template["Outputs"].items() if of["Value"].get("Ref", "") not in without}
+    body = json.dumps({**template, "Resources": within, "Outputs": told})
+    cloudformation.create_stack(StackName="model-repacker", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    stack = cloudformation.describe_stacks(StackName="model-repacker")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     outputs.update(_listen(outputs["InputBucket"], outputs["StateMachineArn"]))
     configuration = boto3.client("lambda", region_name=REGION).get_function(FunctionName=outputs["FunctionArn"])
@@ -271,7 +271,9 @@ def _count_failures(patches: ExitStack) -> None:
     def counted(self: Any, env: Any, eval_input: Any) -> None:
         run(self, env, eval_input)
         record = eval_input.map_run_record
-        if record.item_counter.failed.get() > record.tolerated_failure_percentage / 100 * len(env.stack[-1]):
+        failed = record.item_counter.failed.get()
+        percent, count = record.tolerated_failure_percentage, record.tolerated_failure_count
+        if failed > count or failed > percent / 100 * len(env.stack[-1]):
             details: Any = {"mapRunFailedEventDetails": {"error": exceeded.to_name()}}
             raise FailureEventException(
                 FailureEvent(env, StatesErrorName(exceeded), HistoryEventType.MapRunFailed, details)
