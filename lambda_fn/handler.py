@@ -30,7 +30,7 @@ from .events import Arrival, arrivals, is_archive, is_s3_event, requests, unwrap
 from .planner import Plan, each, plan
 from .settings import Settings
 from .stores import open_source
-from .stores.s3.access import named_errors
+from .stores.s3.failures import named_errors
 from .telemetry import SERVICE, logger, repacked, tell
 
 if TYPE_CHECKING:

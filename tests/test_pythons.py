@@ -16,7 +16,7 @@ from tests.pythons import PROMISED, UV, installed
 PLAIN = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
 SOURCES = {
     "graft": member(PLAIN.data),
-    "splice": member(Tar([*PLAIN.parts, entry(WANTED, b"old"), *PLAIN.parts]).data),
+    "splice": member(Tar([*PLAIN.parts, entry(WANTED, b'{"depth": 5}'), *PLAIN.parts]).data),
     "rewrite": member(Tar([*PLAIN.parts, *[entry(WANTED)] * 9]).data),
 }
 CORE = """

@@ -7,6 +7,9 @@ Each docstring says what happened, then what to do; docs/errors.md is made of th
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import Iterator
+
 CALLER = "caller's mistake"
 PASSING = "passing"
 TOO_BIG = "too big for here"
@@ -143,3 +146,12 @@ class OutOfTime(RepackError):
     """
 
     category = TOO_BIG
+
+
+@contextmanager
+def of_archive(uri: str) -> Iterator[None]:
+    """Has the errors that speak of an archive, which knows no name of its own, say which one it is."""
+    try:
+        yield
+    except (InvalidArchive, ArchiveTooLarge, EntryExists, EntryConflict, EntryNotFound) as error:
+        raise type(error)(f"{uri}: {error}") from error

@@ -12,7 +12,8 @@ from typing import Mapping, Optional
 from ...core.errors import RepackError
 from ...core.store import Source
 from . import pointer
-from .access import Place, S3Access
+from .access import S3Access
+from .place import Place
 from .pointer import Output
 from .source import S3Source
 

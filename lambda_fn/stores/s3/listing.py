@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from ...core.errors import InvalidRequest, SourceNotFound
-from .access import Place, S3Access, named_errors
+from .access import S3Access
+from .failures import named_errors
+from .place import Place
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ comes first, and a note that finds no room is left out, which costs the next run
 
 from __future__ import annotations
 
+from contextlib import suppress
 from email.header import Header
 from typing import Any, Mapping, Optional
 from urllib.parse import parse_qsl, quote, urlencode
@@ -34,6 +35,9 @@ HEADERS = (
     "Expires",
     "WebsiteRedirectLocation",
 )
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+VERDICTS = ("GuardDutyMalwareScan", "av-", "fss-scan", "scan-result", "scan-status", "date-scanned")
+"""How tags begin that a virus scanner gives to an object: they tell of its bytes, and the output has others."""
 READABLE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY")
 """Storage classes an output takes over; the others cannot be asked for, or not be read at once."""
 
@@ -69,9 +73,20 @@ def kept(head: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
         arguments["ContentType"] = "application/gzip"
     if head.get("StorageClass") in READABLE_CLASSES:
         arguments["StorageClass"] = head["StorageClass"]
+    if str(head.get("ServerSideEncryption")).startswith("aws:kms"):
+        arguments.update({name: head[name] for name in ENCRYPTION if head.get(name)})
+    tags = {key: value for key, value in tags.items() if not key.startswith((*VERDICTS, "aws:"))}
     if tags:
         arguments["Tagging"] = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in tags.items())
     return arguments
+
+
+def lost(head: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a source says of itself that cannot be said again, a sentence each."""
+    expires = head.get("ExpiresString")
+    if expires and not head.get("Expires"):
+        return (f"Expires is not carried over: {expires!r} is no date",)
+    return ()
 
 
 def user_metadata(head: Mapping[str, Any], note: Mapping[str, str], publication: str) -> dict[str, str]:
@@ -85,5 +100,9 @@ def user_metadata(head: Mapping[str, Any], note: Mapping[str, str], publication:
 
 
 def _ascii(value: str) -> str:
-    """S3 takes text beyond ASCII in the encoding of RFC 2047, and gives it back so."""
-    return value if value.isascii() else Header(value, "utf-8", maxlinelen=LIMIT).encode()
+    """S3 takes text beyond ASCII in the encoding of RFC 2047, and gives it back so; other stores give it raw."""
+    if value.isascii():
+        return value
+    with suppress(UnicodeError):
+        value = value.encode("latin-1").decode("utf-8")  # which is how the bytes of a header are read
+    return Header(value, "utf-8", maxlinelen=LIMIT).encode()

@@ -22,6 +22,8 @@ from ...core.recipe import Copy, Late, Literal, Made, Piece, Recipe
 
 MIN_PART = 5 << 20
 MAX_PART = 5 << 30
+LARGE_COPY = 512 << 20
+"""S3 thinks for a second over such a part, slower stores for some: larger ones are left to archives that need them."""
 MAX_PARTS = 10_000
 
 UPLOAD_PART = 2 * MIN_PART
@@ -76,18 +78,23 @@ class Shape:
     """Of a copied part, at most."""
     least_copy: Optional[int]
     """A shorter copy is uploaded; None: all are."""
+    equal: bool = False
+    """Whether all parts but the last have the size of `upload`."""
 
-    def divide(self, copy: Copy, pending: int, last: bool) -> tuple[Copy, Copy]:
-        """What of a copy is uploaded, behind so many bytes that wait for their part to fill up, and what is copied."""
-        missing = max(MIN_PART - pending, 0) if pending else 0
-        middle = copy.start + missing
-        if self.least_copy is None or copy.stop - middle < (1 if last else self.least_copy):
-            middle = copy.stop
-        return Copy(copy.start, middle), Copy(middle, copy.stop)
+    def divide(self, copy: Copy, pending: int, last: bool) -> tuple[Copy, Copy, Copy]:
+        """What of a copy is uploaded before, copied, and uploaded after, where so many bytes wait for their part."""
+        filled = self.upload if self.equal else MIN_PART
+        start = copy.start + (max(filled - pending, 0) if pending else 0)
+        stop = copy.stop
+        if self.equal and stop > start:
+            stop -= (stop - start) % self.upload
+        if self.least_copy is None or stop - start < (1 if last else self.least_copy):
+            start = stop = copy.stop
+        return Copy(copy.start, start), Copy(start, stop), Copy(stop, copy.stop)
 
 
-def shape(recipe: Recipe, source_size: int, copies: bool) -> Shape:
-    """How large parts must be for a recipe; without `copies`, all of it is uploaded.
+def shape(recipe: Recipe, source_size: int, copies: bool, equal: bool = False) -> Shape:
+    """How large parts must be for a recipe; without `copies`, all of it is uploaded; all `equal` where a store asks.
 
     Raises StoreFull for what 10,000 parts cannot hold, as far as that is known before the recipe's bytes are made.
     """
@@ -96,12 +103,16 @@ def shape(recipe: Recipe, source_size: int, copies: bool) -> Shape:
         raise StoreFull(f"an output of {total} bytes needs more than the {MAX_PARTS} parts of 5 GiB that S3 takes")
     copies = copies and source_size > MIN_PART
     able = [piece.size for piece in recipe if isinstance(piece, Copy)] if copies else []
+    if equal:
+        size = upload_part(total + _most_made(recipe, source_size, MOST_UPLOADED - total))
+        return Shape(size, size, size if copies else None, equal)
     least = MIN_PART
     while True:
         copied = [size for size in able if size >= least]
         uploaded = total - sum(copied) + MIN_PART * len(copied)
         upload = upload_part(uploaded + _most_made(recipe, source_size, MOST_UPLOADED - uploaded))
-        copy = min(max(COPY_PART, -(-sum(copied) // COPY_PARTS)), MAX_PART)
+        copy = min(max(COPY_PART, -(-sum(copied) // COPY_PARTS)), LARGE_COPY)
+        copy = min(max(copy, -(-sum(copied) // (MAX_PARTS * 9 // 10))), MAX_PART)
         count = uploaded // upload + len(copied) + 1 + sum(-(-size // copy) for size in copied)
         if count <= MAX_PARTS or not copied:
             return Shape(upload, copy, least if copies else None)
@@ -143,16 +154,16 @@ def cut(recipe: Recipe, sizes: Shape, read: Callable[[int, int], Iterable[bytes]
     part = Upload()
     made_any = False
     for index, piece in enumerate(pieces):
-        new, copied = piece, Copy(0, 0)
+        new, copied, after = piece, Copy(0, 0), Copy(0, 0)
         if isinstance(piece, Copy):
-            new, copied = sizes.divide(piece, part.size, last=index == len(pieces) - 1)
+            new, copied, after = sizes.divide(piece, part.size, last=index == len(pieces) - 1)
         late = piece if isinstance(piece, Late) and index < last_made else None
         offset = 0
         for chunk in _chunks(new, read, late):
             view = memoryview(chunk)
             while view:
                 # A part that waits for its late bytes stays in memory, so it is none of the largest.
-                wanted = min(sizes.upload, UPLOAD_PART) if late or part.waits else sizes.upload
+                wanted = min(sizes.upload, UPLOAD_PART) if (late or part.waits) and not sizes.equal else sizes.upload
                 taken = view[: max(wanted - part.size, 0)]
                 part.add(taken, late, offset)
                 view, offset = view[len(taken) :], offset + len(taken)
@@ -166,6 +177,8 @@ def cut(recipe: Recipe, sizes: Shape, read: Callable[[int, int], Iterable[bytes]
                 part = Upload()
             made_any = True
             yield copied
+        for chunk in _chunks(after, read, None):  # less than a part
+            part.add(memoryview(chunk), None, 0)
     if part.size or not made_any:
         yield part
 

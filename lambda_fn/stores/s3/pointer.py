@@ -14,7 +14,9 @@ from typing import Any, Mapping, Optional
 
 from ...core.errors import RepackError
 from . import checksum, metadata
-from .access import Place, S3Access, named_errors
+from .access import S3Access
+from .failures import named_errors
+from .place import Place
 
 LIMIT = 16 << 10
 """Bytes of a pointer at most."""
@@ -83,7 +85,7 @@ def point(pointer: Place, access: S3Access, output: Output) -> tuple[str, ...]:
         with named_errors(pointer):
             access.client.put_object(
                 **access.on(pointer),
-                **access.encryption,
+                **access.ownership,
                 **{crc.field: crc.encode(crc.of(data, 0))},
                 ContentType="application/json",
                 Body=data,

@@ -9,15 +9,25 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import Any, Callable, Generator, Mapping, Optional
+from typing import Any, Callable, Generator, Mapping, Optional, TypeVar
 
 import urllib3.exceptions
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
-from ...core.errors import SourceChanged, SourceNotFound, StoreUnavailable
+from ...core.errors import (
+    AccessDenied,
+    InvalidRequest,
+    SourceChanged,
+    SourceNotFound,
+    StoreUnavailable,
+)
 from . import checksum, pointer
-from .access import Place, S3Access, code, named_errors
+from .access import S3Access
+from .failures import code, named_errors, required
+from .place import Place
 from .pointer import Output
+
+Answer = TypeVar("Answer")
 
 BLOCK = 6 << 20
 """Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
@@ -32,6 +42,10 @@ ATTEMPTS = 6
 """For a range whose body breaks or falls short; botocore retries what fails before the body."""
 PAUSE = 0.5
 """Seconds before the second attempt at most, then twice as many each time."""
+NEWEST = (
+    "{} was read as its newest version, since s3:GetObjectVersion is not permitted: "
+    "one that is written meanwhile would end the repack"
+)
 BROKEN = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -45,13 +59,18 @@ class S3Source:
     swift = False
 
     def __init__(self, uri: str, access: S3Access, known_as: Optional[Output] = None) -> None:
-        self.place = Place.parse(uri)
+        self.place, self._asked_version = Place.of_source(uri)
         self.access = access
         with named_errors(self.place, missing=SourceNotFound):
-            self.head: Mapping[str, Any] = access.client.head_object(**access.on(self.place), ChecksumMode="ENABLED")
+            self.head: Mapping[str, Any] = access.head(self.place, self._asked_version)
+        if not self.head:
+            raise SourceNotFound(f"{uri} does not exist, as far as can be told without s3:ListBucket")
         self.size: int = self.head["ContentLength"]
-        self.etag: Optional[str] = self.head["ETag"]
+        self.etag: Optional[str] = required(self.head, "ETag", self.place)
         self.version_id: Optional[str] = self.head.get("VersionId")
+        self.warnings: tuple[str, ...] = ()
+        self._version: Optional[str] = self.version_id
+        """The version that is asked for; None where that is not permitted."""
         self.model: Optional[S3Source] = None
         """What this is an output of, where it is read in the stead of that."""
         self.bytes_read = 0
@@ -118,16 +137,48 @@ class S3Source:
         self.checksums = prefixes
 
     def tags(self) -> dict[str, str]:
-        """The object's tags; none where we may not see them, or the store has no such thing."""
-        version = {"VersionId": self.version_id} if self.version_id else {}
-        with named_errors(self.place, missing=SourceChanged):
-            try:
-                answer = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
-            except ClientError as error:
-                if code(error) in ("AccessDenied", "MethodNotAllowed", "NotImplemented"):
-                    return {}
+        """The object's tags; none, and a warning, where we may not see them or the store has no such thing."""
+
+        def ask(version: Mapping[str, str]) -> Mapping[str, Any]:
+            with named_errors(self.place, missing=SourceChanged):
+                tags: Mapping[str, Any] = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
+            return tags
+
+        if self.place.express:
+            return {}
+        try:
+            answer = self.pinned(ask)
+        except (AccessDenied, InvalidRequest, SourceChanged) as refused:
+            if code(refused.__cause__) == "NoSuchTagSet":
+                return {}
+            if isinstance(refused, SourceChanged) and code(refused.__cause__) in ("NoSuchKey", "NoSuchVersion"):
                 raise
-        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+            self.warnings += (f"tags are not carried over: {refused}",)
+            return {}
+        if answer.get("TagSet") is None:
+            self.warnings += (f"tags are not carried over: the store gave no answer to what {self.place} has",)
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet") or ()}
+
+    def pinned(self, ask: Callable[[Mapping[str, str]], Answer]) -> Answer:
+        """The answer to what is asked of this version; of the newest one, where a role may not name versions.
+
+        Whoever asks pins it by its ETag as well.
+        """
+        version = {"VersionId": self._version} if self._version else {}
+        try:
+            return ask(version)
+        except AccessDenied as denied:
+            if not version or self._asked_version:
+                raise
+            try:
+                answer = ask({})
+            except AccessDenied:
+                raise denied from denied.__cause__
+        with self._counting:
+            if self._version:
+                self._version = None
+                self.warnings += (NEWEST.format(self.place),)
+        return answer
 
     def close(self) -> None:
         """Let go of what was kept; a stream that was left early has ended its own fetching."""
@@ -152,14 +203,10 @@ class S3Source:
 
     def _get(self, start: int, stop: int, unwanted: Callable[[], bool] = lambda: False) -> list[bytes]:
         """One range in chunks, or some of it once it is unwanted. Raises SourceChanged, StoreUnavailable."""
-        version = {"VersionId": self.version_id} if self.version_id else {}
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(random.uniform(0, PAUSE * 2**attempt))
-            with named_errors(self.place, missing=SourceChanged, changed=SourceChanged):
-                body = self.access.client.get_object(
-                    **self.access.on(self.place), **version, IfMatch=self.etag, Range=f"bytes={start}-{stop - 1}"
-                )["Body"]
+            body = self.pinned(lambda version: self._body(version, start, stop))
             chunks: list[bytes] = []
             try:
                 with closing(body):
@@ -175,3 +222,9 @@ class S3Source:
                 with self._counting:
                     self.bytes_read += sum(map(len, chunks))
         raise StoreUnavailable(f"{self.place}: S3 broke off bytes {start} to {stop} {ATTEMPTS} times")
+
+    def _body(self, version: Mapping[str, str], start: int, stop: int) -> Any:
+        with named_errors(self.place, missing=SourceChanged, changed=SourceChanged):
+            return self.access.client.get_object(
+                **self.access.on(self.place), **version, IfMatch=self.etag, Range=f"bytes={start}-{stop - 1}"
+            )["Body"]

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from contextlib import closing
-from itertools import islice
-from typing import Any, Callable, Iterator, Mapping, Optional
+from itertools import combinations, islice
+from typing import Any, Callable, Iterator, Mapping, Optional, TypeVar
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError
+from ...core.errors import AccessDenied, InvalidRequest, OutputChanged, OutputNotProved, RepackError
 from ...core.recipe import Copy, Recipe
 from ...core.store import CopiesAhead, Memory, Present, Progress, Published, Source
 from . import checksum, metadata, parts, pointer
-from .access import Place, S3Access, named_errors, status
+from .access import S3Access
 from .checksum import Crc
+from .failures import code, named_errors, required, status
 from .known import Known
 from .multipart import MultipartUpload
 from .parts import Part, Upload
+from .place import Place
 from .pointer import Output
 from .sending import Sending, Sent
 from .source import S3Source
 from .witness import Witness
+
+Answer = TypeVar("Answer")
+
+CARRIED_OVER = (
+    (("Tagging",), "tags are not carried over (they ask for s3:PutObjectTagging)"),
+    (metadata.ENCRYPTION, "the source's encryption key is not carried over, so that the bucket's default holds"),
+)
+"""What an output has from its source where that is permitted, and what is said where it is not."""
 
 
 class S3Target:
@@ -31,19 +41,22 @@ class S3Target:
     """S3's copies are a few requests, whenever they are made."""
 
     def __init__(self, uri: str, access: S3Access) -> None:
-        self.place = Place.parse(uri)
+        self.place = Place.of_output(uri)
         self.access = access
-        head = self._head()
-        if not head:
+        self._blind = False
+        """Whether what lies here may not be looked at."""
+        self._publication = uuid4().hex
+        self._warnings: tuple[str, ...] = ()
+        head = self._look()
+        if not head and not self._blind:
             self._bucket_exists()
         self.present: Optional[Present] = None
         if head:
             note = pointer.note_of(self.place, head, access) or {}
-            self.present = Present(head["ContentLength"], head["ETag"], head.get("VersionId"), note)
+            etag = required(head, "ETag", self.place)
+            self.present = Present(head["ContentLength"], etag, head.get("VersionId"), note)
         self._known = Known(self.place, access, self.present.note if self.present else {})
         self._condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}
-        self._publication = uuid4().hex
-        self._warnings: tuple[str, ...] = ()
 
     @property
     def memory(self) -> Memory:
@@ -56,29 +69,54 @@ class S3Target:
         if inside and self._is(inside) and list(recipe) == [Copy(0, source.size)]:
             return Published(source.size, source.etag, source.version_id, 0, 0, None)
         crc = inside.checksums.crc if inside and inside.checksums else checksum.known()[0]
-        shape = parts.shape(recipe, source.size, copies=inside is not None)
         witness = Witness(recipe, crc, source)
         foreseen = witness.foreseen()
-        with closing(parts.cut(witness.recipe, shape, source.stream)) as cut:
-            begun = [next(cut)]
-            if isinstance(begun[0], Upload) and begun[0].size < parts.UPLOAD_PART:
-                begun.extend(islice(cut, 1))  # a copy, if anything
-                if isinstance(begun[-1], Upload):
-                    return self._put(begun[0], source, note, crc)
-            told = metadata.of_bytes(note, foreseen.size, crc, foreseen.crc) if foreseen else note
-            known = sum(piece.size or 0 for piece in recipe)
-            with MultipartUpload(self.place, self.access, crc, self._attributes(source, told)) as upload:
+        told = metadata.of_bytes(note, foreseen.size, crc, foreseen.crc) if foreseen else note
+
+        def begin() -> None:
+            self._granted(upload.begin, self._attributes(source, told))
+
+        with MultipartUpload(self.place, self.access, crc) as upload:
+            copies = inside is not None and self._copies(inside, recipe, upload, begin)
+            shape = parts.shape(recipe, source.size, copies, self.access.parts_are_equal)
+            with closing(parts.cut(witness.recipe, shape, source.stream)) as cut:
+                begun = [next(cut)]
+                if isinstance(begun[0], Upload) and begun[0].size < parts.UPLOAD_PART:
+                    begun.extend(islice(cut, 1))  # a copy, if anything
+                    if isinstance(begun[-1], Upload) and not upload.begun:
+                        return self._put(begun[0], source, note, crc)
+                if not upload.begun:
+                    begin()
+                known = sum(piece.size or 0 for piece in recipe)
                 sent = Sending(upload, inside, shape, known, progress).all(_chained(begun, cut))
-                seen = foreseen or witness.seen()
-                expected = seen.crc if seen else None
-                answer = self._settled(lambda: upload.complete(sent.size, expected, self._condition))
-        return self._proved(answer, crc, expected, sent, note)
+            seen = foreseen or witness.seen()
+            expected = seen.crc if seen and upload.checked else None
+            answer = self._settled(lambda: upload.complete(sent.size, expected, self._condition))
+        return self._proved(answer, crc, expected, sent, source, note)
 
     def close(self) -> None:
         """Nothing is open between publications."""
 
     def _is(self, source: S3Source) -> bool:
         return self.place == source.place and self._condition == {"IfMatch": source.etag}
+
+    def _copies(self, source: S3Source, recipe: Recipe, upload: MultipartUpload, begin: Callable[[], None]) -> bool:
+        """Whether S3 copies from the source's bucket, found out by a part that is copied for a try.
+
+        It may not: out of another region by way of a VPC endpoint, or where a policy says so.
+        """
+        range_of = next(
+            (piece for piece in recipe if isinstance(piece, Copy) and piece.size >= 2 * parts.MIN_PART), None
+        )
+        if range_of is None or source.place.bucket == self.place.bucket:
+            return True
+        begin()
+        try:
+            upload.copy(1, source, Copy(range_of.start, range_of.start + parts.MIN_PART))
+        except (AccessDenied, InvalidRequest) as refused:
+            self._warn(f"{source.place} was uploaded from here, since S3 does not copy from its bucket: {refused}")
+            return False
+        return True
 
     def _put(self, part: Upload, source: Source, note: Mapping[str, str], crc: Crc) -> Published:
         """An output too small for parts, in one request."""
@@ -87,19 +125,41 @@ class S3Target:
         value = crc.of(data, 0)
         attributes = self._attributes(source, metadata.of_bytes(note, len(data), crc, value))
 
-        def put() -> Mapping[str, Any]:
+        def put(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
             with named_errors(self.place, missing=OutputChanged, changed=OutputChanged):
                 answer: Mapping[str, Any] = self.access.client.put_object(
-                    **self.access.on(self.place),
-                    **self.access.encryption,
-                    **attributes,
-                    **self._condition,
-                    **{crc.field: crc.encode(value)},
-                    Body=data,
+                    **self.access.on(self.place), **attributes, **self._condition, Body=data
                 )
             return answer
 
-        return self._proved(self._settled(put), crc, value, Sent(uploaded=len(data)), note)
+        def checked(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+            try:
+                return put({**attributes, crc.field: crc.encode(value)})
+            except InvalidRequest as refused:
+                if "checksum" not in str(refused).lower():
+                    raise
+                return put(attributes)
+
+        answer = self._settled(lambda: self._granted(checked, attributes))
+        return self._proved(answer, crc, value, Sent(uploaded=len(data)), source, note)
+
+    def _granted(self, ask: Callable[[Mapping[str, Any]], Answer], attributes: Mapping[str, Any]) -> Answer:
+        """The answer to what is asked with all attributes, or else without some that the source brought."""
+        own = self.access.ownership.keys()
+        carried = [(fields, lost) for fields, lost in CARRIED_OVER if attributes.keys() & (set(fields) - own)]
+        attempts = [left_out for count in range(len(carried) + 1) for left_out in combinations(carried, count)]
+        refusals: list[RepackError] = []
+        for left_out in attempts:
+            without = {field for fields, _ in left_out for field in fields}
+            try:
+                answer = ask({field: value for field, value in attributes.items() if field not in without})
+            except (AccessDenied, InvalidRequest) as refused:
+                refusals.append(refused)
+                continue
+            for _, lost in left_out:
+                self._warn(f"{lost}: {refusals[0]}")
+            return answer
+        raise refusals[0]
 
     def _settled(self, publish: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """The answer to the request that makes the output; if it fails, the output's own word whether it did.
@@ -108,18 +168,29 @@ class S3Target:
         """
         try:
             return publish()
-        except RepackError:
-            head = self._head()
-            if metadata.publication_of(head) != self._publication:
-                raise
-            return head
+        except RepackError as failed:
+            head = self._look()
+            if metadata.publication_of(head) == self._publication:
+                return head
+            if self._blind and isinstance(failed, OutputChanged):
+                raise AccessDenied(
+                    f"something lies at {self.place} that may not be looked at, so it is not replaced; permit "
+                    "s3:GetObject and, so that its absence can be seen, s3:ListBucket"
+                ) from failed
+            raise
 
     def _proved(
-        self, answer: Mapping[str, Any], crc: Crc, expected: Optional[int], sent: Sent, note: Mapping[str, str]
+        self,
+        answer: Mapping[str, Any],
+        crc: Crc,
+        expected: Optional[int],
+        sent: Sent,
+        source: Source,
+        note: Mapping[str, str],
     ) -> Published:
         """Compares what S3 says of the output with what was sent; an output that differs is deleted."""
         if expected is None or crc.field not in answer or not answer.get("ETag"):  # Ceph answers an empty one
-            head = self._head()
+            head = self._look()
             if metadata.publication_of(head) == self._publication or head.get("ETag") == answer.get("ETag"):
                 answer = {**answer, **head}
         name, _, given = (checksum.told(answer) or "").partition(":")
@@ -127,6 +198,7 @@ class S3Target:
         if answer.get("ContentLength", sent.size) != sent.size or (provable and given != crc.encode(expected or 0)):
             raise OutputNotProved(f"{self.place}: S3 holds other bytes than were sent; {self._deleted(answer)}")
         output = Output.of(self.place, {"ETag": "", **answer, "ContentLength": sent.size}, note)
+        self._warn(*self._known.vouch(output), *(source.warnings if isinstance(source, S3Source) else ()))
         return Published(
             size=sent.size,
             etag=answer.get("ETag"),
@@ -134,13 +206,15 @@ class S3Target:
             uploaded=sent.uploaded,
             copied=sent.copied,
             proof=crc.name if provable else None,
-            warnings=(*self._warnings, *self._known.vouch(output)),
+            warnings=self._warnings,
         )
 
     def _deleted(self, answer: Mapping[str, Any]) -> str:
         """Deletes exactly what was written, by its version or while its ETag is still there; says what became of it."""
-        version = answer.get("VersionId")
-        exactly = {"VersionId": version} if version else {"IfMatch": answer["ETag"]}
+        version, etag = answer.get("VersionId"), answer.get("ETag")
+        if not version and not etag:
+            return "it cannot be told from others, so delete it"
+        exactly = {"VersionId": version} if version else {"IfMatch": etag}
         try:
             with named_errors(self.place):
                 self.access.client.delete_object(**self.access.on(self.place), **exactly)
@@ -153,34 +227,45 @@ class S3Target:
         model = source.model or source if isinstance(source, S3Source) else None
         head: Mapping[str, Any] = model.head if model else {}
         attributes = metadata.kept(head, model.tags() if model else {})
-        attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if self.access.storage_class:
             attributes["StorageClass"] = self.access.storage_class
+        own = self.access.ownership
+        unwanted: tuple[str, ...] = ("StorageClass", "Tagging") if self.place.express else ()
+        unwanted += metadata.ENCRYPTION if "SSEKMSKeyId" in own else ()
+        attributes = {name: value for name, value in attributes.items() if name not in unwanted}
+        attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if metadata.NOTE not in attributes["Metadata"] and self.access.known_sources is None:
-            self._warnings = (metadata.NO_ROOM,)
-        return attributes
+            self._warn(metadata.NO_ROOM)
+        self._warn(*metadata.lost(head), *(model.warnings if model else ()))
+        return {**attributes, **own}
 
-    def _head(self) -> Mapping[str, Any]:
-        """What lies there now; empty if nothing does."""
-        with named_errors(self.place):
-            try:
-                head: Mapping[str, Any] = self.access.client.head_object(
-                    **self.access.on(self.place), ChecksumMode="ENABLED"
-                )
-            except ClientError as error:
-                if status(error) != 404:
-                    raise
-                return {}
-        return head
+    def _warn(self, *sentences: str) -> None:
+        self._warnings = tuple(dict.fromkeys((*self._warnings, *sentences)))
+
+    def _look(self) -> Mapping[str, Any]:
+        """What lies there now; empty if nothing does, or what does may not be looked at though it may be written."""
+        try:
+            with named_errors(self.place):
+                return self.access.head(self.place)
+        except AccessDenied as denied:
+            if not self._blind and (code(denied.__cause__) != "AccessDenied" or not self._may_write()):
+                raise
+            self._blind = True
+        return {}
+
+    def _may_write(self) -> bool:
+        try:
+            with MultipartUpload(self.place, self.access, checksum.known()[0]) as upload:
+                upload.begin(self.access.ownership)
+        except RepackError:
+            return False
+        return True
 
     def _bucket_exists(self) -> None:
         """A HEAD of nothing does not tell a missing object from a missing bucket; a scan should not begin for that."""
         with named_errors(f"the bucket of {self.place}", missing=InvalidRequest):
             try:
-                arguments = self.access.on(self.place)
-                self.access.client.head_bucket(
-                    **{name: value for name, value in arguments.items() if name in ("Bucket", "ExpectedBucketOwner")}
-                )
+                self.access.client.head_bucket(**self.access.on_bucket(self.place))
             except ClientError as error:
                 if status(error) == 404:
                     raise  # whoever may write but not list is told when writing
