@@ -17,9 +17,9 @@ from botocore import xform_name
 
 from docs import settings as page_of_settings
 from infra.asset import BUILD
-from tests.infra.conftest import PROJECT, Json, resources
 from tests.infra.test_aws_rules import wrong
 from tests.stand_ins.asl_validator import NODE
+from tests.stand_ins.stack import PROJECT, Json, resources
 
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 COPIED = shutil.ignore_patterns(".*", "build", "cdk.out", "*.egg-info", "__pycache__", "results")
@@ -147,9 +147,3 @@ def test_the_table_of_settings_is_of_the_settings() -> None:
     assert page_of_settings.page(page) == page, "run `make docs`"
     assert page_of_settings.BETWEEN.search(page)
     assert "None" not in page_of_settings.table()
-
-
-def test_make_docs_makes_every_page_that_says_so() -> None:
-    recipe = (PROJECT / "Makefile").read_text()
-    made = {path.stem for path in (PROJECT / "docs").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
-    assert made == set(re.findall(r"-m docs\.(\w+)", recipe))
