@@ -18,9 +18,11 @@ EXAMPLES = """examples:
   %(prog)s model.tar.gz --set depth=6 --set objective=reg --add code=src/ --output out/model.tar.gz
   %(prog)s model.tar.gz --replace-folder code=src/ --remove '*.ckpt' --output model.tar.gz --dry-run
   %(prog)s s3://models/in/model.tar.gz --hyperparameters hp.json --output s3://models/out/model.tar.gz --json
-
-S3 is reached as AWS's own tools reach it: by AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3 and their like.
 """
+S3_OPTIONS = (
+    *("profile", "region", "endpoint_url", "expected_bucket_owner", "request_payer"),
+    *("sse_kms_key_id", "storage_class", "acl", "known_sources"),
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -113,11 +115,17 @@ def _add_limits(one: argparse.ArgumentParser) -> None:
 
 def _add_s3(one: argparse.ArgumentParser, writes: bool) -> None:
     s3 = one.add_argument_group("in S3")
-    s3.add_argument("--expected-bucket-owner", metavar="ACCOUNT", help="refuse buckets of others")
+    s3.add_argument("--profile", metavar="NAME", help="of AWS's configuration (default: AWS_PROFILE)")
+    s3.add_argument("--region", metavar="NAME", help="(default: AWS_REGION, or the profile's)")
+    s3.add_argument("--endpoint-url", metavar="URL", help="of another S3 (default: AWS_ENDPOINT_URL_S3)")
+    s3.add_argument("--expected-bucket-owner", metavar="ACCOUNT", help="refuse buckets of other accounts")
     s3.add_argument("--request-payer", action="store_true", help="pay for requests to requester-pays buckets")
     if writes:
-        s3.add_argument("--sse-kms-key-id", metavar="KEY", help="encrypt DEST with this key, not as its bucket says")
-        s3.add_argument("--storage-class", metavar="CLASS", help="of DEST (default: that of SOURCE)")
+        s3.add_argument(
+            "--sse-kms-key-id", metavar="KEY", help="encrypt DEST with it (default: SOURCE's, or its bucket's)"
+        )
+        s3.add_argument("--storage-class", metavar="CLASS", help="of DEST (default: SOURCE's)")
+        s3.add_argument("--acl", metavar="ACL", help="of DEST, such as bucket-owner-full-control")
         s3.add_argument(
             "--known-sources",
             metavar="S3_PREFIX",
@@ -174,8 +182,7 @@ def _value(key: str, text: str, options: argparse.Namespace) -> object:
 
 def s3_of(options: argparse.Namespace) -> Optional[S3Access]:
     """The way to S3 that the command line asks for, None if the usual one will do."""
-    names = ("expected_bucket_owner", "sse_kms_key_id", "storage_class", "request_payer", "known_sources")
-    given = {name: value for name in names if (value := getattr(options, name, None))}
+    given = {name: value for name in S3_OPTIONS if (value := getattr(options, name, None))}
     if not given:
         return None
     from .stores.s3 import S3Access

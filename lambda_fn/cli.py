@@ -19,6 +19,7 @@ from typing import Callable, Iterable, Iterator, NoReturn, Optional
 from .arguments import limits_of, parser, request_of, s3_of
 from .contract import Forecast, RepackError, Result
 from .core.edit import Content, Edit
+from .core.errors import of_archive
 from .core.prefix import read_head
 from .core.survey import Survey, survey
 from .core.tar import SHARED_RECORDS, Entry
@@ -124,7 +125,8 @@ COMMANDS = {"repack": repack_command, "inspect": inspect_command, "cat": cat_com
 
 def surveyed(options: argparse.Namespace, edit: Edit, visit: Callable[[Entry], None]) -> Survey:
     """Survey the source to its end, whatever is in it."""
-    with closing(open_source(options.source, s3_of(options))) as source, shown_progress(not options.quiet) as progress:
+    uri, wanted = options.source, not options.quiet
+    with closing(open_source(uri, s3_of(options))) as source, of_archive(uri), shown_progress(wanted) as progress:
         return survey(source, read_head(source).unmarked(), edit, limits_of(options), progress, visit=visit)
 
 

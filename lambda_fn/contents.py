@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
 from .core.edit import Content
-from .core.errors import InvalidRequest, MissingHyperparameters, SourceChanged, SourceNotFound
+from .core.errors import InvalidRequest, MissingHyperparameters, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
 from .core.tar import HARD_LINK, REGULAR, SHARED_RECORDS, Stream, entries, normal
 from .stores import access_for, open_source
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SMALL = 1 << 20
 """Bytes that a file may have to be read at once."""
 HELD = 16 << 20
-"""Bytes of a folder's small files that are read at once; the others are read when they are written."""
+"""Bytes of small files that are read at once in all; the others are read when they are written."""
 UNPACKED_LIMIT = 64 << 20
 """Bytes that the files in a .tar.gz given as a folder may have: they are held in memory."""
 FILES_LIMIT = 10_000
@@ -42,22 +42,39 @@ ARCHIVES = (".tar.gz", ".tgz")
 SYMBOLIC_LINK = b"2"
 
 
+class Room:
+    """How much may still be read at once."""
+
+    def __init__(self) -> None:
+        self._left = HELD
+
+    def takes(self, size: int) -> bool:
+        """Whether a file of so many bytes is to be read at once; it takes its part of the room then."""
+        fits = size <= min(SMALL, self._left)
+        self._left -= size if fits else 0
+        return fits
+
+
 def puts(
     files: Mapping[str, str], folders: Mapping[str, str], s3: Optional[S3Access] = None, everything: bool = False
 ) -> tuple[dict[str, Content], int]:
     """All that `files` and `folders` (name in the archive → where it lies) put in, and how many files were left out.
 
-    One of `files` may be a folder, too, and then puts in what is in it; the name `.` is the archive's root. Raises
-    InvalidRequest where an entry is given twice, and what `contents_of_file` and `contents_of_folder` raise.
+    One of `files` may be a folder, too, and then puts in what is in it; a name that ends in a slash asks for one, so
+    that of a .tar.gz, too, what is in it is put in. The name `.` is the archive's root. Raises InvalidRequest where an
+    entry is given twice, and what `contents_of_file` and `contents_of_folder` raise.
     """
-    asked = [(name, uri, is_folder(uri)) for name, uri in files.items()]
+    asked = [(name, uri, is_folder(uri) or name.endswith("/")) for name, uri in files.items()]
     asked += [(name, uri, True) for name, uri in folders.items()]
     found: dict[str, Content] = {}
     given: dict[str, str] = {}
-    left_out = 0
+    left_out, room = 0, Room()
     for name, uri, folder in asked:
-        inside, left = contents_of_folder(uri, s3, everything) if folder else ({"": contents_of_file(uri, s3)}, 0)
-        left_out += left
+        if folder:
+            inside, left = contents_of_folder(uri, s3, everything, room)
+            left_out += left
+        else:
+            inside = {"": contents_of_file(uri, s3, room)}
         top = name.rstrip("/") if folder else name
         for path, content in inside.items():
             entry = path if top == "." else f"{top}/{path}" if path else top
@@ -73,17 +90,19 @@ def is_folder(uri: str) -> bool:
     return uri.endswith("/") if uri.startswith("s3://") else os.path.isdir(uri)
 
 
-def contents_of_file(uri: str, s3: Optional[S3Access] = None) -> Content:
+def contents_of_file(uri: str, s3: Optional[S3Access] = None, room: Optional[Room] = None) -> Content:
     """What an entry holds that is made of a file: of a local one with its permission bits.
 
     Raises MissingHyperparameters if it does not exist, AccessDenied, StoreUnavailable.
     """
     with _given("file"):
-        return _of_object(uri, s3, SMALL) if uri.startswith("s3://") else _of_local_file(uri, SMALL)
+        if uri.startswith("s3://"):
+            return _of_object(uri, s3, room or Room())
+        return _of_local_file(uri, room or Room())
 
 
 def contents_of_folder(
-    uri: str, s3: Optional[S3Access] = None, everything: bool = False
+    uri: str, s3: Optional[S3Access] = None, everything: bool = False, room: Optional[Room] = None
 ) -> tuple[dict[str, Content], int]:
     """What lies in a folder, by paths relative to it, and how many files were left out as JUNK, unless `everything`.
 
@@ -96,8 +115,8 @@ def contents_of_folder(
         if uri.lower().endswith(ARCHIVES) and not is_folder(uri):
             return _in_archive(uri, s3, everything)
         if uri.startswith("s3://"):
-            return _in_bucket(uri.rstrip("/") + "/", access_for([uri], s3), everything)
-        return _in_local_folder(uri, everything)
+            return _in_bucket(uri.rstrip("/") + "/", access_for([uri], s3), everything, room or Room())
+        return _in_local_folder(uri, everything, room or Room())
 
 
 @contextmanager
@@ -128,12 +147,12 @@ def _without_full_directories(found: Mapping[str, Content]) -> dict[str, Content
 # On the local disk
 
 
-def _of_local_file(path: str, most: int) -> Content:
-    """A file's content, held if it has at most so many bytes."""
+def _of_local_file(path: str, room: Room) -> Content:
+    """A file's content, read at once if there is room for it."""
     with closing(LocalSource(path)) as source:
         about = os.fstat(source.fd)
         mode = about.st_mode & 0o777
-        if source.size <= most:
+        if room.takes(source.size):
             data = source.read(0, source.size)
             source.check()
             return Content.of(data, mode)
@@ -154,11 +173,11 @@ def _of_local_file(path: str, most: int) -> Content:
     return Content(about.st_size, chunks, identity, mode)
 
 
-def _in_local_folder(root: str, everything: bool) -> tuple[dict[str, Content], int]:
+def _in_local_folder(root: str, everything: bool, room: Room) -> tuple[dict[str, Content], int]:
     if os.path.isfile(root):
         raise InvalidRequest(f"{root} is a file; give a folder, or a .tar.gz that holds what is wanted")
     found: dict[str, Content] = {}
-    left_out, room = 0, HELD
+    left_out = 0
     pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while pending:
         path, above = pending.pop()
@@ -177,9 +196,7 @@ def _in_local_folder(root: str, everything: bool) -> tuple[dict[str, Content], i
             elif stat.S_ISDIR(_followed(full).st_mode):
                 pending.append((inside, above | {itself}))
             else:
-                most = min(SMALL, room)
-                found[inside] = content = _of_local_file(full, most)
-                room -= content.size if content.size <= most else 0
+                found[inside] = _of_local_file(full, room)
             _check_count(len(found), root)
     return _without_full_directories(found), left_out
 
@@ -208,10 +225,10 @@ def _files_below(path: str) -> int:
 # In S3
 
 
-def _of_object(uri: str, s3: Optional[S3Access], most: int) -> Content:
-    """An object's content, pinned to its version of now, held if it has at most so many bytes."""
+def _of_object(uri: str, s3: Optional[S3Access], room: Room) -> Content:
+    """An object's content, pinned to its version of now, read at once if there is room for it."""
     source = open_source(uri, s3)
-    if source.size <= most:
+    if room.takes(source.size):
         with closing(source):
             return Content.of(source.read(0, source.size))
 
@@ -236,7 +253,7 @@ def _of_listed(item: Listed, held: bool, s3: Optional[S3Access]) -> Content:
     return Content(item.size, chunks, lambda: f"{item.uri} {item.etag}")
 
 
-def _in_bucket(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dict[str, Content], int]:
+def _in_bucket(uri: str, s3: Optional[S3Access], everything: bool, room: Room) -> tuple[dict[str, Content], int]:
     from concurrent.futures import ThreadPoolExecutor
 
     from .stores.s3.listing import objects_below
@@ -244,7 +261,7 @@ def _in_bucket(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dict
     assert s3 is not None
     found = {"": Content.empty_directory()}
     listed: dict[str, tuple[Listed, bool]] = {}
-    left_out, room, count = 0, HELD, 0
+    left_out = count = 0
     for count, item in enumerate(objects_below(uri, s3), 1):
         _check_count(count, uri)
         path = item.uri[len(uri) :]
@@ -256,9 +273,7 @@ def _in_bucket(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dict
         elif is_directory:
             found[path.rstrip("/")] = Content.empty_directory()
         else:
-            held = item.size <= min(SMALL, room)
-            room -= item.size if held else 0
-            listed[path] = item, held
+            listed[path] = item, room.takes(item.size)
     if not count:
         raise SourceNotFound(f"there is nothing below {uri}")
     with ThreadPoolExecutor(FETCHED_AT_ONCE, thread_name_prefix="contents") as pool:
@@ -273,7 +288,7 @@ def _in_archive(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dic
     found = {"": Content.empty_directory()}
     links: dict[str, str] = {}
     left_out = unpacked = 0
-    with closing(open_source(uri, s3)) as source:
+    with closing(open_source(uri, s3)) as source, of_archive(uri):
         tar = Stream(Reader(source.stream()).chunks())
         for entry in entries(tar):
             path, mode, target = entry.path, entry.mode & 0o777, normal(entry.link)

@@ -15,7 +15,7 @@ from .contents import contents_of_file, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
-from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters
+from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, of_archive
 from .core.gzip import Limits
 from .core.history import Verify
 from .core.plan import Plan
@@ -85,7 +85,7 @@ def repack(
         places = {name: os.fspath(place) for name, place in folders.items()}
         put, left_out = puts(paths, places, access, everything)
         put.update(at_hand)
-        if hyperparameters.ENTRY in put:
+        if hyperparameters.ENTRY in put and not isinstance(put[hyperparameters.ENTRY], Merge):
             _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
         return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
 
@@ -147,7 +147,7 @@ def read_entry(
     EntryConflict if it is no plain file, and what a survey raises.
     """
     uri = os.fspath(model_uri)
-    with closing(open_source(uri, access_for([uri], s3))) as source:
+    with closing(open_source(uri, access_for([uri], s3))) as source, of_archive(uri):
         yield from read.read_entry(source, name, limits)
 
 
@@ -240,7 +240,7 @@ def _laid_over(values: Mapping[str, Any], done: list[hyperparameters.Merged], he
 def _told(left_out: int) -> tuple[str, ...]:
     if not left_out:
         return ()
-    return (f"{left_out} files of version control, caches and macOS were left out; --everything puts them in, too",)
+    return (f"left out of folders: {left_out} of version control, caches and macOS; --everything puts them in, too",)
 
 
 @contextmanager
@@ -256,7 +256,7 @@ def _job(
     s3 = access_for([request.model_uri, request.output_uri, *uris], s3)
     with closing(open_target(request.output_uri, s3)) as target:
         wanted = gathered(s3)
-        with closing(open_source(request.model_uri, s3)) as source:
+        with closing(open_source(request.model_uri, s3)) as source, of_archive(request.model_uri):
             yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress), wanted.visit), wanted
 
 

@@ -18,6 +18,7 @@ import pytest
 from lambda_fn import cli
 from tests import archives
 from tests.archives import WANTED, Part, Tar, entry, gunzip, member
+from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
 
@@ -128,7 +129,7 @@ def test_what_is_left_out_of_folders_is_told_and_can_be_had(folder: Path) -> Non
     (folder / "src/.git").mkdir()
     (folder / "src/.git/config").write_text("secret")
     done = run("repack", "model.tar.gz", "--add", "s=src", "--output", "out", folder=folder)
-    assert "warning: 1 " in done.stderr
+    assert done.stderr.startswith("warning: left out of folders: 1 ")
     assert "--everything" in done.stderr
     assert "s/.git/config" not in put_in(folder / "out")
     done = run("repack", "model.tar.gz", "--add", "s=src", "--everything", "--output", "out", folder=folder)
@@ -223,7 +224,7 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
     (folder / "model.tar.gz").write_bytes(data)
     done = run("verify", "model.tar.gz", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"error: InvalidArchive: .*\n", done.stderr)
+    assert re.fullmatch(r"error: InvalidArchive: model\.tar\.gz: .*\n", done.stderr)
 
 
 def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
@@ -407,6 +408,29 @@ def test_the_installed_commands_repack(
     with pytest.raises(SystemExit):
         installed()
     assert f"usage: {shlex.join([script, *before])} SOURCE --output DEST" in capsys.readouterr().out
+
+
+def test_all_of_it_works_in_s3(folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    deployment.put("m.tar.gz", (folder / "model.tar.gz").read_bytes())
+    deployment.put("src/a.py", b"a")
+    deployment.put("src/lib/b.py", b"b")
+    model, output = f"s3://{deployment.models}/m.tar.gz", f"s3://{deployment.outputs}/m.tar.gz"
+    reached = ["--endpoint-url", deployment.client.meta.endpoint_url, "--expected-bucket-owner", "000000000000"]
+    source = f"code=s3://{deployment.models}/src/"
+    stored = ["--storage-class", "STANDARD_IA", "--acl", "bucket-owner-full-control"]
+    arguments = ["repack", model, "--set", "a=1", "--replace-folder", source, "--output", output]
+    foreseen = json.loads(run(*arguments, *reached, "--dry-run", "--json", folder=folder).stdout)
+    assert deployment.left == []
+    done = run(*arguments, *reached, *stored, "--json", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["method"] == foreseen["method"]
+    assert deployment.client.head_object(Bucket=deployment.outputs, Key="m.tar.gz")["StorageClass"] == "STANDARD_IA"
+    listed = json.loads(run("inspect", output, *reached, "--json", folder=folder).stdout)
+    assert {one["name"] for one in listed["entries"]} == {"code/a.py", "code/lib/b.py", WANTED, "model.txt"}
+    assert json.loads(listed["hyperparameters"]) == {"a": 1}
+    assert run("cat", output, "code/lib/b.py", *reached, folder=folder).stdout == "b"
+    assert run("verify", output, *reached, folder=folder).returncode == 0
 
 
 def test_output_over_the_source(folder: Path) -> None:

@@ -267,7 +267,7 @@ def test_a_tar_gz_must_be_intact_and_small_enough(tmp_path: Path, monkeypatch: p
     data = bytearray(archive.read_bytes())
     data[-8] ^= 1
     archive.write_bytes(data)
-    with pytest.raises(InvalidArchive):
+    with pytest.raises(InvalidArchive, match=r"s\.tar\.gz: "):
         contents_of_folder(str(archive))
 
 
@@ -276,6 +276,15 @@ def test_puts_are_files_and_folders_by_their_names(folder: Path) -> None:
     found, _ = puts({"x.py": file, "code/": str(folder)}, {"other": f"{folder}/lib"})
     assert sorted(found) == ["code/inference.py", "code/lib/serve", "other/serve", "x.py"]
     assert sorted(puts({".": str(folder)}, {})[0]) == ["inference.py", "lib/serve"]
+
+
+def test_what_is_held_has_one_limit_for_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "HELD", 10)
+    file = folder / "inference.py"
+    found, _ = puts({"1": str(file), "2": str(file), "3": str(file)}, {"lib": str(folder / "lib")})
+    for path in (file, folder / "lib/serve"):
+        path.unlink()
+    assert [name for name, content in found.items() if _fails(content)] == ["3", "lib/serve"]
 
 
 def test_an_entry_given_twice_is_refused_since_one_would_be_lost(folder: Path) -> None:

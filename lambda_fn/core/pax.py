@@ -27,12 +27,13 @@ VALUE_LIMIT = 64 << 10
 
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^ \t=\0\n][^=\0\n]*)=")
 _TIME = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
+_MAP = re.compile(rb"[0-9]{1,19}(?:,[0-9]{1,19})*")
 _LINE = re.compile(rb"\n[0-9]+ (?:path|linkpath|size|GNU\.sparse\.[a-z]+)=")
 """What node-tar takes for a record within a value."""
 
 
 def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
-    """Those records that are looked at; of a sparse map only that there is one. Raises InvalidArchive.
+    """Those records that are looked at; of a sparse map only how many bytes it maps. Raises InvalidArchive.
 
     `offset` is where in the tar the header begins, and `shared` whether it is for all entries that follow.
     """
@@ -51,7 +52,10 @@ def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
             check(key, value, offset, shared)
             if key in found and key not in REPEATED:
                 raise ambiguous(f"{key!r} twice in one pax header", offset)
-            found[key] = "" if key in MAPS else value.decode("utf-8", "surrogateescape")
+            if key in MAPS:
+                found[key] = str(int(found.get(key, "0")) + mapped(key, value, offset))
+            else:
+                found[key] = value.decode("utf-8", "surrogateescape")
     return found
 
 
@@ -68,6 +72,14 @@ def check(key: str, value: bytes, offset: int, shared: bool) -> None:
         raise InvalidArchive(
             f"the tar is damaged: {key!r} has {len(value)} bytes at its byte {offset}; pack the model again"
         )
+
+
+def mapped(key: str, value: bytes, offset: int) -> int:
+    """Bytes of data that a part of a sparse map tells of: it has offsets and lengths by turns."""
+    if not _MAP.fullmatch(value):
+        raise ambiguous("a sparse map that is none", offset)
+    numbers = list(map(int, value.split(b",")))
+    return sum(numbers[1::2]) if key == "GNU.sparse.map" else numbers[0] if key == "GNU.sparse.numbytes" else 0
 
 
 def natural(key: str, records: Mapping[str, str], offset: int, default: int) -> int:
@@ -92,15 +104,17 @@ def time(value: str, offset: int) -> float:
     return float(found[0])
 
 
-def sparse_size(records: Mapping[str, str], offset: int) -> Optional[int]:
+def sparse_size(records: Mapping[str, str], data_size: int, offset: int) -> Optional[int]:
     """The size of a sparse file with its holes, in any of GNU tar's three formats; None if it is none."""
     keys = {key for key in records if key.startswith(SPARSE)}
     if not keys:
         return None
     version = records.get("GNU.sparse.major"), records.get("GNU.sparse.minor")
     size = natural("GNU.sparse.realsize", records, offset, natural("GNU.sparse.size", records, offset, -1))
-    if size < 0 or not (version == ("1", "0") or (version == (None, None) and keys & MAPS)):
-        raise ambiguous("records of a sparse file without its size or its map", offset)
+    lengths = [int(records[key]) for key in ("GNU.sparse.map", "GNU.sparse.numbytes") if key in records]
+    in_headers, in_data = version == (None, None) and lengths == [data_size], version == ("1", "0") and not lengths
+    if size < 0 or not (in_headers or in_data):
+        raise ambiguous("records of a sparse file without its size, or whose map does not fit its data", offset)
     return size
 
 

@@ -112,9 +112,9 @@ class Search:
         if self.goes(path, entry.is_directory) and not self._replaced(path, entry.is_directory):
             self._count(path)
             return Verdict(gone=True)
-        self._see_other_paths(entry, path)
         if path in self.edit.put and entry.is_directory == self.edit.put[path].directory:
             return Verdict(name=path, header=header) if self._hit(path, entry) else Verdict(header=header)
+        self._see_other_paths(entry, path)
         self._stays(path, entry.is_directory, f"the archive holds {path}")
         if entry.type == HARD_LINK:
             self._check_target(path, self._stripped(normal(entry.link)))
@@ -167,7 +167,8 @@ class Search:
         hits.count += 1
         if entry.type == HARD_LINK and self._stripped(normal(entry.link)) == path and hits.count > 1:
             return True  # GNU tar was given the file twice
-        hits.exact = self._stripped(entry.name).rstrip("/") == path
+        doubted = disputed(path, map(self._stripped, entry.readings), self.edit.put.__contains__)
+        hits.exact = self._stripped(entry.name).rstrip("/") == path and doubted is None
         hits.file = entry.is_directory or (entry.type in REGULAR and not entry.sparse)
         hits.attributes = Attributes(entry.mode & 0o7777, 0, entry.uid, entry.gid, entry.uname, entry.gname)
         hits.identity = "directory" if entry.is_directory else None

@@ -46,6 +46,24 @@ _TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}", re.DOTALL)
 _LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
 
 
+@dataclass
+class Place:
+    """Where only some readers look for a header."""
+
+    summed: bool = True
+    """Whether they look at its checksum: commons-compress does not."""
+    blocks: bytes = b""
+    """As much of the two blocks there as has passed."""
+
+    def holds_header(self) -> Optional[bool]:
+        """Whether they find one, if need be behind a zero block; None if that is not known yet."""
+        first, second = self.blocks[:BLOCK], self.blocks[BLOCK:]
+        block = second if first == bytes(BLOCK) else first
+        if len(block) < BLOCK:
+            return None
+        return checksum(block) is not None or (not self.summed and block != bytes(BLOCK) and has_numbers(block))
+
+
 class Stream:
     """Chunks of bytes, read by number."""
 
@@ -53,8 +71,8 @@ class Stream:
         self._chunks = iter(chunks)
         self._chunk = memoryview(b"")
         self.position = 0
-        self.watched: dict[int, bytes] = {}
-        """Positions from which two blocks are kept, each with as much of them as has passed."""
+        self.watched: dict[int, Place] = {}
+        """By position."""
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """The next `size` bytes as they come; fewer only at the end."""
@@ -87,10 +105,10 @@ class Stream:
             yield memoryview(chunk)
 
     def _watch(self, piece: memoryview) -> None:
-        for start, block in self.watched.items():
-            at = start + len(block) - self.position
-            if len(block) < 2 * BLOCK and 0 <= at < len(piece):
-                self.watched[start] = block + piece[at : at + 2 * BLOCK - len(block)]
+        for start, place in self.watched.items():
+            at = start + len(place.blocks) - self.position
+            if len(place.blocks) < 2 * BLOCK and 0 <= at < len(piece):
+                place.blocks += piece[at : at + 2 * BLOCK - len(place.blocks)]
 
 
 @dataclass(frozen=True)
@@ -235,7 +253,7 @@ def read_headers(stream: Stream) -> Optional[Headers]:
             return None
         agree(stream, offset)
         if checked(block, offset) == "signed" or not (block[0] or block[345]):
-            stream.watched[stream.position] = b""  # who takes no signed sums or no empty name looks for a header there
+            stream.watched[stream.position] = Place()  # who takes no signed sum or no empty name looks there
         headers.blocks.append(block)
         headers.own = block
         kind = EXTENDED.get(headers.type)
@@ -289,9 +307,12 @@ def checksum(block: bytes) -> Optional[Checksum]:
 def watch(stream: Stream, stated: int, entry: Entry) -> None:
     """Watch where a reader would go on that believes the size `stated` in the header block, in place of ours."""
     if padded(stated) != entry.padded_size or entry.type == SPARSE_FILE:
-        stream.watched[stream.position + padded(stated)] = b""
-    if entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
-        stream.watched[stream.position] = b""  # to whom that is a directory, or a label without data
+        place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
+        stream.watched[stream.position + padded(stated)] = place
+    if entry.data_size and entry.name.endswith("/"):  # to some a directory without data
+        stream.watched[stream.position] = Place(summed=entry.type == DUMPED_DIRECTORY)
+    elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
+        stream.watched[stream.position] = Place()
     if len(stream.watched) > WATCHED_LIMIT:
         raise ambiguous("too many sizes that not all readers believe", entry.start)
 
@@ -299,19 +320,30 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
 def agree(stream: Stream, offset: int) -> None:
     """Watch no more where others look for the header that we have found at `offset`, if need be behind a zero block."""
     stream.watched.pop(offset, None)
-    if stream.watched.get(offset - BLOCK, b"x")[:BLOCK] == bytes(BLOCK):
+    before = stream.watched.get(offset - BLOCK)
+    if before and before.blocks[:BLOCK] == bytes(BLOCK):
         del stream.watched[offset - BLOCK]
 
 
 def check_watched(stream: Stream) -> None:
     """Raises InvalidArchive if a header has passed that only other readers take for one."""
-    for offset, blocks in list(stream.watched.items()):
-        behind_zeros = blocks[:BLOCK] == bytes(BLOCK)
-        block = blocks[BLOCK:] if behind_zeros else blocks[:BLOCK]
-        if len(block) == BLOCK:
-            if checksum(block):
-                raise ambiguous("a header that some readers take for an entry's, and others for data", offset)
+    for offset, place in list(stream.watched.items()):
+        found = place.holds_header()
+        if found:
+            raise ambiguous("a header that some readers take for an entry's, and others for data", offset)
+        if found is False:
             del stream.watched[offset]
+
+
+def has_numbers(block: bytes) -> bool:
+    """Whether the block could be a header if its checksum did not count."""
+    try:
+        for field in (block[100:108], block[108:116], block[116:124], block[124:136], block[136:148]):
+            if field[0]:
+                number(field)
+    except InvalidArchive:
+        return False
+    return True
 
 
 def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
@@ -325,6 +357,8 @@ def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
     headers.blocks.append(data)
     if data[size:].strip(b"\0"):
         raise ambiguous("an extended header that goes on in its padding", headers.start)
+    if headers.type in (b"L", b"K") and text(block[:100]).endswith("/"):
+        raise ambiguous("a long name that is called like a directory", headers.start)
     return data[:size]
 
 
@@ -414,7 +448,9 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
         raise ambiguous("a pax size before a GNU long name", start)
     if headers.type == SPARSE_FILE:
         return size, number(headers.own[483:495])
-    sparse = sparse_size(records, start) if records else None
+    if headers.own[257:265] == GNU_MAGIC and headers.own[386] and headers.own[482]:
+        raise ambiguous("a sparse map that goes on, at what is no sparse file", start)
+    sparse = sparse_size(records, size, start) if records else None
     if sparse is not None and headers.type not in REGULAR:
         raise ambiguous("records of a sparse file at what is no file", start)
     return size, size if sparse is None else sparse

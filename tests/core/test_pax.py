@@ -34,6 +34,7 @@ def test_attributes_may_hold_anything() -> None:
     assert read(record("SCHILY.xattr.user.x", b"\0\n\xff= 12 \n"), record("path", "a")) == {"path": "a"}
 
 
+S = "GNU.sparse."
 ODD = {
     "a length with a sign": b"+10 path=a\n",
     "a length with an underscore": b"1_0 path=a\n",
@@ -54,6 +55,9 @@ ODD = {
     "a time twice": record("mtime", "1") + record("mtime", "2"),
     "an empty path": record("path", ""),
     "an empty link": record("linkpath", ""),
+    "an empty map": record("GNU.sparse.map", ""),
+    "a map that is none": record("GNU.sparse.map", "0,1.5"),
+    "a map of a number without end": record("GNU.sparse.map", "0," + "9" * 100_000),
     "an empty size": record("size", ""),
     "a record within a value": record("comment", "x\n16 path=wanted!\n"),
     "a record within an attribute": record("SCHILY.xattr.user.x", "x\n8 size=1"),
@@ -66,6 +70,12 @@ ODD = {
 def test_what_readers_take_in_two_ways_is_refused(case: str) -> None:
     with pytest.raises(InvalidArchive, match=r"^the tar is .*at its byte 1024.*pack the model again$"):
         read(ODD[case])
+
+
+def test_the_bytes_that_a_sparse_map_tells_of_are_added_up() -> None:
+    assert read(record(f"{S}map", "0,5,10,7,9,0")) == {f"{S}map": "12"}
+    found = read(*[record(f"{S}{key}", str(size)) for size in range(5) for key in ("offset", "numbytes")])
+    assert found == {f"{S}offset": "0", f"{S}numbytes": "10"}
 
 
 @pytest.mark.parametrize("key", ["path", "linkpath", "size", "GNU.sparse.name", "GNU.sparse.map"])
@@ -99,20 +109,17 @@ def test_what_begins_like_no_time_is_none(value: str) -> None:
         time(value, 0)
 
 
-S = "GNU.sparse."
-
-
 @pytest.mark.parametrize(
     "records",
     [
-        {f"{S}size": "9", f"{S}numblocks": "1", f"{S}offset": "", f"{S}numbytes": ""},
-        {f"{S}size": "9", f"{S}numblocks": "1", f"{S}map": "", f"{S}name": "a"},
+        {f"{S}size": "9", f"{S}numblocks": "1", f"{S}offset": "0", f"{S}numbytes": "5"},
+        {f"{S}size": "9", f"{S}numblocks": "1", f"{S}map": "5", f"{S}name": "a"},
         {f"{S}major": "1", f"{S}minor": "0", f"{S}realsize": "9", f"{S}name": "a"},
     ],
 )
 def test_sparse_files_are_as_large_as_with_their_holes(records: dict[str, str]) -> None:
-    assert sparse_size(records, 0) == 9
-    assert sparse_size({"path": "a"}, 0) is None
+    assert sparse_size(records, 5, 0) == 9
+    assert sparse_size({"path": "a"}, 5, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,10 @@ def test_sparse_files_are_as_large_as_with_their_holes(records: dict[str, str]) 
     [
         {f"{S}name": "a"},
         {f"{S}name": "a", f"{S}size": "9"},
-        {f"{S}map": ""},
+        {f"{S}map": "5"},
+        {f"{S}map": "4", f"{S}size": "9"},
+        {f"{S}map": "5", f"{S}numbytes": "5", f"{S}size": "9"},
+        {f"{S}map": "5", f"{S}major": "1", f"{S}minor": "0", f"{S}size": "9"},
         {f"{S}major": "1", f"{S}minor": "0"},
         {f"{S}major": "1", f"{S}realsize": "9"},
         {f"{S}major": "2", f"{S}minor": "0", f"{S}realsize": "9"},
@@ -130,4 +140,4 @@ def test_sparse_files_are_as_large_as_with_their_holes(records: dict[str, str]) 
 )
 def test_a_sparse_file_without_its_map_is_none(records: dict[str, str]) -> None:
     with pytest.raises(InvalidArchive, match="sparse"):
-        sparse_size(records, 0)
+        sparse_size(records, 5, 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.names import readings
-from lambda_fn.core.tar import SHARED_RECORDS, Entry, Stream, entries
+from lambda_fn.core.tar import BLOCK, SHARED_RECORDS, Entry, Stream, entries
 from tests.hunt.readers import Names, Reader
 from tests.hunt.tars import tar
 
@@ -44,7 +44,7 @@ def unknown(found: Sequence[Entry], theirs: Names, reads_on: bool) -> str | None
     Three differences are known. Python and busybox take the times in GNU tar's headers for folders: names that nobody
     wants. Go and tar-stream take Solaris's extended headers for entries. And tar-stream reads on behind the end.
     """
-    left = [entry for entry in found for _ in range(2 if entry.blocks[156:157] == b"X" else 1)]
+    left = [entry for entry in found for _ in range(2 if b"X" in entry.blocks[156::BLOCK] else 1)]
     for name in theirs:
         paths = {*readings(name), *readings(re.sub("^[0-7]{11}/", "", name))}
         while left and not paths & left[0].readings:
