@@ -7,11 +7,15 @@ PARALLEL := -n auto --dist loadfile
 
 .PHONY: help
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 .PHONY: demo
-demo: .venv-demo/ready ## Repack a small real model, and time it against the usual script
+demo: .venv-demo/ready ## Try all three doors on a small real model: the laptop, an upload, a pipeline step
 	@.venv-demo/bin/python -m examples.demo
+
+.PHONY: demo-laptop
+demo-laptop: .venv-demo-laptop/ready ## Try the first door alone: less to install
+	@.venv-demo-laptop/bin/python -m examples.demo laptop
 
 .PHONY: test
 test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests: three runs, each of which happens
@@ -49,9 +53,14 @@ hunt: .venv/ready ## Compare with other readers on generated archives: takes MIN
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local
 
+.PHONY: docs
+docs: .venv/ready ## Make every generated page and picture of docs/
+	@.venv/bin/python -m docs.cost # takes over what was measured last
+	@.venv/bin/python -m docs
+
 .PHONY: synth
 synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-nag; needs no node, Docker or credentials
-	@.venv/bin/python -m infra.app && echo "cdk.out/ModelRepacker.template.json"
+	@.venv/bin/python -m infra.app && echo "cdk.out/model-repacker.template.json"
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made
@@ -59,10 +68,11 @@ clean: ## Remove everything that the other targets made
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
-.venv-demo/ready: examples/requirements.txt
+.venv-demo/ready: examples/requirements.txt examples/requirements-laptop.txt
+.venv-demo-laptop/ready: examples/requirements-laptop.txt
 .venv-sagemaker-v2/ready: tests/pipeline/requirements-sagemaker-v2.txt
 .venv-sagemaker-v3/ready: tests/pipeline/requirements-sagemaker-v3.txt
-.venv/ready .venv-demo/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
+.venv/ready .venv-demo/ready .venv-demo-laptop/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
 	@echo "Making $(@D) from $<"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check $(UV)

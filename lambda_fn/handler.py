@@ -1,13 +1,16 @@
 """The Lambda. It answers by what it is given:
 
     {"action": "plan", "request" or "event"}    where the work belongs (`planner`); nothing is written
+    {"action": "callback", "body"}              what a pipeline's message asks the state machine to plan
+    {"action": "batch", "batch", …}             what the batch machine goes on with (`batches`)
     a Request                                   the Result, flat
     an S3 event (EventBridge, notification)     {"outcomes": […]}, one for each repack or reason for none
     messages of an SQS queue with either        the messages to be delivered again
     a task of an S3 Batch Operations job        its result code
 
 An error leaves as the exception of its name, so that a state machine's Retry and Catch can tell errors apart. Where
-nobody looks at the answer but the sender would try again (events, queues), a caller's mistake is told and answered.
+nobody looks at the answer but the sender would try again (events, queues), a caller's mistake is told and answered;
+but a message that cannot be understood never counts as done: it is delivered again, and ends with the dead letters.
 """
 
 from __future__ import annotations
@@ -19,9 +22,11 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Tracer
 
+from . import deployed
+from .batches import Tolerance, checked
 from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
 from .core.store import Progress
-from .events import Arrival, arrivals, is_archive, requests
+from .events import Arrival, arrivals, is_archive, is_s3_event, requests, unwrapped
 from .planner import Plan, each, plan
 from .settings import Settings
 from .stores import open_source
@@ -37,6 +42,10 @@ LAST_SECONDS = 10
 """Kept back from the function's time to abort what is under way."""
 RESULT_STRING = 1024
 """Characters that S3 Batch Operations takes."""
+THROUGH_THE_MACHINE = 192 << 10
+"""Bytes of a Request: Step Functions hands 256 KiB from state to state, and an error's cause of 32 KiB comes on top."""
+INTO_THE_TASK = 6000
+"""Characters of a Request: the overrides of an ECS task are 8192 with the state machine's token."""
 
 settings = Settings.from_environment(os.environ)
 s3 = settings.s3()
@@ -53,6 +62,11 @@ def handler(event: Any, context: LambdaContext) -> Json:
         match event:
             case {"action": "plan"}:
                 return planned(event).to_json()
+            case {"action": "callback"}:
+                return callback(event.get("body"))
+            case {"action": "batch"}:
+                tolerance = Tolerance(event["tolerated_percent"], event["tolerated_least"])
+                return batch(event["batch"], event["bucket"], tolerance)
             case {"invocationSchemaVersion": _, "tasks": _}:
                 return batch_operation(event, progress)
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
@@ -77,7 +91,7 @@ def until_time_runs_out(context: LambdaContext) -> Progress:
 def planned(event: Mapping[str, Any]) -> Plan:
     """Where a Request, or what an S3 event asks for, belongs."""
     if "event" not in event:
-        return plan(Request.from_json(event.get("request")), s3, settings.lambda_limit_bytes)
+        return fitting(plan(deployed.request(event.get("request")), s3, settings.lambda_limit_bytes))
     wanted: list[Request] = []
     why = "nothing was written"
     for arrival in arrivals(event["event"]):
@@ -93,10 +107,55 @@ def planned(event: Mapping[str, Any]) -> Plan:
         return Plan("nowhere", f"{error}: it is gone again")
 
 
+def fitting(found: Plan) -> Plan:
+    """The plan, or one that refuses a request which does not fit through the state machine or into the task.
+
+    It is no error that is raised: what was asked must not stay in the machine's state, to be told with the error.
+    """
+    if found.request is None:
+        return found
+    given = json.dumps(found.request.to_json())
+    room = INTO_THE_TASK if found.where == "fargate" else THROUGH_THE_MACHINE
+    if len(given) <= room:
+        return found
+    return Plan(
+        "refused",
+        f"the request has {len(given)} characters of JSON and at most {room} can be handed on: "
+        "put the hyperparameters into S3 and name them by hyperparameters_uri",
+    )
+
+
+def callback(body: Any) -> Json:
+    """What a message of a SageMaker callback step becomes in the state machine. Raises InvalidRequest.
+
+    A pipeline that is being stopped sends a second message, and goes on waiting until that is answered, too.
+    """
+    given = message(body) if isinstance(body, str) else body
+    if not isinstance(given, dict):
+        raise InvalidRequest("a callback step's message is a JSON object with token and arguments")
+    token = given.get("token")
+    return {
+        "ask": {"action": "plan", "request": given.get("arguments")},
+        "explicit": True,
+        **({"callback": {"token": token}} if isinstance(token, str) else {}),
+        **({"stopping": True} if given.get("status") == "Stopping" and isinstance(token, str) else {}),
+    }
+
+
+def batch(asked: Any, bucket: str, tolerance: Tolerance) -> Json:
+    """What the batch machine goes on with, or why it does not."""
+    try:
+        return checked(asked, bucket, tolerance, s3)
+    except InvalidRequest as error:
+        tell(error)
+        return {"where": "refused", "why": str(error)}
+
+
 def done(event: Any, progress: Progress) -> Json:
     """The answer to a Request or an S3 event."""
+    event = unwrapped(event)
     if not is_s3_event(event):
-        return repacked(Request.from_json(event), s3, progress).flat()
+        return asked_for(deployed.request(event), progress)
     outcomes: list[Json] = []
     for arrival in arrivals(event):
         wanted, why = asked(arrival)
@@ -104,12 +163,17 @@ def done(event: Any, progress: Progress) -> Json:
     return {"outcomes": outcomes}
 
 
-def is_s3_event(event: Any) -> bool:
-    """Whether S3 sent it: through EventBridge, as a notification, or to test where those go."""
-    match event:
-        case {"source": "aws.s3"} | {"Records": _} | {"Event": "s3:TestEvent"}:
-            return True
-    return False
+def asked_for(request: Request, progress: Progress) -> Json:
+    """The Result of a Request. Out of time, one that no task can be started with is refused, not handed over."""
+    try:
+        return repacked(request, s3, progress).flat()
+    except OutOfTime as error:
+        if len(json.dumps(request.to_json())) <= INTO_THE_TASK:
+            raise
+        raise InvalidRequest(
+            f"{error}, but a request of more than {INTO_THE_TASK} characters does not fit into a task: "
+            "put the hyperparameters into S3 and name them by hyperparameters_uri"
+        ) from None
 
 
 def outcome(request: Request, progress: Progress) -> Json:
@@ -134,7 +198,7 @@ def queue(event: Json, context: LambdaContext, progress: Progress) -> Json:
             done(message(record.body), progress)
         except RepackError as error:
             tell(error)
-            if error.category != CALLER:
+            if error.category != CALLER or isinstance(error, InvalidRequest):
                 raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

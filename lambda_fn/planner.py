@@ -21,7 +21,7 @@ class Plan:
     """What to do next, and why."""
 
     where: str
-    """nowhere, lambda, fargate, or each: an execution for each of `requests`."""
+    """nowhere, lambda, fargate, refused, or each: an execution for each of `requests`."""
     why: str
     method: str = "unknown"
     """The likely one: unchanged, graft, or unknown before a scan."""

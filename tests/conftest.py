@@ -1,4 +1,4 @@
-"""How thorough the tests are, who judges them, and one S3 for all tests that need one.
+"""How thorough the tests are, who judges them, one S3 and one wheel for all tests that need one.
 
 Hypothesis tries the same few examples each time, so that an unchanged checkout gives the same result twice, within
 minutes. Searching is `make hunt`'s: HYPOTHESIS_PROFILE=hunt tries four hundred times as many, others each time, and
@@ -8,7 +8,10 @@ HYPOTHESIS_PROFILE=thorough forty times as many.
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,9 +24,12 @@ from hypothesis import HealthCheck, settings
 from tests import archives, readers
 from tests.deployment import ANYBODY, Deployment
 from tests.programs import PROGRAMS, USED, absent, at_hand, pytest_runtest_setup, required
+from tests.pythons import UV
 from tests.stand_ins.localstack import CannotStart, localstack
 
 __all__ = ["pytest_runtest_setup"]
+
+ROOT = Path(__file__).parents[1]
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 settings.register_profile("search", max_examples=50, deadline=None, suppress_health_check=_SLOW)
@@ -66,6 +72,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def never_used(terminal: TerminalReporter) -> list[str]:
     used = {value for report in terminal.getreports("passed") for key, value in report.user_properties if key == USED}
     return [name for name in PROGRAMS if name not in used]
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pip install` gets, built from a copy: building leaves files beside its sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("lambda_fn", "infra"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", folder], check=True)
+    return next((folder / "dist").glob("*.whl"))
 
 
 @pytest.fixture(scope="session")

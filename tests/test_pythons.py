@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests import archives
 from tests.archives import WANTED, Tar, entry, gunzip, member
 from tests.pythons import PROMISED, UV, installed
 
-ROOT = Path(__file__).parents[1]
 PLAIN = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
 SOURCES = {
     "graft": member(PLAIN.data),
@@ -27,16 +25,6 @@ from lambda_fn import repack
 for name in sys.argv[1:]:
     print(repack(name, f"core/{name}", {"hyperparameters.json": b"{}"}).method)
 """
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT / "lambda_fn", folder / "lambda_fn")  # building leaves files beside its sources
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / name)
-    subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", folder], check=True)
-    return next((folder / "dist").glob("*.whl"))
 
 
 def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[str], dict[str, bytes]]:

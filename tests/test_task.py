@@ -209,3 +209,14 @@ def test_the_dockerfile_has_no_findings() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run((hadolint, ROOT / "lambda_fn" / "Dockerfile"), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_tasks_own_files_are_out_of_reach(
+    deployment: Deployment, machine: StateMachine, environment: dict[str, str]
+) -> None:
+    deployment.put(MODEL, archive())
+    environment["REPACK_REQUEST"] = json.dumps(deployment.request(files={"x": "/etc/passwd"}))
+    assert run(environment) == task.REFUSED
+    [(call, told)] = machine.told
+    assert (call, told["error"]) == (FAILURE, "InvalidRequest")
+    assert deployment.left == []
