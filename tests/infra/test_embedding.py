@@ -127,6 +127,7 @@ def test_every_command_of_the_pages_is_one_that_aws_has(page: str) -> None:
         operations = {xform_name(name).replace("_", "-"): name for name in model.operation_names}
         assert command in operations, f"aws {service} {command}"
         of = model.operation_model(operations[command]).input_shape
+        assert of is not None
         known = {xform_name(name).replace("_", "-") for name in of.members} | GLOBAL
         given = {option.removeprefix("no-") for option in re.findall(r"--([a-z-]+)", re.sub(r"'[^']*'", "", options))}
         assert given <= known, f"aws {service} {command}: {given - known}"
@@ -139,6 +140,7 @@ def test_the_rule_for_aborted_uploads_is_one_that_s3_takes() -> None:
     rules = re.search(r"--lifecycle-configuration '(.*?)'", text)
     assert rules is not None
     model = botocore.session.get_session().get_service_model("s3").operation_model("PutBucketLifecycleConfiguration")
+    assert model.input_shape is not None
     assert list(wrong(json.loads(rules[1]), model.input_shape.members["LifecycleConfiguration"])) == []
 
 
