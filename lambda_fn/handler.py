@@ -166,7 +166,7 @@ def done(event: Any, progress: Progress) -> Json:
 def asked_for(request: Request, progress: Progress) -> Json:
     """The Result of a Request. Out of time, one that no task can be started with is refused, not handed over."""
     try:
-        return repacked(request, s3, progress).flat()
+        return repacked(request, s3, progress, settings.limits).flat()
     except OutOfTime as error:
         if len(json.dumps(request.to_json())) <= INTO_THE_TASK:
             raise
@@ -179,7 +179,7 @@ def asked_for(request: Request, progress: Progress) -> Json:
 def outcome(request: Request, progress: Progress) -> Json:
     """How one repack of an event went; what trying again may mend is raised."""
     try:
-        return {"status": "repacked", **repacked(request, s3, progress).flat()}
+        return {"status": "repacked", **repacked(request, s3, progress, settings.limits).flat()}
     except RepackError as error:
         if error.category != CALLER:
             raise
@@ -246,7 +246,7 @@ def batch_task(task: Mapping[str, Any], progress: Progress) -> str:
         source.close()
         if source.version_id != version:
             raise InvalidRequest(f"version {version} of {arrival.uri} is not its newest; only that is repacked")
-    results = [repacked(request, s3, progress) for request in wanted]
+    results = [repacked(request, s3, progress, settings.limits) for request in wanted]
     return ", ".join(f"{result.method}: {result.output_uri}" for result in results)
 
 
