@@ -261,6 +261,7 @@ AMBIGUOUS = {
     "a pax link and a long link": pax(record("linkpath", "a")) + long_name(b"b\0", b"K") + FILE,
     "a pax size before a long name": pax(record("size", "0")) + long_name(b"b\0") + FILE,
     "a long name called like a directory": raw_header(b"d/", b"2", b"L") + archives.padded(b"a\0") + FILE,
+    "a long link called like a directory": raw_header(b"d/", b"2", b"K") + archives.padded(b"a\0") + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
@@ -342,6 +343,7 @@ HONEST = {
         header("d/", 9, b"D", b"ustar  ") + bytes(512) + FILE,
         ["d/", "file"],
     ),
+    "an empty pax header": (pax() + FILE, ["file"]),
     "an attribute before a long name": (pax(record("SCHILY.xattr.user.a", "b")) + long_name(b"a\0") + FILE, ["a"]),
     "a long name without a NUL": (long_name(b"a") + FILE, ["a"]),
     "a long name with several": (long_name(b"a\0\0\0") + FILE, ["a"]),
@@ -486,6 +488,22 @@ def test_work_and_memory_are_linear(case: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 12 * len(large)
+
+
+def test_an_extended_header_has_an_end() -> None:
+    value = "x" * (HEADER_LIMIT - len(record("a", "x" * HEADER_LIMIT)) + HEADER_LIMIT)
+    longest = record("a", value)
+    assert len(longest) == HEADER_LIMIT
+    assert [one.name for one in read(pax(longest) + FILE)] == ["file"]
+    with pytest.raises(InvalidArchive, match=f"an extended header of {HEADER_LIMIT + 1} bytes"):
+        read(pax(record("a", value + "x")) + FILE)
+
+
+@pytest.mark.parametrize("padding", [b"x", b"X", b"\1"])
+def test_padding_is_nothing_but_zeros(padding: bytes) -> None:
+    whole = pax(record("a", "b"))
+    with pytest.raises(InvalidArchive, match="goes on in its padding"):
+        read(whole[:-1] + padding + FILE)
 
 
 FIELDS = [(100, 108), (108, 116), (116, 124), (124, 136), (136, 148)]
