@@ -145,7 +145,7 @@ def callback(body: Any) -> Json:
 def batch(asked: Any, bucket: str, tolerance: Tolerance) -> Json:
     """What the batch machine goes on with, or why it does not."""
     try:
-        return checked(asked, bucket, tolerance, s3)
+        return checked(asked, bucket, settings.input_prefix, tolerance, s3)
     except InvalidRequest as error:
         tell(error)
         return {"where": "refused", "why": str(error)}
