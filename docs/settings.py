@@ -1,4 +1,4 @@
-"""The table of settings in deploy.md, from `infra/settings.py` itself: `python -m docs.settings` writes it anew."""
+"""The table of settings in deploy.md, from `infra/settings.py` itself."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from infra.settings import PROFILES, Settings, StackSettings
 
 PAGE = Path(__file__).parent / "deploy.md"
 BETWEEN = re.compile(r"(?<=<!-- settings: made by `make docs` -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
-
-
-def main() -> None:
-    """Write the table where the page has its place."""
-    PAGE.write_text(page(PAGE.read_text()))
 
 
 def page(text: str) -> str:
@@ -55,7 +50,3 @@ def texts(settings: type) -> dict[str, str]:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
                 found[name] = " ".join(meaning.split())
     return found
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from .doors import MODELS
 from .logs import MACHINE_LOGS, log_group_of_machine, log_options, machine_logs
 from .machine import BUSY, LINKED, as_child, invoke, retry
 from .permissions import Place, accept_wildcards, allow, service, tracing_machine
@@ -191,7 +192,8 @@ def _objects(input_bucket: str, repack_arn: str) -> dict[str, Any]:
         "A model?": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.input.detail.object.key", "StringMatches": "*.tar.gz", "Next": "Repack object"}
+                {"Variable": "$.input.detail.object.key", "StringMatches": name, "Next": "Repack object"}
+                for name in MODELS
             ],
             "Default": "No model",
         },

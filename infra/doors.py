@@ -21,7 +21,8 @@ from constructs import Construct
 from .permissions import accept, allow, service
 from .settings import Settings
 
-WATCHED = ("*.tar.gz", "*hyperparameters.json")
+MODELS = ("*.tar.gz", "*.tgz", "*.TAR.GZ", "*.TGZ")
+WATCHED = (*MODELS, "*hyperparameters.json")
 """Either of the two may arrive last; the plan finds out whether the other is there."""
 
 

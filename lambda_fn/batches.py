@@ -15,7 +15,7 @@ from typing import Any, Literal, Mapping
 from .contract import InvalidRequest, Request, SourceNotFound
 from .deployed import PARENT
 from .stores.s3 import S3Access, S3Source
-from .stores.s3.access import named_errors
+from .stores.s3.failures import named_errors
 
 MANIFESTS = "batches/"
 """Where they lie in the input bucket; elsewhere the batch machine may not read."""

@@ -16,7 +16,10 @@ from .contract import InvalidRequest, Request
 from .settings import Settings
 
 HYPERPARAMETERS = "hyperparameters.json"
-ARCHIVE = ".tar.gz"
+ARCHIVES = (".tar.gz", ".tgz")
+"""How the names of models end, in small letters or capitals."""
+APPLE_DOUBLE = "._"
+"""How the names of files begin that macOS makes beside others where it cannot keep their attributes."""
 
 Exists = Callable[[str, str], bool]
 """Whether bucket holds key."""
@@ -34,6 +37,12 @@ class Arrival:
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+def is_archive(key: str) -> bool:
+    """Whether an object is a model, by its name."""
+    name = key[key.rfind("/") + 1 :]
+    return name.lower().endswith(ARCHIVES) and not name.startswith(APPLE_DOUBLE)
 
 
 def unwrapped(event: Any) -> Any:
@@ -96,8 +105,8 @@ def requests(arrival: Arrival, settings: Settings, exists: Exists, archives: Arc
     if name == HYPERPARAMETERS:
         models = [model for model in archives(bucket, folder) if watched(model)]
         return [request(model, arrival.uri) for model in models], f"waiting for a model beside {arrival.uri}"
-    if not name.endswith(ARCHIVE):
-        return [], f"{arrival.uri} is neither a {ARCHIVE} nor a {HYPERPARAMETERS}"
+    if not is_archive(key):
+        return [], f"{arrival.uri} is neither a {' or '.join(ARCHIVES)} nor a {HYPERPARAMETERS}"
     if exists(bucket, beside):
         return [request(key, f"s3://{bucket}/{beside}")], ""
     if settings.hyperparameters_uri:

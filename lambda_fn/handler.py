@@ -26,11 +26,11 @@ from . import deployed
 from .batches import Tolerance, checked
 from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
 from .core.store import Progress
-from .events import ARCHIVE, Arrival, arrivals, is_s3_event, requests, unwrapped
+from .events import Arrival, arrivals, is_archive, is_s3_event, requests, unwrapped
 from .planner import Plan, each, plan
 from .settings import Settings
 from .stores import open_source
-from .stores.s3.access import named_errors
+from .stores.s3.failures import named_errors
 from .telemetry import SERVICE, logger, repacked, tell
 
 if TYPE_CHECKING:
@@ -271,4 +271,4 @@ def archives(bucket: str, folder: str) -> list[str]:
         pages = s3.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=folder, Delimiter="/", **owner
         )
-        return [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(ARCHIVE)]
+        return [item["Key"] for page in pages for item in page.get("Contents", ()) if is_archive(item["Key"])]

@@ -140,3 +140,9 @@ def test_what_is_wrong_with_the_model_has_its_name(folder: Path) -> None:
     (folder / "model.tar.gz").write_bytes(gzip.compress(b"no tar at all, but long enough to be looked at" * 20))
     with pytest.raises(InvalidArchive):
         run(request(folder, hyperparameters={}))
+
+
+def test_no_hyperparameters_are_an_object_too_on_their_way_through_a_state_machine() -> None:
+    request = Request("s3://m/in.tar.gz", "s3://m/out.tar.gz", {})
+    assert Request.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert "files" not in request.to_json()

@@ -107,10 +107,10 @@ def decoder(window: bytes) -> Any:
     return zlib.decompressobj(RAW, zdict=window) if window else zlib.decompressobj(RAW)
 
 
-def decode_from(data: bytes, bit: int, window: bytes) -> Optional[bytes]:
-    """What `data` from `bit` on decodes to after `window`, None if it is no deflate data."""
+def decode_from(data: bytes, bit: int, window: bytes, most: int = 0) -> Optional[bytes]:
+    """What `data` from `bit` on decodes to after `window`, at most `most` bytes if not 0; None if it is not deflate."""
     try:
-        return _decoded(decoder(window), data, bit)
+        return _decoded(decoder(window), data, bit, most)
     except zlib.error:
         return None
 
@@ -125,10 +125,10 @@ def decode_between(data: bytes, bit: int, stop: int, window: bytes) -> Optional[
     return out if decode.eof and not decode.unused_data else None
 
 
-def _decoded(decode: Any, data: bytes, bit: int) -> bytes:
+def _decoded(decode: Any, data: bytes, bit: int, most: int = 0) -> bytes:
     at, phase = divmod(bit, 8)
-    out = decode.decompress(joined(phase, data[at]) if phase else b"")
-    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :]))
+    out = decode.decompress(joined(phase, data[at]) if phase else b"")  # nothing: a header has more bits
+    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :], most))
 
 
 def closed(data: bytes, bit: int, final: bool = False) -> bytes:
@@ -143,11 +143,25 @@ def closed(data: bytes, bit: int, final: bool = False) -> bytes:
 def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
     """Bits from byte `start` up to byte `stop` of `data` at which a block seems to begin."""
     yield from dynamic_blocks(data, start, stop)
-    for at in range(max(0, start - STORED_LIMIT), min(stop, len(data)) - 4):
-        if data[at] ^ data[at + 2] == 0xFF and data[at + 1] ^ data[at + 3] == 0xFF:
-            end = at + 4 + (data[at] | data[at + 1] << 8)
-            if start <= end < stop:
-                yield 8 * end
+    yield from stored_ends(data, start, stop)
+
+
+def stored_ends(data: bytes, start: int, stop: int) -> Iterator[int]:
+    """Bits from byte `start` up to byte `stop` of `data` at which a stored block seems to end.
+
+    Its length stands there twice, the second time inverted: the two differ in all of their 16 bits. All places are
+    compared at once, by one shift and one xor of the data as an integer.
+    """
+    first = max(0, start - STORED_LIMIT)
+    near = data[first:stop]
+    number = int.from_bytes(near, "little")
+    differing = (number ^ number >> 16).to_bytes(len(near), "little")[: max(0, len(near) - 2)]
+    at = differing.find(b"\xff\xff")
+    while at >= 0:
+        end = first + at + 4 + (near[at] | near[at + 1] << 8)
+        if start <= end < stop:
+            yield 8 * end
+        at = differing.find(b"\xff\xff", at + 1)
 
 
 def dynamic_blocks(data: bytes, start: int, stop: int) -> Iterator[int]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Iterable, Iterator, Union
+from typing import TYPE_CHECKING, Iterable, Iterator, Union
 
 from .blocks import WINDOW
 from .crc import combine_crc32
 from .gzip import Run
 from .inflate import CORES, RAW, crc32, engine
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 BLOCK = 1 << 20
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
@@ -28,9 +30,13 @@ LAST = b"\x03\0"
 Pieces = Iterable[Union[bytes, memoryview]]
 
 
-def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
-    """The pieces as one complete deflate stream; `run` gets their CRC-32 and size, and its length from 0."""
-    before = b""
+def deflate(pieces: Pieces, run: Run, before: bytes = b"", last: bool = True) -> Iterator[bytes]:
+    """The pieces as deflate data that goes on after `before`; `run` gets their CRC-32 and size, and its length from 0.
+
+    It ends the stream if it is the `last`, else on a byte boundary.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
+
     under_way: deque[Future[tuple[bytes, int, int]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="deflate") as beside:
         for block in _blocks(pieces):
@@ -40,8 +46,9 @@ def deflate(pieces: Pieces, run: Run) -> Iterator[bytes]:
                 yield _measured(*under_way.popleft().result(), run)
         while under_way:
             yield _measured(*under_way.popleft().result(), run)
-    run.stop += len(LAST)
-    yield LAST
+    if last:
+        run.stop += len(LAST)
+        yield LAST
 
 
 def _blocks(pieces: Pieces) -> Iterator[bytes]:

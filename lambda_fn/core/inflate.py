@@ -1,8 +1,14 @@
 """The inflater at hand: isal's where it is installed, else zlib-ng's, else the standard library's.
 
 All three have the interface of the standard library's `LZMADecompressor` (`needs_input` says that all input is used up)
-and give the same bytes; isal is up to twice as fast. Their errors differ in class and text only, so `DeflateError`
-names them all.
+and give the same bytes; isal is up to twice as fast. Their errors differ in class and text, so `DeflateError` names
+them all.
+
+They differ in one more thing. A Huffman code with words that stand for nothing (an incomplete one) is refused by zlib,
+and so by gzip, Python, node and Java; isal takes it. No encoder writes such a code, and isal's interface does not show
+the codes that it reads, so the only proof is to inflate with zlib, too, or with zlib-ng, which is as strict. That costs
+nothing where bytes come slower than zlib-ng inflates, as from S3; elsewhere it costs half as much again, and the front
+of an archive is proved alone (see `Proof`).
 """
 
 from __future__ import annotations
@@ -14,15 +20,22 @@ from typing import Any
 RAW = -15
 """wbits of a bare deflate stream with its full 32 KiB window: gzip's own header and trailer are ours to check."""
 
+PROVED = 4 << 20
+"""Bytes at the front of an archive that zlib reads, too, where it is the slower one."""
+PROVED_AT_ONCE = 256 << 10
+MOST_INFLATED = 16
+"""Bytes that one of these is counted for at most: a bomb would otherwise be inflated twice."""
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """What this process may run on."""
 
 
 class _Inflater:
-    """zlib's decompressor behind that interface."""
+    """zlib's decompressor, or one like it, behind that interface."""
 
-    def __init__(self, zdict: bytes = b"") -> None:
-        self._zlib = engine.decompressobj(wbits=RAW, zdict=zdict) if zdict else engine.decompressobj(wbits=RAW)
+    def __init__(self, zdict: bytes = b"", like: Any = None) -> None:
+        like = like or engine
+        self._zlib = like.decompressobj(wbits=RAW, zdict=zdict) if zdict else like.decompressobj(wbits=RAW)
         self.needs_input = True
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
@@ -40,6 +53,11 @@ class _Inflater:
 
 
 engine: Any
+strict_engine: Any
+try:
+    from zlib_ng import zlib_ng as strict_engine
+except ImportError:
+    strict_engine = zlib
 _new: Any = _Inflater
 try:
     from isal import isal_zlib as engine
@@ -47,15 +65,35 @@ try:
 
     _new = IgzipDecompressor  # it spares the copies that `unconsumed_tail` costs
 except ImportError:
-    try:
-        from zlib_ng import zlib_ng as engine
-    except ImportError:
-        engine = zlib
+    engine = strict_engine
 
-DeflateError: tuple[type[Exception], ...] = (zlib.error, engine.error)
+DeflateError: tuple[type[Exception], ...] = (zlib.error, engine.error, strict_engine.error)
 crc32 = engine.crc32
 
 
 def inflater(window: bytes = b"") -> Any:
     """A new decompressor of a bare deflate stream (RFC 1951) whose last 32 KiB of output were `window`."""
     return _new(zdict=window) if window else _new()
+
+
+def strict_inflater() -> Any:
+    """The same, which refuses what zlib refuses."""
+    return _Inflater(like=strict_engine)
+
+
+class Proof:
+    """That the beginning of a stream is as zlib wants it; what it inflates to is dropped."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._inflater = strict_inflater()
+
+    def take(self, chunk: bytes) -> None:
+        """Look at the next chunk, as long as there is something left to look at. Raises DeflateError."""
+        chunk = chunk[: max(0, self._left)]
+        while chunk or not self._inflater.needs_input:
+            if self._left <= 0 or self._inflater.eof:
+                return
+            made = self._inflater.decompress(chunk, PROVED_AT_ONCE)
+            self._left -= max(len(chunk), len(made) // MOST_INFLATED)
+            chunk = b""

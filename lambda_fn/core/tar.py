@@ -2,31 +2,66 @@
 
 Only what a repack needs is understood: where an entry begins and ends, how it is spelled, what it is. Everything
 else passes through as the bytes it is, which is why nothing is lost.
+
+The formats grew for forty years, and readers differ where a writer strays from them. Who could hide an entry from us
+that others see could have two files of one name in an archive, so what is not written as honest tools write it is
+refused; and where honest archives themselves are read in two ways, the place where another reader would go on is
+watched: a header that lies there, and that we do not take for one, is somebody else's entry.
 """
 
 from __future__ import annotations
 
-import math
-import posixpath
-import tarfile
-from dataclasses import dataclass, field
-from typing import Iterable, Iterator, Mapping, Optional
+import re
+from dataclasses import dataclass, field, replace
+from typing import Iterable, Iterator, Literal, Mapping, Optional
 
 from .errors import InvalidArchive
+from .names import disputed, normal, readings
+from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
+
+__all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number"]
 
 BLOCK = 512
-HEADER_LIMIT = 4 << 20
-"""Bytes of extended headers that one entry may have; real ones have a few KiB."""
+HEADER_LIMIT = 1 << 20
+"""Bytes that an extended header or a sparse map may have: Go, libarchive and node-tar take no more."""
+WATCHED_LIMIT = 1000
+"""Places that are watched at a time."""
 
 REGULAR = (b"0", b"\0", b"7", b"S")
-HARD_LINK, DIRECTORY, SHARED_RECORDS = b"1", b"5", b"g"
-UNDERSTOOD = frozenset(
-    ("path", "linkpath", "size", "mtime", "GNU.sparse.name", "GNU.sparse.size", "GNU.sparse.realsize")
-)
-"""Keys of pax records that are looked at; the others are not kept, since shared ones could pile up."""
-
+HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"
+SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS = b"S", b"V", b"g", b"X"
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
+EXTENDED = {b"x": "pax header", b"X": "pax header", b"g": "shared pax header", b"L": "long name", b"K": "long link"}
+ONE_OF_SEVERAL = {b"M": "a file that began in another volume", b"N": "a list of names of GNU tar before 1.11"}
+"""Types that nobody reads who sees one archive alone."""
+
+Checksum = Literal["unsigned", "signed"]
+USTAR_MAGIC, GNU_MAGIC, STAR_END = b"ustar\x0000", b"ustar  \0", b"tar\0"
+
+_NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
+"""Digits, and what an earlier number may have left behind the NUL that ends them."""
+_TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}", re.DOTALL)
+"""What GNU tar has in the prefix's place: times of access and of change."""
+_LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
+
+
+@dataclass
+class Place:
+    """Where only some readers look for a header."""
+
+    summed: bool = True
+    """Whether they look at its checksum: commons-compress does not."""
+    blocks: bytes = b""
+    """As much of the two blocks there as has passed."""
+
+    def holds_header(self) -> Optional[bool]:
+        """Whether they find one, if need be behind a zero block; None if that is not known yet."""
+        first, second = self.blocks[:BLOCK], self.blocks[BLOCK:]
+        block = second if first == bytes(BLOCK) else first
+        if len(block) < BLOCK:
+            return None
+        return checksum(block) is not None or (not self.summed and block != bytes(BLOCK) and has_numbers(block))
 
 
 class Stream:
@@ -36,6 +71,8 @@ class Stream:
         self._chunks = iter(chunks)
         self._chunk = memoryview(b"")
         self.position = 0
+        self.watched: dict[int, Place] = {}
+        """By position."""
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """The next `size` bytes as they come; fewer only at the end."""
@@ -46,6 +83,8 @@ class Stream:
                     return
             piece = self._chunk[:size]
             self._chunk = self._chunk[len(piece) :]
+            if self.watched:
+                self._watch(piece)
             self.position += len(piece)
             size -= len(piece)
             yield piece
@@ -54,12 +93,22 @@ class Stream:
         """The next `size` bytes; fewer only at the end."""
         return b"".join(self.pieces(size))
 
+    def skip(self, size: int) -> bool:
+        """Pass over the next `size` bytes; whether there were as many."""
+        return sum(map(len, self.pieces(size))) == size
+
     def rest(self) -> Iterator[memoryview]:
         """All that is left."""
         yield from self.pieces(len(self._chunk))
         for chunk in self._chunks:
             self.position += len(chunk)
             yield memoryview(chunk)
+
+    def _watch(self, piece: memoryview) -> None:
+        for start, place in self.watched.items():
+            at = start + len(place.blocks) - self.position
+            if len(place.blocks) < 2 * BLOCK and 0 <= at < len(piece):
+                place.blocks += piece[at : at + 2 * BLOCK - len(place.blocks)]
 
 
 @dataclass(frozen=True)
@@ -80,6 +129,13 @@ class Entry:
     size: int
     """Bytes of the file it stands for: more than `data_size` for a sparse one."""
     link: str
+    header: bytes = bytes(BLOCK)
+    """Its own header block."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """What pax headers say of it, those for all entries included."""
+    other_names: frozenset[str] = frozenset()
+    """What readers call it that see less or more of its headers."""
+    other_links: frozenset[str] = frozenset()
 
     @property
     def padded_size(self) -> int:
@@ -92,9 +148,25 @@ class Entry:
         return self.start + len(self.blocks) + self.padded_size
 
     @property
+    def uid(self) -> int:
+        return _whole(self.records.get("uid"), self.header[108:116])
+
+    @property
+    def gid(self) -> int:
+        return _whole(self.records.get("gid"), self.header[116:124])
+
+    @property
+    def uname(self) -> str:
+        return self.records.get("uname") or text(self.header[265:297])
+
+    @property
+    def gname(self) -> str:
+        return self.records.get("gname") or text(self.header[297:329])
+
+    @property
     def sparse(self) -> bool:
         """Whether its data is not its content."""
-        return self.type == b"S" or self.size != self.data_size
+        return self.type == SPARSE_FILE or self.size != self.data_size
 
     @property
     def path(self) -> str:
@@ -102,15 +174,24 @@ class Entry:
         return normal(self.name)
 
     @property
+    def readings(self) -> frozenset[str]:
+        """Every path that some common reader writes it to, ours among them."""
+        return frozenset(path for name in (self.name, *self.other_names) for path in readings(name))
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """Every path that some common reader takes a hard link's target for."""
+        return frozenset(path for name in (self.link, *self.other_links) for path in readings(name))
+
+    @property
     def is_directory(self) -> bool:
-        """v7 has no type for directories: there a name says it."""
-        return self.type == DIRECTORY or (self.type in REGULAR and self.name.endswith("/"))
+        """v7 has no type for directories: there a name says it. GNU tar has one more, which lists what lies there."""
+        return self.type in (DIRECTORY, DUMPED_DIRECTORY) or (self.type in REGULAR and self.name.endswith("/"))
 
 
-def normal(name: str) -> str:
-    """The path that extracting an entry of this name writes to, relative to the root."""
-    path = posixpath.normpath(name.lstrip("/"))
-    return "" if path == "." else path
+def _whole(record: Optional[str], field: bytes) -> int:
+    """An owner's number: where a record holds none, readers go back to the header."""
+    return int(record) if record and re.fullmatch("-?[0-9]{1,19}", record) else padded_number(field)
 
 
 def padded(size: int) -> int:
@@ -119,12 +200,22 @@ def padded(size: int) -> int:
 
 
 @dataclass
-class Extension:
-    """What the extended headers before an entry say of it."""
+class Headers:
+    """The header blocks of one entry."""
 
-    records: dict[str, str] = field(default_factory=dict)
-    name: Optional[str] = None
-    link: Optional[str] = None
+    start: int
+    """Offset of the first one."""
+    blocks: list[bytes] = field(default_factory=list)
+    own: bytes = b""
+    """The last one, which is not extended, or that of shared records."""
+    extended: dict[str, bytes] = field(default_factory=dict)
+    """What the extended ones hold, by their kinds."""
+    names: list[str] = field(default_factory=list)
+    """Of a header that some readers take for an entry of its own."""
+
+    @property
+    def type(self) -> bytes:
+        return self.own[156:157]
 
 
 def entries(stream: Stream) -> Iterator[Entry]:
@@ -134,130 +225,243 @@ def entries(stream: Stream) -> Iterator[Entry]:
     that follow (pax `g`) comes as an entry of that type. Raises InvalidArchive.
     """
     shared: dict[str, str] = {}
-    while True:
-        start, blocks, extension = stream.position, b"", Extension()
-        while True:
-            block = stream.read(BLOCK)
-            if not block.strip(b"\0") and len(block) in (0, BLOCK) and not blocks:
-                return
-            check(block, stream.position - len(block))
-            blocks += block
-            kind = block[156:157]
-            if kind not in b"xXgLK":
-                break
-            data = read_extension(stream, block, len(blocks))
-            if kind == SHARED_RECORDS and len(blocks) > BLOCK:
-                raise InvalidArchive("the tar is damaged: a shared header inside an entry's own; pack the model again")
-            blocks += data
-            if kind == SHARED_RECORDS:
-                break
-            extend(extension, kind, data[: number(block[124:136])])
-        if kind == SHARED_RECORDS:
-            shared.update(records(data[: number(block[124:136])]))
-            yield Entry(start, blocks, "", kind, 0, 0, 0, 0, "")
+    while headers := read_headers(stream):
+        pax = headers.extended.get(EXTENDED[b"x"], b"")
+        if headers.type == SHARED_RECORDS:
+            shared.update(read_records(headers.extended[EXTENDED[b"g"]], headers.start, shared=True))
+            yield Entry(headers.start, b"".join(headers.blocks), "", SHARED_RECORDS, 0, 0, 0, 0, "")
             continue
-        if kind == b"S":
-            blocks += read_sparse_map(stream, block)
-        entry = interpret(start, blocks, block, extension, {**shared, **extension.records})
+        stated = number(headers.own[124:136])
+        entry = interpret(headers, stated, read_records(pax, headers.start, shared=False) if pax else {}, shared)
+        watch(stream, stated, entry)
+        if headers.type == SPARSE_FILE:
+            entry = with_sparse_map(entry, stream)
         yield entry
-        unread = entry.stop - stream.position
-        if sum(map(len, stream.pieces(unread))) < unread:
+        complete = stream.skip(entry.stop - stream.position)
+        check_watched(stream)
+        if not complete:
             raise InvalidArchive(f"the tar is cut off inside {entry.name!r}; pack the model again")
 
 
-def check(block: bytes, offset: int) -> None:
-    """Raises InvalidArchive unless `block` is a whole header block with the right checksum (old tars sum signed)."""
-    if len(block) == BLOCK:
-        plain = sum(block) - sum(block[148:156]) + 8 * ord(" ")
-        try:
-            found = number(block[148:156])
-            if found == plain or found == plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
-                return
-        except InvalidArchive:
-            pass
+def read_headers(stream: Stream) -> Optional[Headers]:
+    """The header blocks of the next entry, None at the end of the tar."""
+    headers = Headers(stream.position)
+    while True:
+        offset, block = stream.position, stream.read(BLOCK)
+        if not headers.blocks and len(block) in (0, BLOCK) and not block.strip(b"\0"):
+            check_end(stream, offset)
+            return None
+        agree(stream, offset)
+        if checked(block, offset) == "signed" or not (block[0] or block[345]):
+            stream.watched[stream.position] = Place()  # who takes no signed sum or no empty name looks there
+        headers.blocks.append(block)
+        headers.own = block
+        kind = EXTENDED.get(headers.type)
+        if kind is None:
+            return headers
+        if kind in headers.extended:
+            raise ambiguous(f"a second {kind} of one entry", headers.start)
+        if headers.type == SHARED_RECORDS and len(headers.blocks) > 1:
+            raise ambiguous("a shared header inside an entry's own", headers.start)
+        headers.extended[kind] = read_extension(stream, block, headers)
+        if headers.type == SOLARIS_RECORDS:
+            headers.names = header_names(block, headers.start)
+        if headers.type == SHARED_RECORDS:
+            return headers
+
+
+def check_end(stream: Stream, offset: int) -> None:
+    """Raises InvalidArchive if what begins with a zero block at `offset` is not for everyone the end of the tar."""
+    block = stream.read(BLOCK)
+    if block.strip(b"\0"):
+        raise ambiguous("one zero block alone, where some readers stop and some go on", offset)
+    for start in list(stream.watched):
+        stop = start + 2 * BLOCK - stream.position
+        if any(bytes(piece).strip(b"\0") for piece in stream.pieces(max(0, stop))):
+            raise ambiguous("what follows the end is where some readers go on", offset)
+
+
+def checked(block: bytes, offset: int) -> Checksum:
+    """How the header block is summed up. Raises InvalidArchive unless it is whole and its checksum right."""
+    found = checksum(block) if len(block) == BLOCK else None
+    if found:
+        return found
     if offset == 0:
         raise InvalidArchive("there is no tar inside the gzip; pack the model with tar -czf")
     raise InvalidArchive(f"the tar is damaged: no header where one belongs, at its byte {offset}; pack the model again")
 
 
-def read_extension(stream: Stream, block: bytes, before: int) -> bytes:
-    """The data, with padding, of an extended header."""
-    exact = number(block[124:136])
-    size = padded(exact)
-    if exact < 0 or before + size > HEADER_LIMIT:
+def checksum(block: bytes) -> Optional[Checksum]:
+    """Whether the header block's checksum is that of its bytes, or as some old tars have it, of signed ones."""
+    try:
+        found = number(block[148:156])
+    except InvalidArchive:
+        return None
+    total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    if found == total:
+        return "unsigned"
+    signed = total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+    return "signed" if found == signed else None
+
+
+def watch(stream: Stream, stated: int, entry: Entry) -> None:
+    """Watch where a reader would go on that believes the size `stated` in the header block, in place of ours."""
+    if padded(stated) != entry.padded_size or entry.type == SPARSE_FILE:
+        place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
+        stream.watched[stream.position + padded(stated)] = place
+    if entry.data_size and entry.name.endswith("/"):  # to some a directory without data
+        stream.watched[stream.position] = Place(summed=entry.type == DUMPED_DIRECTORY)
+    elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
+        stream.watched[stream.position] = Place()
+    if len(stream.watched) > WATCHED_LIMIT:
+        raise ambiguous("too many sizes that not all readers believe", entry.start)
+
+
+def agree(stream: Stream, offset: int) -> None:
+    """Watch no more where others look for the header that we have found at `offset`, if need be behind a zero block."""
+    stream.watched.pop(offset, None)
+    before = stream.watched.get(offset - BLOCK)
+    if before and before.blocks[:BLOCK] == bytes(BLOCK):
+        del stream.watched[offset - BLOCK]
+
+
+def check_watched(stream: Stream) -> None:
+    """Raises InvalidArchive if a header has passed that only other readers take for one."""
+    for offset, place in list(stream.watched.items()):
+        found = place.holds_header()
+        if found:
+            raise ambiguous("a header that some readers take for an entry's, and others for data", offset)
+        if found is False:
+            del stream.watched[offset]
+
+
+def has_numbers(block: bytes) -> bool:
+    """Whether the block could be a header if its checksum did not count."""
+    try:
+        for field in (block[100:108], block[108:116], block[116:124], block[124:136], block[136:148]):
+            if field[0]:
+                number(field)
+    except InvalidArchive:
+        return False
+    return True
+
+
+def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
+    """What an extended header holds; its blocks are added to `headers`."""
+    size = number(block[124:136])
+    if size < 0 or size > HEADER_LIMIT:
         raise InvalidArchive(f"the tar is damaged: an extended header of {size} bytes; pack the model again")
-    data = stream.read(size)
-    if len(data) < size:
+    data = stream.read(padded(size))
+    if len(data) < padded(size):
         raise InvalidArchive("the tar is cut off inside an extended header; pack the model again")
-    return data
+    headers.blocks.append(data)
+    if data[size:].strip(b"\0"):
+        raise ambiguous("an extended header that goes on in its padding", headers.start)
+    if headers.type in (b"L", b"K") and text(block[:100]).endswith("/"):
+        raise ambiguous("a long name that is called like a directory", headers.start)
+    return data[:size]
 
 
-def read_sparse_map(stream: Stream, block: bytes) -> bytes:
-    """The blocks that continue an old GNU sparse header."""
-    blocks, more = b"", block[482]
+def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
+    """The entry with the blocks that continue an old GNU sparse header."""
+    maps, more, blocks = [entry.header[386:482]], entry.header[482], [entry.blocks]
     while more:
         block = stream.read(BLOCK)
-        blocks += block
-        if len(block) < BLOCK or len(blocks) > HEADER_LIMIT:
+        if len(block) < BLOCK or BLOCK * len(blocks) > HEADER_LIMIT:
             raise InvalidArchive("the tar is damaged: a sparse map that does not end; pack the model again")
+        blocks.append(block)
+        maps.append(block[:504])
         more = block[504]
-    return blocks
+    mapped = b"".join(maps)
+    size = sum(number(mapped[at : at + 12]) for at in range(12, len(mapped), 24))
+    if size != entry.data_size or entry.header[257:265] != GNU_MAGIC:
+        raise ambiguous("a sparse file whose map does not fit its data", entry.start)
+    return replace(entry, blocks=b"".join(blocks))
 
 
-def extend(extension: Extension, kind: bytes, data: bytes) -> None:
-    """Note what one extended header says."""
-    if kind == b"L":
-        extension.name = text(data)
-    elif kind == b"K":
-        extension.link = text(data)
-    else:
-        extension.records.update(records(data))
-
-
-def records(data: bytes) -> dict[str, str]:
-    """The UNDERSTOOD ones of pax records: "length key=value\\n" each, the length in decimal and counting itself."""
-    found, at, end = {}, 0, len(data.rstrip(b"\0"))
-    while at < end:
-        try:
-            space = data.index(b" ", at, at + 20)
-            size = int(data[at:space])
-            record = data[space + 1 : at + size]
-            key, value = record[:-1].split(b"=", 1)
-            if size <= 0 or at + size > len(data) or not record.endswith(b"\n"):
-                raise ValueError
-        except ValueError:
-            raise InvalidArchive("the tar is damaged: a broken pax record; pack the model again") from None
-        if (name := text(key)) in UNDERSTOOD:
-            found[name] = value.decode("utf-8", "surrogateescape")
-        at += size
-    return found
-
-
-def interpret(start: int, blocks: bytes, block: bytes, extension: Extension, records: Mapping[str, str]) -> Entry:
-    """The entry of a header block and its extended headers."""
-    kind = block[156:157]
-    name = text(block[:100])
-    if block[257:263] == b"ustar\0" and block[345]:
-        name = f"{text(block[345:500])}/{name}"
-    name = records.get("GNU.sparse.name") or records.get("path") or extension.name or name
-    try:
-        size = int(records["size"]) if records.get("size") else number(block[124:136])
-        mtime = float(records["mtime"]) if records.get("mtime") else number(block[136:148])
-        if not math.isfinite(mtime):
-            raise ValueError
-        real_size = int(records.get("GNU.sparse.realsize") or records.get("GNU.sparse.size") or size)
-    except ValueError:
-        raise InvalidArchive(
-            f"the tar is damaged: a size or time of {name!r} is no number; pack the model again"
-        ) from None
-    if kind == b"S":
-        real_size = number(block[483:495])
-    if size < 0:
-        raise InvalidArchive(f"the tar is damaged: {name!r} has a negative size; pack the model again")
-    if kind in WITHOUT_DATA or (kind in REGULAR and name.endswith("/")):
+def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared: Mapping[str, str]) -> Entry:
+    """The entry of its headers, with the size that its own one states and its own pax records."""
+    block, kind, start = headers.own, headers.type, headers.start
+    if kind in ONE_OF_SEVERAL:
+        raise InvalidArchive(f"the tar holds {ONE_OF_SEVERAL[kind]}, at its byte {start}; pack the model again")
+    names = [*identities(records, "path", headers, "long name"), *header_names(block, start), *headers.names]
+    links = [*identities(records, "linkpath", headers, "long link"), path_text(block[157:257], start)]
+    size, real_size = sizes(stated, records, headers)
+    if kind in WITHOUT_DATA or (kind in REGULAR and names[0].endswith("/")):
         size = real_size = 0
-    link = records.get("linkpath") or extension.link or text(block[157:257])
-    return Entry(start, blocks, name, kind, number(block[100:108]), mtime, size, real_size, link)
+    facts = {**shared, **records} if shared else records
+    return Entry(
+        start,
+        b"".join(headers.blocks),
+        names[0],
+        kind,
+        padded_number(block[100:108]),
+        time(facts["mtime"], start) if facts.get("mtime") else padded_number(block[136:148]),
+        size,
+        real_size,
+        links[0],
+        block,
+        facts,
+        frozenset(names[1:]),
+        frozenset(links[1:]),
+    )
+
+
+def identities(records: Mapping[str, str], key: str, headers: Headers, kind: str) -> list[str]:
+    """What the extended headers call an entry, or a link's target: at most one of the two ways to say it."""
+    found = [records[one] for one in ((f"{SPARSE}name", key) if key == "path" else (key,)) if one in records]
+    if kind not in headers.extended:
+        return found
+    data = headers.extended[kind].rstrip(b"\0")
+    if found:
+        raise ambiguous(f"a pax {key} and a {kind} of one entry", headers.start)
+    if not data or b"\0" in data:
+        raise ambiguous(f"a {kind} that is empty or goes on behind a NUL", headers.start)
+    if len(data) > VALUE_LIMIT:
+        raise InvalidArchive(f"the tar is damaged: a {kind} of {len(data)} bytes; pack the model again")
+    return [text(data)]
+
+
+def header_names(block: bytes, start: int) -> list[str]:
+    """What readers call an entry by its own header block alone, ours first: the magic says whether it has a prefix."""
+    name = path_text(block[:100], start)
+    if not block[345]:
+        return [name]
+    prefix, magic = path_text(block[345:500], start), block[257:265]
+    whole = f"{prefix}/{name}"
+    if magic == GNU_MAGIC and (block[156:157] == SPARSE_FILE or _TIMES.match(block, 345)):
+        return [name]
+    if magic == USTAR_MAGIC:
+        return [f"{text(block[345:476])}/{name}", whole] if block[508:] == STAR_END else [whole]
+    return [whole, name] if magic.startswith(b"ustar\0") else [name, whole]
+
+
+def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[int, int]:
+    """Bytes of data in the archive, and of the file it stands for."""
+    start = headers.start
+    size = natural("size", records, start, stated)
+    if stated < 0:
+        raise InvalidArchive(f"the tar is damaged: a negative size at its byte {start}; pack the model again")
+    if size != stated and (size < 8**11 or headers.type in WITHOUT_DATA):
+        raise ambiguous(f"the size {stated} in a header that has room for the {size} of its pax header", start)
+    if "size" in records and len(headers.extended) > 1:
+        raise ambiguous("a pax size before a GNU long name", start)
+    if headers.type == SPARSE_FILE:
+        return size, number(headers.own[483:495])
+    if headers.own[257:265] == GNU_MAGIC and headers.own[386] and headers.own[482]:
+        raise ambiguous("a sparse map that goes on, at what is no sparse file", start)
+    sparse = sparse_size(records, size, start) if records else None
+    if sparse is not None and headers.type not in REGULAR:
+        raise ambiguous("records of a sparse file at what is no file", start)
+    return size, size if sparse is None else sparse
+
+
+def path_text(field: bytes, start: int) -> str:
+    """A path in a header; of what lies behind its NUL, node-tar drops no more than the line."""
+    _, _, behind = field.partition(b"\0")
+    if behind.strip(b"\0") and _LINE_BREAK.search(behind):
+        raise ambiguous("a line break behind the NUL that ends a name", start)
+    return text(field)
 
 
 def text(field: bytes) -> str:
@@ -269,16 +473,12 @@ def number(field: bytes) -> int:
     """A number in octal, or as GNU tar has large ones: in base 256, after 0x80 (positive) or 0xFF (negative)."""
     if field[0] in (0x80, 0xFF):
         return int.from_bytes(field[1:], "big") - (256 ** (len(field) - 1) if field[0] == 0xFF else 0)
-    digits = field.split(b"\0", 1)[0].strip() or field.strip(b" \0")
-    try:
-        return int(digits or b"0", 8)
-    except ValueError:
-        raise InvalidArchive("the tar is damaged: a header field is no number; pack the model again") from None
+    digits = _NUMBER.fullmatch(field)
+    if digits is None:
+        raise InvalidArchive("the tar is damaged: a header field is no number; pack the model again")
+    return int(digits[1] or b"0", 8)
 
 
-def write_entry(name: str, data: bytes, mtime: int) -> bytes:
-    """A regular file as a tar entry, padding included: ustar, with a pax header where the name needs it."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = len(data), mtime, 0o644
-    header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-    return header + data + bytes(padded(len(data)) - len(data))
+def padded_number(field: bytes) -> int:
+    """A number that no boundary hangs on, in which AIX has NULs for leading zeros."""
+    return number(field.lstrip(b"\0") or b"0")

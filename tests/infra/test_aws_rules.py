@@ -11,8 +11,8 @@ import botocore.session
 import pytest
 
 from tests.infra.concrete import Concrete, blocks, leaves, states
-from tests.infra.conftest import Json, synthesize
 from tests.stand_ins.asl_validator import CannotInstall, faults
+from tests.stand_ins.stack import Json, synthesize
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 LONGEST: Json = {

@@ -17,9 +17,9 @@ from botocore import xform_name
 
 from docs import settings as page_of_settings
 from infra.asset import BUILD
-from tests.infra.conftest import PROJECT, Json, resources
 from tests.infra.test_aws_rules import wrong
 from tests.stand_ins.asl_validator import NODE
+from tests.stand_ins.stack import PROJECT, Json, resources
 
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 COPIED = shutil.ignore_patterns(".*", "build", "cdk.out", "*.egg-info", "__pycache__", "results")
@@ -127,6 +127,7 @@ def test_every_command_of_the_pages_is_one_that_aws_has(page: str) -> None:
         operations = {xform_name(name).replace("_", "-"): name for name in model.operation_names}
         assert command in operations, f"aws {service} {command}"
         of = model.operation_model(operations[command]).input_shape
+        assert of is not None
         known = {xform_name(name).replace("_", "-") for name in of.members} | GLOBAL
         given = {option.removeprefix("no-") for option in re.findall(r"--([a-z-]+)", re.sub(r"'[^']*'", "", options))}
         assert given <= known, f"aws {service} {command}: {given - known}"
@@ -139,6 +140,7 @@ def test_the_rule_for_aborted_uploads_is_one_that_s3_takes() -> None:
     rules = re.search(r"--lifecycle-configuration '(.*?)'", text)
     assert rules is not None
     model = botocore.session.get_session().get_service_model("s3").operation_model("PutBucketLifecycleConfiguration")
+    assert model.input_shape is not None
     assert list(wrong(json.loads(rules[1]), model.input_shape.members["LifecycleConfiguration"])) == []
 
 
@@ -147,9 +149,3 @@ def test_the_table_of_settings_is_of_the_settings() -> None:
     assert page_of_settings.page(page) == page, "run `make docs`"
     assert page_of_settings.BETWEEN.search(page)
     assert "None" not in page_of_settings.table()
-
-
-def test_make_docs_makes_every_page_that_says_so() -> None:
-    recipe = (PROJECT / "Makefile").read_text()
-    made = {path.stem for path in (PROJECT / "docs").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
-    assert made == set(re.findall(r"-m docs\.(\w+)", recipe))

@@ -30,7 +30,7 @@ from lambda_fn.deployed import PARENT
 from lambda_fn.handler import THROUGH_THE_MACHINE
 from lambda_fn.task import DONE, STOPPED
 from tests.infra.concrete import Concrete, states
-from tests.infra.conftest import Deployment, Json
+from tests.stand_ins.stack import Deployment, Json, received
 
 
 def archive(**entries: bytes) -> bytes:
@@ -242,17 +242,6 @@ def test_a_callers_mistake_fails_without_retry_and_says_its_sentence(deployment:
     assert told["detail-type"] == "Model Repack Failed"
     assert told["detail"]["error"] == "InvalidArchive"
     assert told["detail"]["asked"]["request"]["model_uri"] == request["model_uri"]
-
-
-def received(deployment: Deployment, queue: str) -> list[Any]:
-    """All that lies in a queue, oldest first."""
-    sqs, url = deployment.client("sqs"), deployment.outputs[queue]
-    events = []
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            events.append(json.loads(message["Body"]))
-    return events
 
 
 def test_a_success_is_told_with_its_result(deployment: Deployment) -> None:

@@ -14,12 +14,13 @@ from infra.settings import PROFILES, Settings, StackSettings, WrongSetting
 from lambda_fn import batches
 from lambda_fn.core import errors
 from tests.infra.concrete import Concrete, leaves
-from tests.infra.conftest import PROJECT, Json, resources, synthesize
+from tests.stand_ins.stack import PROJECT, Json, resources, synthesize
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 VPC, SUBNETS = "vpc-0123456789abcdef0", ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(template: Json, tmp_path: Path) -> None:
     from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
 

@@ -1,0 +1,143 @@
+"""pax records are taken where all readers take them alike, and refused where one of them would not."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambda_fn.core.errors import InvalidArchive
+from lambda_fn.core.pax import VALUE_LIMIT, read_records, sparse_size, time
+
+
+def record(key: str, value: str | bytes) -> bytes:
+    text = f" {key}=".encode() + (value.encode() if isinstance(value, str) else value) + b"\n"
+    size = len(text) + len(str(len(text) + len(str(len(text)))))
+    return b"%d" % size + text
+
+
+def read(*records: bytes, shared: bool = False) -> dict[str, str]:
+    return read_records(b"".join(records), 1024, shared)
+
+
+def test_records_that_matter_are_read() -> None:
+    assert read(record("path", "a=b/ü"), record("comment", "x"), record("mtime", "1.5"), record("uid", "")) == {
+        "path": "a=b/ü",
+        "mtime": "1.5",
+        "uid": "",
+    }
+
+
+def test_bytes_that_are_no_text_are_kept() -> None:
+    assert read(record("path", b"\xff")) == {"path": "\udcff"}
+
+
+def test_attributes_may_hold_anything() -> None:
+    assert read(record("SCHILY.xattr.user.x", b"\0\n\xff= 12 \n"), record("path", "a")) == {"path": "a"}
+
+
+S = "GNU.sparse."
+ODD = {
+    "a length with a sign": b"+10 path=a\n",
+    "a length with an underscore": b"1_0 path=a\n",
+    "a length with a leading zero": b"011 path=a\n",
+    "a length in other digits": "١١ path=a\n".encode(),
+    "a length after a space": b" 10 path=a\n",
+    "a length after a line break": b"\n10 path=a\n",
+    "two spaces after a length": b"11  path=a\n",
+    "a line break in a key": b"14 a\n9 path=b\n",
+    "no key": b"5 =a\n",
+    "a NUL in a key": record("path\0x", "a"),
+    "a NUL in a value": record("path", "a\0b"),
+    "a NUL at the end of a value": record("path", "a\0"),
+    "no line break at the end": b"9 path=ab",
+    "an end beyond the end": b"12 path=a\n",
+    "an end before the value": b"3 path=a\n",
+    "a key twice": record("path", "a") + record("path", "b"),
+    "a time twice": record("mtime", "1") + record("mtime", "2"),
+    "an empty path": record("path", ""),
+    "an empty link": record("linkpath", ""),
+    "an empty map": record("GNU.sparse.map", ""),
+    "a map that is none": record("GNU.sparse.map", "0,1.5"),
+    "a map of a number without end": record("GNU.sparse.map", "0," + "9" * 100_000),
+    "an empty size": record("size", ""),
+    "a record within a value": record("comment", "x\n16 path=wanted!\n"),
+    "a record within an attribute": record("SCHILY.xattr.user.x", "x\n8 size=1"),
+    "a path without end": record("path", "x" * (VALUE_LIMIT + 1)),
+    "NULs behind the records": record("path", "a") + b"\0\0",
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_readers_take_in_two_ways_is_refused(case: str) -> None:
+    with pytest.raises(InvalidArchive, match=r"^the tar is .*at its byte 1024.*pack the model again$"):
+        read(ODD[case])
+
+
+def test_the_bytes_that_a_sparse_map_tells_of_are_added_up() -> None:
+    assert read(record(f"{S}map", "0,5,10,7,9,0")) == {f"{S}map": "12"}
+    found = read(*[record(f"{S}{key}", str(size)) for size in range(5) for key in ("offset", "numbytes")])
+    assert found == {f"{S}offset": "0", f"{S}numbytes": "10"}
+
+
+@pytest.mark.parametrize("key", ["path", "linkpath", "size", "GNU.sparse.name", "GNU.sparse.map"])
+def test_what_one_entry_is_cannot_be_said_of_all(key: str) -> None:
+    with pytest.raises(InvalidArchive, match="for all entries that follow"):
+        read(record(key, "1"), shared=True)
+    assert read(record(key, "1"))
+
+
+def test_owners_and_times_can_be_said_of_all() -> None:
+    assert read(record("uid", "1"), record("mtime", "2"), shared=True) == {"uid": "1", "mtime": "2"}
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("1700000000", 1700000000.0),
+        ("-1.5", -1.5),
+        ("1700000000.", 1700000000.0),
+        ("1700000000,5", 1700000000.0),
+        ("1700000000.467a", 1700000000.467),
+    ],
+)
+def test_times_are_taken_up_to_what_is_none(value: str, seconds: float) -> None:
+    assert time(value, 0) == seconds
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-", "yesterday", " 1", "1e999", "9" * 400])
+def test_what_begins_like_no_time_is_none(value: str) -> None:
+    with pytest.raises(InvalidArchive, match="'mtime' is no number"):
+        time(value, 0)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {f"{S}size": "9", f"{S}numblocks": "1", f"{S}offset": "0", f"{S}numbytes": "5"},
+        {f"{S}size": "9", f"{S}numblocks": "1", f"{S}map": "5", f"{S}name": "a"},
+        {f"{S}major": "1", f"{S}minor": "0", f"{S}realsize": "9", f"{S}name": "a"},
+    ],
+)
+def test_sparse_files_are_as_large_as_with_their_holes(records: dict[str, str]) -> None:
+    assert sparse_size(records, 5, 0) == 9
+    assert sparse_size({"path": "a"}, 5, 0) is None
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {f"{S}name": "a"},
+        {f"{S}name": "a", f"{S}size": "9"},
+        {f"{S}map": "5"},
+        {f"{S}map": "4", f"{S}size": "9"},
+        {f"{S}map": "5", f"{S}numbytes": "5", f"{S}size": "9"},
+        {f"{S}map": "5", f"{S}major": "1", f"{S}minor": "0", f"{S}size": "9"},
+        {f"{S}major": "1", f"{S}minor": "0"},
+        {f"{S}major": "1", f"{S}realsize": "9"},
+        {f"{S}major": "2", f"{S}minor": "0", f"{S}realsize": "9"},
+        {f"{S}major": "1", f"{S}minor": "0", f"{S}realsize": "-9"},
+        {f"{S}major": "1", f"{S}minor": "0", f"{S}realsize": "٩"},
+    ],
+)
+def test_a_sparse_file_without_its_map_is_none(records: dict[str, str]) -> None:
+    with pytest.raises(InvalidArchive, match="sparse"):
+        sparse_size(records, 5, 0)
