@@ -19,7 +19,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from .doors import MODELS
-from .logs import MACHINE_LOGS, log_group_of, log_options, machine_logs
+from .logs import MACHINE_LOGS, log_group_of_machine, log_options, machine_logs
 from .machine import BUSY, LINKED, as_child, invoke, retry
 from .permissions import Place, accept_wildcards, allow, service, tracing_machine
 from .settings import BATCHES, Settings
@@ -43,7 +43,7 @@ class Batch(Construct):
         key: Optional[kms.IKey],
     ) -> None:
         super().__init__(scope, construct_id)
-        self.log_group = log_group_of(self, settings, key)
+        self.log_group = log_group_of_machine(self, settings, key)
         role = self._role(function, repack, settings, input_bucket, output_bucket, key)
         buckets = (input_bucket.bucket_name, output_bucket.bucket_name)
         definition = _definition(settings, function.function_arn, repack.state_machine_arn, *buckets)

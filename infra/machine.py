@@ -17,7 +17,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .logs import MACHINE_LOGS, log_group_of, log_options, machine_logs
+from .logs import MACHINE_LOGS, log_group_of_machine, log_options, machine_logs
 from .permissions import accept_wildcards, allow, service, tracing_machine
 from .settings import Settings
 from .task import CONTAINER, Task
@@ -421,7 +421,7 @@ class Machine(Construct):
             "States": states(settings.name, function.function_arn, run_task(task)),
         }
         self.role = self._role(settings, function, task)
-        self.log_group = log_group_of(self, settings, key)
+        self.log_group = log_group_of_machine(self, settings, key)
         self.machine = sfn.StateMachine(
             self,
             "Machine",

@@ -15,7 +15,7 @@ from typing import Any, Literal, Mapping
 from .contract import InvalidRequest, Request, SourceNotFound
 from .deployed import PARENT
 from .stores.s3 import S3Access, S3Source
-from .stores.s3.access import named_errors
+from .stores.s3.failures import named_errors
 
 COLUMNS = tuple(field.name for field in fields(Request))
 NEEDED = ("model_uri", "output_uri")

@@ -155,12 +155,25 @@ def done(event: Any, progress: Progress) -> Json:
     """The answer to a Request or an S3 event."""
     event = unwrapped(event)
     if not is_s3_event(event):
-        return repacked(deployed.request(event), s3, progress).flat()
+        return asked_for(deployed.request(event), progress)
     outcomes: list[Json] = []
     for arrival in arrivals(event):
         wanted, why = asked(arrival)
         outcomes += [outcome(request, progress) for request in wanted] or [{"status": "nothing to do", "why": why}]
     return {"outcomes": outcomes}
+
+
+def asked_for(request: Request, progress: Progress) -> Json:
+    """The Result of a Request. Out of time, one that no task can be started with is refused, not handed over."""
+    try:
+        return repacked(request, s3, progress).flat()
+    except OutOfTime as error:
+        if len(json.dumps(request.to_json())) <= INTO_THE_TASK:
+            raise
+        raise InvalidRequest(
+            f"{error}, but a request of more than {INTO_THE_TASK} characters does not fit into a task: "
+            "put the hyperparameters into S3 and name them by hyperparameters_uri"
+        ) from None
 
 
 def outcome(request: Request, progress: Progress) -> Json:

@@ -85,7 +85,7 @@ def repack(
         places = {name: os.fspath(place) for name, place in folders.items()}
         put, left_out = puts(paths, places, access, everything)
         put.update(at_hand)
-        if hyperparameters.ENTRY in put:
+        if hyperparameters.ENTRY in put and not isinstance(put[hyperparameters.ENTRY], Merge):
             _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
         return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
 

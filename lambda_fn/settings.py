@@ -32,7 +32,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises InvalidRequest for a limit that is no number."""
+        """Raises InvalidRequest for a limit that is no number, and for a place that is not in S3."""
         given = {
             name.removeprefix("REPACK_").lower(): value
             for name, value in environ.items()
@@ -41,6 +41,9 @@ class Settings:
         limit = given.get("lambda_limit_bytes", str(cls.lambda_limit_bytes))
         if not limit.isascii() or not limit.isdigit():
             raise InvalidRequest(f"REPACK_LAMBDA_LIMIT_BYTES must be a number of bytes, not {limit!r}")
+        for name in ("hyperparameters_uri", "known_sources"):
+            if not given.get(name, "s3://").startswith("s3://"):
+                raise InvalidRequest(f"REPACK_{name.upper()} must begin with s3://, not {given[name]!r}")
         return cls(
             output_bucket=given.get("output_bucket"),
             output_prefix=given.get("output_prefix", ""),

@@ -27,7 +27,7 @@ def test_a_batch_tolerates_the_larger_of_both(items: int, percent: int, least: i
     limits = Tolerance(percent, least).of(items)
 
     def stops(failed: int) -> bool:
-        return failed > limits["count"] or failed * 100 > items * limits["percent"]
+        return bool(failed > limits["count"] or failed * 100 > items * limits["percent"])
 
     tolerated = min(items, max(least, items * percent // 100))
     assert not stops(tolerated)

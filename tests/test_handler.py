@@ -159,6 +159,16 @@ def test_out_of_time_in_the_middle_of_an_upload_leaves_nothing(
     assert deployment.left == []
 
 
+def test_out_of_time_a_request_that_fits_into_no_task_is_refused(
+    deployment: Deployment, invoke: Callable[..., Any]
+) -> None:
+    deployment.put(MODEL, archive())
+    wide = deployment.request(hyperparameters={"w": "w" * INTO_THE_TASK})
+    with pytest.raises(contract.InvalidRequest, match=r"time ended .* hyperparameters_uri$"):
+        invoke(wide, Context(lambda: 0))
+    assert deployment.left == []
+
+
 # S3 events
 
 

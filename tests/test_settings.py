@@ -36,6 +36,12 @@ def test_empty_is_as_good_as_not_set() -> None:
     assert Settings.from_environment({"REPACK_OUTPUT_BUCKET": "", "REPACK_LAMBDA_LIMIT_BYTES": ""}) == Settings()
 
 
+@pytest.mark.parametrize("name", ["REPACK_HYPERPARAMETERS_URI", "REPACK_KNOWN_SOURCES"])
+def test_a_place_that_is_not_in_s3_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{name} must begin with s3://, not '/etc/passwd'$"):
+        Settings.from_environment({name: "/etc/passwd"})
+
+
 @pytest.mark.parametrize("limit", ["ten", "-1", "1.5", "²"])
 def test_a_limit_that_is_no_number_is_refused(limit: str) -> None:
     with pytest.raises(InvalidRequest, match="REPACK_LAMBDA_LIMIT_BYTES"):

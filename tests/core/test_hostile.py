@@ -13,6 +13,7 @@ from isal import isal_zlib
 from lambda_fn import repack
 from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.errors import EntryConflict, InvalidArchive, InvalidRequest, RepackError
+from lambda_fn.core.history import Verify
 from tests import archives, readers
 from tests.archives import WANTED, checksummed, entry, member, raw_header
 from tests.core.test_pax import record
@@ -170,7 +171,7 @@ def deflated(data: bytes, flush: int) -> bytes:
 
 @REDESIGN
 @pytest.mark.parametrize("verify", ["once", "always", "never"])
-def test_a_mark_whose_prefix_ends_within_a_block_is_none(verify: str, tmp_path: Path) -> None:
+def test_a_mark_whose_prefix_ends_within_a_block_is_none(verify: Verify, tmp_path: Path) -> None:
     ours, theirs = OLD + entry("y", b"\0\0\xff\xff" * 128).blocks, FILE + END
     size = len(ours) + 400  # the block goes on behind the prefix
     prefix = b"\0" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + ours
@@ -183,7 +184,7 @@ def test_a_mark_whose_prefix_ends_within_a_block_is_none(verify: str, tmp_path: 
 
 @REDESIGN
 @pytest.mark.parametrize("verify", ["once", "always", "never"])
-def test_entries_of_others_are_not_made_ours_by_a_mark(verify: str, tmp_path: Path) -> None:
+def test_entries_of_others_are_not_made_ours_by_a_mark(verify: Verify, tmp_path: Path) -> None:
     theirs = entry("run.sh", b"#!/bin/sh\n", mode=0o755, mtime=1_600_000_000).blocks
     first = marked(deflated(theirs, zlib.Z_FULL_FLUSH), deflated(FILE + END, zlib.Z_FINISH), theirs, FILE + END)
     source, output = tmp_path / "in.tar.gz", tmp_path / "out.tar.gz"

@@ -18,7 +18,8 @@ from lambda_fn.core.feed import Feed
 from lambda_fn.core.relay import Piece, Relay
 from lambda_fn.core.splice import HELD_BACK
 from tests.archives import PROGRAMS, SINGLE, SLOW, member, noise
-from tests.core.test_splice import CONTENTS, FIXED_CODES, content, skewed, stored, words
+from tests.core.contents import skewed, words
+from tests.core.test_splice import CONTENTS, FIXED_CODES, content, stored
 from tests.programs import asking, at_hand
 
 LOW = bytes(range(64)) * 4
@@ -205,7 +206,7 @@ def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     tracemalloc.start()
     with ThreadPoolExecutor(1) as helper:
-        size = sum(len(piece.data) for piece in Relay(feed, helper).pieces())
+        size = sum(len(piece.data) for piece in Relay(feed, lambda: helper).pieces())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size == sum(map(len, parts))

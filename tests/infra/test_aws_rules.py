@@ -291,6 +291,13 @@ def test_a_pipe_starts_a_standard_machine_without_waiting_and_one_message_at_a_t
         assert pipe["SourceParameters"]["SqsQueueParameters"]["BatchSize"] == 1
 
 
+def test_a_machines_log_takes_no_room_in_the_accounts_resource_policy(concrete: Concrete) -> None:
+    groups = concrete.resources("AWS::Logs::LogGroup").values()
+    names = [group["LogGroupName"] for group in groups if "LogGroupName" in group]
+    assert len(set(names)) == len(concrete.machines())
+    assert all(re.fullmatch(r"/aws/vendedlogs/states/[\w./#-]{1,400}", name) for name in names)
+
+
 def test_policies_are_within_iams_quotas(concrete: Concrete) -> None:
     def size(document: Json) -> int:
         return len(re.sub(r"\s", "", json.dumps(document)))

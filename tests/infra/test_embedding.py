@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from docs import settings as page_of_settings
 from infra.asset import BUILD
+from tests.infra.test_aws_rules import wrong
 from tests.stand_ins.asl_validator import NODE
 from tests.stand_ins.stack import PROJECT, Json, resources
 
@@ -107,6 +110,38 @@ def test_the_page_of_deployment_works_as_it_stands_as_far_as_it_goes_without_an_
     for command in without_account:
         run(command, checkout, PATH=path, PIP_DISABLE_PIP_VERSION_CHECK="1", AWS_EC2_METADATA_DISABLED="true")
     assert (checkout / "cdk.out" / "model-repacker.template.json").exists()
+
+
+OPTION = r"""\s+--[a-z-]+(?:\s+(?:'[^']*'|"[^"]*"|[^\s'"`-][^\s`]*))?"""
+COMMAND = re.compile(rf"aws ([a-z0-9]+) ([a-z]+(?:-[a-z]+)+)((?:{OPTION})*)")
+GLOBAL = {"query", "output", "max-items"}
+
+
+@pytest.mark.parametrize("page", ["deploy", "operate"])
+def test_every_command_of_the_pages_is_one_that_aws_has(page: str) -> None:
+    text = (PROJECT / "docs" / f"{page}.md").read_text()
+    commands = COMMAND.findall(text)
+    assert len(commands) == len(re.findall(r"\baws [a-z0-9]+ [a-z]+-", text))
+    for service, command, options in commands:
+        model = botocore.session.get_session().get_service_model({"s3api": "s3"}.get(service, service))
+        operations = {xform_name(name).replace("_", "-"): name for name in model.operation_names}
+        assert command in operations, f"aws {service} {command}"
+        of = model.operation_model(operations[command]).input_shape
+        assert of is not None
+        known = {xform_name(name).replace("_", "-") for name in of.members} | GLOBAL
+        given = {option.removeprefix("no-") for option in re.findall(r"--([a-z-]+)", re.sub(r"'[^']*'", "", options))}
+        assert given <= known, f"aws {service} {command}: {given - known}"
+        needed = {xform_name(name).replace("_", "-") for name in of.required_members}
+        assert needed <= given or not options, f"aws {service} {command} needs {needed - given}"
+
+
+def test_the_rule_for_aborted_uploads_is_one_that_s3_takes() -> None:
+    text = " ".join((PROJECT / "docs" / "deploy.md").read_text().split())
+    rules = re.search(r"--lifecycle-configuration '(.*?)'", text)
+    assert rules is not None
+    model = botocore.session.get_session().get_service_model("s3").operation_model("PutBucketLifecycleConfiguration")
+    assert model.input_shape is not None
+    assert list(wrong(json.loads(rules[1]), model.input_shape.members["LifecycleConfiguration"])) == []
 
 
 def test_the_table_of_settings_is_of_the_settings() -> None:

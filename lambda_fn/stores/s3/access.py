@@ -27,6 +27,20 @@ REASONLESS = (400, 401, 403, 405, 501)
 R2 = ".r2.cloudflarestorage.com"
 
 
+def config(read_timeout: int = READ_TIMEOUT, attempts: int = ATTEMPTS) -> Config:
+    """How a client of ours asks."""
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        tcp_keepalive=True,
+        # We state the checksum of every byte sent; botocore's own would be a second one of another kind.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+
+
 @dataclass(frozen=True)
 class S3Access:
     """A botocore (or boto3) S3 client and what is asked of S3 with every request."""
@@ -36,6 +50,8 @@ class S3Access:
     """The account that must own every bucket used."""
     sse_kms_key_id: Optional[str] = None
     """Encrypt outputs with this key; None keeps the source's where it has one, and else the bucket's default."""
+    sse_kms: bool = False
+    """Encrypt outputs by KMS in any case: without a key of one's own, with the account's."""
     storage_class: Optional[str] = None
     """Of outputs; None keeps the source's."""
     acl: Optional[str] = None
@@ -64,17 +80,8 @@ class S3Access:
         """
 
         def make(read_timeout: int, attempts: int) -> Any:
-            config = Config(
-                retries={"mode": "standard", "total_max_attempts": attempts},
-                max_pool_connections=CONNECTIONS,
-                connect_timeout=CONNECT_TIMEOUT,
-                read_timeout=read_timeout,
-                tcp_keepalive=True,
-                # We state the checksum of every byte sent; botocore's own would be a second one of another kind.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            )
-            return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
+            asking = config(read_timeout, attempts)
+            return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=asking)
 
         with named_errors("S3"):
             try:
@@ -122,7 +129,7 @@ class S3Access:
         """The arguments of a request that begins an output: by which key and for whom."""
         acl = {"ACL": self.acl} if self.acl else {}
         if self.sse_kms_key_id is None:
-            return acl
+            return {**acl, "ServerSideEncryption": "aws:kms"} if self.sse_kms else acl
         return {**acl, "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key_id}
 
     def head(self, place: Place, version_id: Optional[str] = None) -> Mapping[str, Any]:
