@@ -103,6 +103,10 @@ class Settings:
     lambda_limit_gib: int = 6
     """A larger archive goes to Fargate at once, 1 to 50."""
 
+    ratio_limit: int = 200
+    """An archive that unpacks to more than 1 GiB, and to more than so many times its size, is refused as a bomb.
+    Deflate can do 1032."""
+
     task_cpu: int = 1024
     """CPU units of the Fargate task, 1024 are one vCPU."""
     task_memory_mib: int = 2048
@@ -187,6 +191,7 @@ class Settings:
             0 <= self.lambda_concurrency <= 1000, "lambda_concurrency", self.lambda_concurrency, "between 0 and 1000"
         )
         _require(0 < self.lambda_limit_gib <= 50, "lambda_limit_gib", self.lambda_limit_gib, "between 1 and 50")
+        _require(1 <= self.ratio_limit <= 1032, "ratio_limit", self.ratio_limit, "between 1 and 1032")
 
     def _check_task(self) -> None:
         sizes = FARGATE_MEMORY_GIB.get(self.task_cpu)

@@ -37,6 +37,7 @@ class Worker:
             "REPACK_HYPERPARAMETERS_URI": self.settings.hyperparameters_uri,
             "REPACK_KNOWN_SOURCES": f"s3://{self.output_bucket.bucket_name}/{KNOWN_SOURCES}",
             "REPACK_LAMBDA_LIMIT_BYTES": str(self.settings.lambda_limit_gib << 30),
+            "REPACK_RATIO_LIMIT": str(self.settings.ratio_limit),
             "REPACK_KMS_KEY_ID": self.key.key_arn if self.key else "",
             "REPACK_EXPECTED_BUCKET_OWNER": Aws.ACCOUNT_ID,
             "POWERTOOLS_SERVICE_NAME": SERVICE,

@@ -149,11 +149,11 @@ def described(result: Result) -> Iterator[str]:
 
 def foreseen(plan: Forecast) -> Iterator[str]:
     """A Forecast for a person."""
-    size = "size not known before" if plan.output_size is None else f"{plan.output_size:,} bytes"
-    moved = plan.bytes
+    known, moved = plan.output_size is not None, plan.bytes
+    size = f"{plan.output_size:,} bytes" if known else "of a size that is known when all is packed"
     yield (
-        f"{plan.output_uri} would be: {plan.method}, {size} "
-        f"(read {moved.read:,}, to write {moved.uploaded:,}, to copy {moved.copied:,})"
+        f"{plan.output_uri} would be: {plan.method}, {size} (read {moved.read:,}, "
+        f"to write {'' if known else 'more than '}{moved.uploaded:,}, to copy {moved.copied:,})"
     )
     yield f"  {plan.method} because {plan.why}"
     if plan.put:

@@ -60,9 +60,9 @@ def puts(
 ) -> tuple[dict[str, Content], int]:
     """All that `files` and `folders` (name in the archive → where it lies) put in, and how many files were left out.
 
-    One of `files` may be a folder, too, and then puts in what is in it; a name that ends in a slash asks for one, so
-    that of a .tar.gz, too, what is in it is put in. The name `.` is the archive's root. Raises InvalidRequest where an
-    entry is given twice, and what `contents_of_file` and `contents_of_folder` raise.
+    One of `files` may be a folder, too, and then puts in what is in it; so does a .tar.gz if the name ends in a slash.
+    The name `.` is the archive's root. Raises InvalidRequest where an entry is given twice, and what `contents_of_file`
+    and `contents_of_folder` raise.
     """
     asked = [(name, uri, is_folder(uri) or name.endswith("/")) for name, uri in files.items()]
     asked += [(name, uri, True) for name, uri in folders.items()]

@@ -144,6 +144,21 @@ def test_cat_prints_one_file_and_nothing_else(name: str, folder: Path) -> None:
     assert done.stdout == put_in(folder / "model.tar.gz")[name]
 
 
+def test_a_directory_that_was_put_in_is_no_file_to_print(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    assert run("repack", "model.tar.gz", "--add", "logs=empty", "--output", "out", folder=folder).returncode == 0
+    done = run("cat", "out", "logs", folder=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: EntryConflict: out: logs is a directory")
+
+
+def test_what_is_not_known_before_is_said_so(folder: Path) -> None:
+    (folder / "adapter").write_bytes(archives.noise(2 << 20))
+    done = run("repack", "model.tar.gz", "--add", "a=adapter", "--output", "out", "--dry-run", folder=folder)
+    assert "of a size that is known when all is packed" in done.stdout
+    assert "to write more than " in done.stdout
+
+
 def test_the_version_is_that_of_the_package(folder: Path) -> None:
     from lambda_fn import __version__
 

@@ -278,6 +278,13 @@ def test_puts_are_files_and_folders_by_their_names(folder: Path) -> None:
     assert sorted(puts({".": str(folder)}, {})[0]) == ["inference.py", "lib/serve"]
 
 
+def test_a_name_with_a_slash_behind_it_asks_for_a_folder(folder: Path, tmp_path: Path) -> None:
+    archive = tar(tmp_path / "s.tar.gz", ("x", b"0", b"1", ""))
+    assert read(puts({"code/": archive}, {})[0]) == {"code/x": b"1"}
+    with pytest.raises(InvalidRequest, match=r"inference\.py is a file"):
+        puts({"code/": str(folder / "inference.py")}, {})
+
+
 def test_what_is_held_has_one_limit_for_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "HELD", 10)
     file = folder / "inference.py"

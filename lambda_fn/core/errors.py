@@ -92,7 +92,7 @@ class AccessDenied(RepackError):
 class ArchiveTooLarge(RepackError):
     """Uncompressed size or ratio are beyond the limits: most likely a bomb.
 
-    If it is none, raise the limits (`Limits` in Python).
+    If it is none, raise the limit: `--max-ratio`, `ratio_limit` of a deployment or a step, `Limits` in Python.
     """
 
 

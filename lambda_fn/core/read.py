@@ -25,7 +25,7 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
     """
     path = normal(name)
     head = read_head(source)
-    if path in head.files:
+    if path in head.files and not head.files[path].directory:
         yield head.files[path].data
         return
     last, data = _last(source, path, limits)
