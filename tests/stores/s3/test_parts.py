@@ -15,6 +15,7 @@ from lambda_fn.core.errors import StoreFull
 from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.stores.s3 import parts
 from lambda_fn.stores.s3.parts import (
+    LARGE_COPY,
     MAX_PART,
     MAX_PARTS,
     MEMORY,
@@ -65,7 +66,7 @@ def test_a_graft_uploads_the_first_part_and_the_last_bytes(size: int) -> None:
     found = plan(graft(size), size)
     assert sum(part.size for part in found) == 700 + size - 18 + 8
     assert uploaded(found) <= MIN_PART + 700 + 8 + MIN_PART * (size < 12 * MiB)
-    assert len(found) <= 8 + -(-size // MAX_PART)
+    assert len(found) <= 8 + -(-size // LARGE_COPY)
 
 
 def test_a_splice_uploads_only_around_the_joint() -> None:
