@@ -104,8 +104,8 @@ class Settings:
     """A larger archive goes to Fargate at once, 1 to 50."""
 
     ratio_limit: int = 200
-    """An archive that unpacks to more than 1 GiB, and to more than so many times its size, is refused as a bomb. Deflate
-    can do 1032."""
+    """An archive that unpacks to more than 1 GiB, and to more than so many times its size, is refused as a bomb.
+    Deflate can do 1032."""
 
     task_cpu: int = 1024
     """CPU units of the Fargate task, 1024 are one vCPU."""
