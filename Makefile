@@ -49,6 +49,13 @@ hunt: .venv/ready ## Compare with other readers on generated archives: takes MIN
 	.venv/bin/python -m tests.hunt tar --minutes $(or $(MINUTES),5)
 	.venv/bin/python -m tests.hunt deflate --minutes $(or $(MINUTES),5)
 
+.PHONY: mutants
+mutants: .venv-mutants/ready ## Break core/ in every small way and see whether a test fails: takes hours
+	rm -rf mutants
+	.venv-mutants/bin/mutmut run
+	@.venv-mutants/bin/mutmut results --all true | awk -F '[.:]' '{ all[$$3]++; killed[$$3] += $$NF ~ /killed|timeout/ } \
+		END { for (name in all) printf "%s: %.0f %% of %d\n", name, 100 * killed[name] / all[name], all[name] }'
+
 .PHONY: bench
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local
@@ -64,7 +71,7 @@ synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-n
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made
-	rm -rf .venv .venv-* .cache build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .cache build mutants cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
@@ -72,7 +79,8 @@ clean: ## Remove everything that the other targets made
 .venv-demo-laptop/ready: examples/requirements-laptop.txt
 .venv-sagemaker-v2/ready: tests/pipeline/requirements-sagemaker-v2.txt
 .venv-sagemaker-v3/ready: tests/pipeline/requirements-sagemaker-v3.txt
-.venv/ready .venv-demo/ready .venv-demo-laptop/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
+.venv-mutants/ready: tests/core/requirements-mutants.txt
+.venv/ready .venv-demo/ready .venv-demo-laptop/ready .venv-mutants/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
 	@echo "Making $(@D) from $<"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check $(UV)

@@ -56,20 +56,19 @@ def put(stack: Deployment, name: str, body: bytes) -> None:
     done = stack.execute(event, passed=lambda state: mark("│", state, time.monotonic() - began))
     told = received(stack, "Told")
     for heard in told:
-        ended(heard["detail-type"], heard["detail"])
+        good = "error" not in heard["detail"]
+        mark("✓" if good else "✗", styled(heard["detail-type"], BOLD), style=GREEN if good else RED)
+        mark(" ", ended(heard["detail"]).replace(stack.outputs["InputBucket"], "INPUT"))
     if not told:
         mark("✓", done["output"]["why"].replace(stack.outputs["InputBucket"], "INPUT"), style=GREEN)
 
 
-def ended(event: str, detail: dict[str, Any]) -> None:
-    """The event that the rest of the account hears, and what it says."""
+def ended(detail: dict[str, Any]) -> str:
+    """What the event says that the rest of the account hears."""
     if "error" in detail:
-        mark("✗", styled(event, BOLD), style=RED)
-        mark(" ", f"{detail['error']}: {detail['cause']}")
-    else:
-        read, uploaded, copied = (size(detail[f"bytes_{what}"]) for what in ("read", "uploaded", "copied"))
-        mark("✓", styled(event, BOLD), style=GREEN)
-        mark(" ", f"{detail['method']}: read {read}, uploaded {uploaded}, copied inside S3 {copied}")
+        return f"{detail['error']}: {detail['cause']}"
+    read, uploaded, copied = (size(detail[f"bytes_{what}"]) for what in ("read", "uploaded", "copied"))
+    return f"{detail['method']}: read {read}, uploaded {uploaded}, copied inside S3 {copied}"
 
 
 def made(stack: Deployment) -> bytes:

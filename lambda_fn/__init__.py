@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         EntryConflict,
         EntryExists,
         EntryNotFound,
+        Forecast,
         InvalidArchive,
         InvalidHyperparameters,
         InvalidRequest,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from .core.gzip import Limits
-    from .repacker import read_entry, repack, run
+    from .repacker import forecast, read_entry, repack, run
     from .stores.s3 import S3Access
 
 __version__ = "0.2.0"
@@ -41,6 +42,7 @@ __all__ = [
     "EntryConflict",
     "EntryExists",
     "EntryNotFound",
+    "Forecast",
     "InvalidArchive",
     "InvalidHyperparameters",
     "InvalidRequest",
@@ -57,6 +59,7 @@ __all__ = [
     "SourceNotFound",
     "StoreFull",
     "StoreUnavailable",
+    "forecast",
     "read_entry",
     "repack",
     "run",
@@ -65,6 +68,7 @@ __all__ = [
 _NOT_OF_THE_CONTRACT = {
     "Limits": ".core.gzip",
     "S3Access": ".stores.s3",
+    "forecast": ".repacker",
     "read_entry": ".repacker",
     "repack": ".repacker",
     "run": ".repacker",

@@ -17,6 +17,8 @@ from .deployed import PARENT
 from .stores.s3 import S3Access, S3Source
 from .stores.s3.failures import named_errors
 
+MANIFESTS = "batches/"
+"""Where they lie in the input bucket; elsewhere the batch machine may not read."""
 COLUMNS = tuple(field.name for field in fields(Request))
 NEEDED = ("model_uri", "output_uri")
 HEAD = 256 << 10
@@ -41,14 +43,25 @@ class Tolerance:
         return {"count": ANY_NUMBER, "percent": self.percent}
 
 
-def checked(batch: Any, bucket: str, tolerance: Tolerance, s3: S3Access) -> Json:
-    """What the batch machine goes on with. Raises InvalidRequest in one sentence, and what reading raises."""
+def checked(batch: Any, bucket: str, watched: str, tolerance: Tolerance, s3: S3Access) -> Json:
+    """What the batch machine goes on with; models lie under the `watched` prefix of the bucket.
+
+    Raises InvalidRequest in one sentence, and what reading raises.
+    """
     given = {name: value for name, value in batch.items() if name != PARENT} if isinstance(batch, Mapping) else {}
     match given:
         case {"manifest": str(key), **rest} if key and not rest:
+            if not key.startswith(MANIFESTS):
+                raise InvalidRequest(
+                    f"a manifest is the key of a CSV under {MANIFESTS} in the input bucket, not {key!r}"
+                )
             items = lines(f"s3://{bucket}/{key}", s3)
             return _batch("lines", "manifest", key, items, tolerance)
         case {"prefix": str(prefix), **rest} if not rest:
+            if not prefix.startswith(watched):
+                raise InvalidRequest(
+                    f"a batch takes models under the input prefix {watched!r}, and none under {prefix!r}"
+                )
             items = objects(bucket, prefix, s3)
             return _batch("objects", "prefix", prefix, items, tolerance)
     raise InvalidRequest(

@@ -45,7 +45,7 @@ RESULT_STRING = 1024
 THROUGH_THE_MACHINE = 192 << 10
 """Bytes of a Request: Step Functions hands 256 KiB from state to state, and an error's cause of 32 KiB comes on top."""
 INTO_THE_TASK = 6000
-"""Characters of a Request: the overrides of an ECS task are 8192 with the state machine's token."""
+"""Bytes of a Request: the overrides of an ECS task are 8192 with the state machine's token."""
 
 settings = Settings.from_environment(os.environ)
 s3 = settings.s3()
@@ -91,7 +91,10 @@ def until_time_runs_out(context: LambdaContext) -> Progress:
 def planned(event: Mapping[str, Any]) -> Plan:
     """Where a Request, or what an S3 event asks for, belongs."""
     if "event" not in event:
-        return fitting(plan(deployed.request(event.get("request")), s3, settings.lambda_limit_bytes))
+        given = event.get("request")
+        return refused(given, THROUGH_THE_MACHINE) or for_the_task(
+            plan(deployed.request(given), s3, settings.lambda_limit_bytes)
+        )
     wanted: list[Request] = []
     why = "nothing was written"
     for arrival in arrivals(event["event"]):
@@ -107,22 +110,31 @@ def planned(event: Mapping[str, Any]) -> Plan:
         return Plan("nowhere", f"{error}: it is gone again")
 
 
-def fitting(found: Plan) -> Plan:
-    """The plan, or one that refuses a request which does not fit through the state machine or into the task.
+def for_the_task(found: Plan) -> Plan:
+    """The plan, if a task can be started with its request."""
+    if found.where != "fargate" or found.request is None:
+        return found
+    return refused(found.request.to_json(), INTO_THE_TASK) or found
+
+
+def refused(request: Any, room: int) -> Plan | None:
+    """A plan that refuses a request which has no room on its way through the state machine or into the task.
 
     It is no error that is raised: what was asked must not stay in the machine's state, to be told with the error.
     """
-    if found.request is None:
-        return found
-    given = json.dumps(found.request.to_json())
-    room = INTO_THE_TASK if found.where == "fargate" else THROUGH_THE_MACHINE
-    if len(given) <= room:
-        return found
+    size = size_of(request)
+    if size <= room:
+        return None
     return Plan(
         "refused",
-        f"the request has {len(given)} characters of JSON and at most {room} can be handed on: "
+        f"the request has {size} bytes of JSON and at most {room} can be handed on: "
         "put the hyperparameters into S3 and name them by hyperparameters_uri",
     )
+
+
+def size_of(request: Any) -> int:
+    """Its bytes as JSON."""
+    return len(json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 def callback(body: Any) -> Json:
@@ -145,7 +157,7 @@ def callback(body: Any) -> Json:
 def batch(asked: Any, bucket: str, tolerance: Tolerance) -> Json:
     """What the batch machine goes on with, or why it does not."""
     try:
-        return checked(asked, bucket, tolerance, s3)
+        return checked(asked, bucket, settings.input_prefix, tolerance, s3)
     except InvalidRequest as error:
         tell(error)
         return {"where": "refused", "why": str(error)}
@@ -168,10 +180,10 @@ def asked_for(request: Request, progress: Progress) -> Json:
     try:
         return repacked(request, s3, progress, settings.limits).flat()
     except OutOfTime as error:
-        if len(json.dumps(request.to_json())) <= INTO_THE_TASK:
+        if size_of(request.to_json()) <= INTO_THE_TASK:
             raise
         raise InvalidRequest(
-            f"{error}, but a request of more than {INTO_THE_TASK} characters does not fit into a task: "
+            f"{error}, but a request of more than {INTO_THE_TASK} bytes does not fit into a task: "
             "put the hyperparameters into S3 and name them by hyperparameters_uri"
         ) from None
 

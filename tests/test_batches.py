@@ -19,7 +19,7 @@ HEADER = b"model_uri,output_uri,hyperparameters_uri\n"
 
 
 def check(deployment: Deployment, batch: Any) -> Any:
-    return checked(batch, deployment.models, TOLERANCE, S3Access(deployment.client))
+    return checked(batch, deployment.models, "old/", TOLERANCE, S3Access(deployment.client))
 
 
 @given(items=st.integers(0, 10_000), percent=st.integers(0, 100), least=st.integers(0, 100))
@@ -85,7 +85,15 @@ def test_what_is_no_batch_is_said_in_one_sentence(deployment: Deployment, batch:
         check(deployment, batch)
 
 
-@pytest.mark.parametrize("batch", [{"manifest": "batches/nothing.csv"}, {"prefix": "nothing/"}])
+@pytest.mark.parametrize(
+    "batch", [{"manifest": "old/ten.csv"}, {"manifest": "s3://b/batches/x.csv"}, {"prefix": "new/"}]
+)
+def test_a_batch_stays_where_its_machine_may_read(deployment: Deployment, batch: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"under batches/|under the input prefix 'old/'"):
+        check(deployment, batch)
+
+
+@pytest.mark.parametrize("batch", [{"manifest": "batches/nothing.csv"}, {"prefix": "old/nothing/"}])
 def test_a_batch_of_nothing_is_refused(deployment: Deployment, batch: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"does not exist|nothing lies under"):
         check(deployment, batch)

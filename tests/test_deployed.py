@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -25,10 +26,18 @@ def test_every_uri_is_of_s3(field: str, uri: str) -> None:
         request({**GOOD, field: uri})
 
 
-def test_every_file_is_of_s3() -> None:
-    assert request({**GOOD, "files": {"x": "s3://in/x"}}).files == {"x": "s3://in/x"}
-    with pytest.raises(InvalidRequest, match=r"^files\['x'\] is '/etc/passwd'"):
-        request({**GOOD, "files": {"y": "s3://in/y", "x": "/etc/passwd"}})
+@pytest.mark.parametrize("field", ["files", "folders"])
+def test_all_that_is_put_in_is_of_s3(field: str) -> None:
+    assert getattr(request({**GOOD, field: {"x": "s3://in/x/"}}), field) == {"x": "s3://in/x/"}
+    with pytest.raises(InvalidRequest, match=rf"^{field}\['x'\] is '/etc/'"):
+        request({**GOOD, field: {"y": "s3://in/y/", "x": "/etc/"}})
+
+
+def test_every_field_that_holds_a_uri_is_looked_at() -> None:
+    # A new one that is forgotten here would let a request read the machine's own files.
+    of_uris = {"model_uri", "output_uri", "hyperparameters_uri", "files", "folders"}
+    plain = {"hyperparameters", "merge_hyperparameters", "everything", "if_present", "verify", "remove", "strip_root"}
+    assert {field.name for field in fields(Request)} == of_uris | plain
 
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {**GOOD, "typo": 1}])

@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from lambda_fn import contract
-from lambda_fn.handler import INTO_THE_TASK, THROUGH_THE_MACHINE
+from lambda_fn.handler import INTO_THE_TASK, THROUGH_THE_MACHINE, size_of
 from lambda_fn.settings import Settings
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import BESIDE, MODEL, OUTPUT, Deployment, archive
@@ -397,7 +397,7 @@ def test_a_plan_knows_what_was_scanned_before(
     own = {"model_uri": deployment.request()["output_uri"], "output_uri": f"s3://{deployment.outputs}/other.tar.gz"}
     assert planned() == ("nowhere", "unchanged", True)
     assert planned(hyperparameters={"depth": 7}) == ("lambda", "graft", True)
-    assert planned(**own) == ("lambda", "graft", True)
+    assert planned(**own) == ("lambda", "unchanged", True)  # it holds these hyperparameters already
     assert planned(**own, verify="always") == ("fargate", "unknown", False)
 
 
@@ -458,7 +458,7 @@ def test_a_plan_refuses_what_cannot_be_handed_on(
 
     def planned(more: int) -> Any:
         asked = deployment.request(hyperparameters={"w": ""})
-        asked["hyperparameters"]["w"] = "w" * (limit + more - length(asked))
+        asked["hyperparameters"]["w"] = "w" * (limit + more - length(asked, where))
         return invoke({"action": "plan", "request": asked})
 
     assert planned(0)["where"] == where
@@ -467,9 +467,15 @@ def test_a_plan_refuses_what_cannot_be_handed_on(
     assert "hyperparameters_uri" in refused["why"]
 
 
-def length(request: Any) -> int:
-    """As the plan hands it on."""
-    return len(json.dumps(contract.Request.from_json(request).to_json()))
+def length(request: Any, where: str) -> int:
+    """As it comes in, or as the plan hands it on."""
+    return size_of(request if where == "lambda" else contract.Request.from_json(request).to_json())
+
+
+def test_what_is_too_wide_is_refused_before_anything_else_is_wrong_with_it(invoke: Callable[..., Any]) -> None:
+    # Its error would be told with the whole request, which the machine's state has no room for.
+    wide = {"model_uri": "s3://nowhere/m.tar.gz", "typo": "é" * (THROUGH_THE_MACHINE // 2)}
+    assert invoke({"action": "plan", "request": wide})["where"] == "refused"
 
 
 def test_a_plan_needs_a_request(invoke: Callable[..., Any]) -> None:

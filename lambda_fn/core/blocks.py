@@ -171,8 +171,17 @@ def dynamic_blocks(data: bytes, start: int, stop: int) -> Iterator[int]:
         found = _code_length_codes(int.from_bytes(data[at : at + STRIDE + 10], "little"), count)
         for match in re.finditer("1", f"{found:b}"[::-1]):
             byte, phase = divmod(match.start(), 8)
-            if decode_from(data[at + byte : at + byte + HEADER], phase, UNKNOWN) is not None:
+            if _is_header(data[at + byte : at + byte + HEADER], phase):
                 yield 8 * (at + byte) + phase
+
+
+def _is_header(data: bytes, phase: int) -> bool:
+    """Whether a block begins at this bit of the first byte, as far as its header and its first symbol tell."""
+    try:
+        zlib.decompressobj(RAW).decompress(joined(phase, data[0]) + data[1:] if phase else data, 1)
+    except zlib.error as error:
+        return "too far back" in str(error)  # a reference to what is not known here
+    return True
 
 
 def is_dynamic(data: bytes, bit: int) -> bool:

@@ -121,7 +121,8 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
         return replace(facts, method="rewrite", why=f"all of it is encoded anew: {reason}", recipe=recipe)
     if not patches:
         return replace(facts, method="graft", why="all that is new lies in front of the rest", recipe=spliced.recipe)
-    why = f"{spliced.places} of its neighbourhoods change, with {spliced.encoded:,} bytes to encode anew"
+    places = "one place in it changes" if spliced.places == 1 else f"{spliced.places} places in it change"
+    why = f"{places}, and {spliced.encoded:,} bytes around are encoded anew"
     return replace(facts, method="splice", why=why, recipe=spliced.recipe)
 
 

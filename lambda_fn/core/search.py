@@ -210,8 +210,11 @@ class Search:
     # --- The root that is stripped ---
 
     def _exempt(self, path: str, directory: bool) -> bool:
-        """Whether an entry does not count, since it goes or is replaced under the name that it has."""
-        return path in self.edit.put or self.goes(path, directory)
+        """Whether an entry beside the root does not count, since it goes or is replaced under the name that it has."""
+        top = path.partition("/")[0]
+        if top == path:
+            return path in self.edit.put or self.goes(path, directory)
+        return self.goes(top, directory=True) or (self.root not in (None, top) and path in self.edit.put)
 
     def _inside(self, path: str) -> Optional[str]:
         """The path below the root, None for the root itself."""

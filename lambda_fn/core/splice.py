@@ -40,7 +40,7 @@ compared with what it should hold.
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
@@ -82,6 +82,8 @@ SKIPPED = 2 << 20
 """Bytes of a patch from which on its end has a place of its own."""
 HELD_BACK = 2
 """Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
+READ, READ_KEPT = 256 << 10, 8
+"""Bytes that a source is asked for at a time where much of it is looked at, and how often that is kept."""
 BLOCK = 512
 """Bytes behind a patch's beginning that must be decoded as seen: a tar header never repeats."""
 SMALL = 8 << 20
@@ -198,14 +200,16 @@ def _candidates(source: Source, run: Run, pieces: Sequence[Recent], at: int) -> 
     if pieces[0].offset == run.offset:
         known.insert(0, (run.start, run.offset))
     spans = [span for span in zip(known, known[1:]) if span[0][1] <= at]
-    for (start, _), (stop, end) in reversed(spans):
+    for (start, first), (stop, end) in reversed(spans):
         if spans[-1][1][0] - start > SEARCH_LIMIT:
             return
         lead = min(STORED_LIMIT, start - run.start)
         data = source.read(start - lead, stop)
-        for low in reversed(range(lead, len(data), STRIDE)):
+        ends = [*stored_ends(data, lead, len(data))]
+        about = lead + (len(data) - lead) * (at - first) // max(1, end - first) + 2 * STRIDE  # behind it is too late
+        for low in reversed(range(lead, min(len(data), about), STRIDE)):
             high = min(low + STRIDE, len(data))
-            found = [*dynamic_blocks(data, low, high), *stored_ends(data, low, high)]
+            found = [*dynamic_blocks(data, low, high), *(bit for bit in ends if low <= bit // 8 < high)]
             for bit in sorted(found, reverse=True):
                 yield start - lead, data, bit, end
 
@@ -252,6 +256,29 @@ def _leads(source: Source, earlier: Place, later: Place, between: bytes) -> bool
 # --- From there on, boundaries are found exactly ---
 
 
+class Nearby:
+    """A source read in small ranges near each other, of which it is asked for larger ones, once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.size = source, source.size
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a range."""
+        first, last = start // READ, -(-stop // READ)
+        data = b"".join(map(self._block, range(first, last)))
+        return data[start - first * READ : stop - first * READ]
+
+    def _block(self, number: int) -> bytes:
+        block = self._blocks.pop(number, None)
+        if block is None:
+            block = self._source.read(number * READ, min((number + 1) * READ, self.size))
+        self._blocks[number] = block
+        if len(self._blocks) > READ_KEPT:
+            self._blocks.popitem(last=False)
+        return block
+
+
 class Step(NamedTuple):
     """A few KiB of a walk."""
 
@@ -272,7 +299,7 @@ class Step(NamedTuple):
 class Walk:
     """Decodes on from a place, and knows every block boundary that can be told from chance."""
 
-    def __init__(self, source: Source, place: Place, runs: Mapping[int, Run], effort: Effort) -> None:
+    def __init__(self, source: Nearby, place: Place, runs: Mapping[int, Run], effort: Effort) -> None:
         self._source, self._runs, self._effort = source, runs, effort
         self._begin(place)
 
@@ -354,14 +381,14 @@ class Walk:
         lead = min(STORED_LIMIT, step.start - self.run.start)
         end = lead + step.stop - step.start
         data = self._source.read(step.start - lead, min(step.stop + HEADER, self._source.size))
-        strides = range(lead, end, STRIDE)
+        strides, ends = range(lead, end, STRIDE), [*stored_ends(data, lead, end)]
         for low in strides if most is None else reversed(strides):
             high = min(low + STRIDE, end)
             if most is None and high < end and self._offset_at(step, data[lead:high]) < least:
                 continue
             if most is not None and low > lead and self._offset_at(step, data[lead:low]) > most:
                 continue
-            bits = {*dynamic_blocks(data, low, high), *stored_ends(data, low, high)}
+            bits = {*dynamic_blocks(data, low, high), *(bit for bit in ends if low <= bit // 8 < high)}
             for bit in sorted(bits, reverse=most is not None):
                 place = self._proved(step, data[lead:], bit - 8 * lead)
                 if place and least <= place.offset and (most is None or place.offset <= most):
@@ -449,7 +476,7 @@ class Neighbourhood:
         return self.tail.bit == 8 * self.tail.run.stop
 
 
-def neighbourhoods(source: Source, patches: Sequence[Patch], effort: Effort) -> Iterator[Neighbourhood]:
+def neighbourhoods(source: Nearby, patches: Sequence[Patch], effort: Effort) -> Iterator[Neighbourhood]:
     """What has to be encoded anew around patches, which come in order. Raises NoWayIn."""
     runs = {run.start: run for patch in patches for run in patch.runs}
     waiting = deque(patches)
@@ -482,7 +509,7 @@ def neighbourhoods(source: Source, patches: Sequence[Patch], effort: Effort) -> 
         items = [Take(head, head.offset, following.start)]
 
 
-def _nearest(source: Source, walk: Optional[Walk], patch: Patch, runs: Mapping[int, Run], effort: Effort) -> Walk:
+def _nearest(source: Nearby, walk: Optional[Walk], patch: Patch, runs: Mapping[int, Run], effort: Effort) -> Walk:
     """A walk that comes to the patch from where it is the least work."""
     place = patch.before or Place.at_start(patch.runs[0])
     if walk and walk.run is patch.runs[0] and place.offset <= walk.offset:
@@ -490,7 +517,7 @@ def _nearest(source: Source, walk: Optional[Walk], patch: Patch, runs: Mapping[i
     return Walk(source, place, runs, effort)
 
 
-def taken(source: Source, items: Iterable[Union[Take, bytes]]) -> Iterator[bytes]:
+def taken(source: Nearby, items: Iterable[Union[Take, bytes]]) -> Iterator[bytes]:
     """The uncompressed bytes of a neighbourhood."""
     place: Optional[Place] = None
     for item in items:
@@ -510,7 +537,7 @@ def taken(source: Source, items: Iterable[Union[Take, bytes]]) -> Iterator[bytes
             at += len(used)
 
 
-def decoded(source: Source, place: Place) -> Iterator[bytes]:
+def decoded(source: Nearby, place: Place) -> Iterator[bytes]:
     """The tar from a place on, across the members that follow."""
     at, phase = divmod(place.bit, 8)
     decode = inflater(place.window)
@@ -581,17 +608,17 @@ def splice(source: Source, first: Member, rest: Run, patches: Sequence[Patch], e
     """The source's members with patches, from `rest` on, which goes on in `first`. Raises NoWayIn."""
     done = Spliced([first])
     member, run, at = first, rest, Place.at_start(rest)
-    held = 0
-    for around in neighbourhoods(source, patches, effort):
+    held, nearby = 0, Nearby(source)
+    for around in neighbourhoods(nearby, patches, effort):
         if around.head.run is not run:
             _finish(member, at, run)
             end = run.stop + TRAILER_SIZE
             member, run, at = Member(), around.head.run, Place.at_start(around.head.run)
-            header = parse_header(source.read(run.member, run.start))
+            header = parse_header(nearby.read(run.member, run.start))
             assert header  # the survey has read it
             done.parts += [Copy(end, run.member), Literal(header.to_bytes()), member]
         member.keep(at, around.head)
-        piece, figures = encoded(source, around, held < HELD)
+        piece, figures = encoded(nearby, around, held < HELD)
         held += len(piece.data) if isinstance(piece, Literal) else 0
         member.add(piece, figures)
         run, at = around.tail.run, around.tail
@@ -606,7 +633,7 @@ def _finish(member: Member, at: Place, run: Run) -> None:
     member.keep(at, Place(8 * run.stop, run.offset + run.size, run, crc=run.crc))
 
 
-def encoded(source: Source, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:
+def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:
     """What joins head and tail, and its figures; it is not held if it need not be."""
     if around.size > SMALL:
         run = Run(0)
@@ -619,7 +646,7 @@ def encoded(source: Source, around: Neighbourhood, hold: bool) -> tuple[Piece, R
     return Made(lambda: iter([_joining(source, around, b"".join(taken(source, around.items)))]), len(data)), run
 
 
-def _joining(source: Source, around: Neighbourhood, plain: bytes) -> bytes:
+def _joining(source: Nearby, around: Neighbourhood, plain: bytes) -> bytes:
     """`plain` as deflate data that joins head and tail. Raises NoWayIn if it does not decode to what it should."""
     opening, join = _joins(source, around)
     window = around.head.window
@@ -638,7 +665,7 @@ def _joining(source: Source, around: Neighbourhood, plain: bytes) -> bytes:
     return literal
 
 
-def _joins(source: Source, around: Neighbourhood) -> tuple[bytes, bytes]:
+def _joins(source: Nearby, around: Neighbourhood) -> tuple[bytes, bytes]:
     """The bytes in which the head ends and the tail begins."""
     at, phase = divmod(around.head.bit, 8)
     opening = closed(source.read(at, at + 1), phase) if phase else b""
@@ -647,7 +674,7 @@ def _joins(source: Source, around: Neighbourhood) -> tuple[bytes, bytes]:
     return opening, join
 
 
-def _streamed(source: Source, around: Neighbourhood, run: Run) -> Iterator[bytes]:
+def _streamed(source: Nearby, around: Neighbourhood, run: Run) -> Iterator[bytes]:
     """The same of a large neighbourhood, in constant memory; `run` gets its figures."""
     opening, join = _joins(source, around)
     yield opening

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from lambda_fn.core import links
-from lambda_fn.core.links import Links
+from lambda_fn.core.links import DEPTH, FOLLOWED, Links
 from lambda_fn.core.tar import Entry, Stream, entries
 from tests.archives import Part, entry
 
@@ -47,6 +47,8 @@ def led(*parts: Part) -> str | None:
         ([link("model", "/opt/ml/model")], "model/hyperparameters.json"),
         ([link("a", "../model")], "a/hyperparameters.json"),
         ([link("a", "b"), link("b", "a")], "a/hyperparameters.json"),
+        ([link("a", "x/..")], "a/hyperparameters.json"),
+        ([link("x/a", "../y/../..")], "x/a/hyperparameters.json"),
     ],
 )
 def test_what_is_written_through_links_is_known(before: list[Part], name: str) -> None:
@@ -90,3 +92,21 @@ def test_links_take_constant_memory_and_none_is_believed_harmless_then(monkeypat
 def test_a_deep_path_is_not_followed_far() -> None:
     assert led(link("a", "b"), entry("d/" * 5000 + "hyperparameters.json")) == "hyperparameters.json"
     assert led(link("a", "b"), entry("d/" * 5000 + "x")) is None
+
+
+def chain(length: int) -> list[Part]:
+    return [link("0", "."), *(link(str(at), str(at - 1)) for at in range(1, length))]
+
+
+@pytest.mark.parametrize("length", [1, 39, 40, 41, 60])
+def test_as_many_links_are_followed_as_linux_does(length: int) -> None:
+    assert led(*chain(length), entry(f"{length - 1}/hyperparameters.json")) == "hyperparameters.json"
+    assert led(*chain(length), entry(f"{length - 1}/y/hyperparameters.json")) == (
+        None if length <= FOLLOWED else "hyperparameters.json"
+    )
+
+
+def test_as_many_folders_are_followed_as_it_takes() -> None:
+    deep = "d/" * DEPTH + "hyperparameters.json"
+    assert led(link("a", "b"), entry(deep)) is None
+    assert led(link("a", "b"), entry(f"d/{deep}")) == "hyperparameters.json"

@@ -81,5 +81,10 @@ def test_a_path_that_a_header_cannot_hold_is_not_disputed(path: str) -> None:
     assert disputed(path, {path, path[:100], "code/?n?code.py"}, lambda one: one == path) is None
 
 
+def test_a_header_has_room_for_a_hundred_bytes() -> None:
+    assert disputed("x" * 100, {"x" * 100, "y"}, lambda one: one == "x" * 100) == "x" * 100
+    assert disputed("x" * 101, {"x" * 101, "y"}, lambda one: one == "x" * 101) is None
+
+
 def test_forty_thousand_slashes_are_linear_work() -> None:
     assert set(readings("/" * 40_000 + "a" + "/b" * 40_000 + "/..")) >= {"a" + "/b" * 39_999}

@@ -141,3 +141,70 @@ def test_sparse_files_are_as_large_as_with_their_holes(records: dict[str, str]) 
 def test_a_sparse_file_without_its_map_is_none(records: dict[str, str]) -> None:
     with pytest.raises(InvalidArchive, match="sparse"):
         sparse_size(records, 5, 0)
+
+
+def test_a_sparse_file_may_be_all_hole_or_empty() -> None:
+    assert sparse_size({f"{S}size": "0", f"{S}map": "0"}, 0, 0) == 0
+    assert sparse_size({f"{S}size": "9", f"{S}map": "0"}, 0, 0) == 9
+
+
+def test_a_value_may_be_as_long_as_the_limit() -> None:
+    longest = "x" * VALUE_LIMIT
+    assert read(record("path", longest)) == {"path": longest}
+    assert read(record("x" * (VALUE_LIMIT - 100), "y" * 100_000)) == {}
+
+
+END = "; readers disagree about it, so pack the model again"
+
+
+@pytest.mark.parametrize(
+    ("records", "shared", "message"),
+    [
+        (b"x", False, "the tar is damaged: a broken pax record at its byte 7; pack the model again"),
+        (record("path", "a") * 2, False, f"the tar is ambiguous at its byte 7: 'path' twice in one pax header{END}"),
+        (record("path", ""), False, f"the tar is ambiguous at its byte 7: an empty 'path'{END}"),
+        (record("uname", "a\0"), False, f"the tar is ambiguous at its byte 7: a NUL in the value of 'uname'{END}"),
+        (record(f"{S}map", "x"), False, f"the tar is ambiguous at its byte 7: a sparse map that is none{END}"),
+        (
+            record("size", "1"),
+            True,
+            f"the tar is ambiguous at its byte 7: 'size' in a pax header for all entries that follow{END}",
+        ),
+        (
+            record("comment", "x\n9 path=x"),
+            False,
+            "the tar is ambiguous at its byte 7: the value of 'comment' holds what some readers take for another record"
+            + END,
+        ),
+        (
+            record("uname", "x" * 70_000),
+            False,
+            "the tar is damaged: 'uname' has 70000 bytes at its byte 7; pack the model again",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(records: bytes, shared: bool, message: str) -> None:
+    with pytest.raises(InvalidArchive) as caught:
+        read_records(records, 7, shared)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        (
+            {f"{S}size": "9"},
+            "the tar is ambiguous at its byte 7: records of a sparse file without its size, or whose map does not fit"
+            " its data" + END,
+        ),
+        ({f"{S}size": "x"}, "the tar is damaged: 'GNU.sparse.size' is no number at its byte 7; pack the model again"),
+        (
+            {f"{S}realsize": "x"},
+            "the tar is damaged: 'GNU.sparse.realsize' is no number at its byte 7; pack the model again",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_sparse_file_is_said(records: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidArchive) as caught:
+        sparse_size(records, 5, 7)
+    assert str(caught.value) == message

@@ -18,7 +18,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lambda_fn import repack
-from lambda_fn.core import splice
+from lambda_fn.core import plan
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, members, noise
 from tests.core import memory
 from tests.core.contents import skewed, words
@@ -159,14 +159,15 @@ def mocking(size: int, seed: int) -> bytes:
 CONTENTS["mocking"] = mocking
 
 
-@pytest.mark.parametrize(("tries", "method"), [(splice.TRIES, "splice"), (20, "rewrite")])
+@pytest.mark.parametrize(("effort", "method"), [(plan.LEAST_EFFORT, "splice"), (-(1 << 40), "rewrite")])
 def test_an_archive_that_mocks_boundaries_is_given_up_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: int, method: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effort: int, method: str
 ) -> None:
-    monkeypatch.setattr(splice, "TRIES", tries)
+    monkeypatch.setattr(plan, "LEAST_EFFORT", effort)
     tar = deep("mocking")
     output, result = repacked(tmp_path, ENCODERS["zlib 0"](tar.data), [WANTED])
     assert result.method == method
+    assert ("cost too much to find" in result.why) == (method == "rewrite")
     assert gunzip(output).endswith(tar.without_old)
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
-from lambda_fn.core.tar import Entry, Stream, entries, number
+from lambda_fn.core.tar import HEADER_LIMIT, Entry, Stream, entries, number
 from tests import archives
 from tests.archives import entry, raw_header, shared
 from tests.core.test_pax import record
@@ -259,6 +259,7 @@ AMBIGUOUS = {
     "a pax link and a long link": pax(record("linkpath", "a")) + long_name(b"b\0", b"K") + FILE,
     "a pax size before a long name": pax(record("size", "0")) + long_name(b"b\0") + FILE,
     "a long name called like a directory": raw_header(b"d/", b"2", b"L") + archives.padded(b"a\0") + FILE,
+    "a long link called like a directory": raw_header(b"d/", b"2", b"K") + archives.padded(b"a\0") + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
@@ -340,6 +341,7 @@ HONEST = {
         header("d/", 9, b"D", b"ustar  ") + bytes(512) + FILE,
         ["d/", "file"],
     ),
+    "an empty pax header": (pax() + FILE, ["file"]),
     "an attribute before a long name": (pax(record("SCHILY.xattr.user.a", "b")) + long_name(b"a\0") + FILE, ["a"]),
     "a long name without a NUL": (long_name(b"a") + FILE, ["a"]),
     "a long name with several": (long_name(b"a\0\0\0") + FILE, ["a"]),
@@ -484,3 +486,125 @@ def test_work_and_memory_are_linear(case: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 12 * len(large)
+
+
+def test_an_extended_header_has_an_end() -> None:
+    value = "x" * (HEADER_LIMIT - len(record("a", "x" * HEADER_LIMIT)) + HEADER_LIMIT)
+    longest = record("a", value)
+    assert len(longest) == HEADER_LIMIT
+    assert [one.name for one in read(pax(longest) + FILE)] == ["file"]
+    with pytest.raises(InvalidArchive, match=f"an extended header of {HEADER_LIMIT + 1} bytes"):
+        read(pax(record("a", value + "x")) + FILE)
+
+
+@pytest.mark.parametrize("padding", [b"x", b"X", b"\1"])
+def test_padding_is_nothing_but_zeros(padding: bytes) -> None:
+    whole = pax(record("a", "b"))
+    with pytest.raises(InvalidArchive, match="goes on in its padding"):
+        read(whole[:-1] + padding + FILE)
+
+
+FIELDS = [(100, 108), (108, 116), (116, 124), (124, 136), (136, 148)]
+
+
+def with_field(at: int, value: bytes) -> bytes:
+    """A link whose size leads some readers to a block with these bytes in it, and whose checksum is wrong."""
+    landed = WANTED[:148] + bytes(8) + WANTED[156:512]
+    return header("l", 512, b"1", link=b"x") + header("x", 512) + landed[:at] + value + landed[at + len(value) :]
+
+
+@pytest.mark.parametrize(("start", "stop"), FIELDS)
+def test_what_is_no_header_even_without_its_sum_is_data(start: int, stop: int) -> None:
+    for at in (start, stop - 1):
+        assert len(read(with_field(at, b"x"))) == 2
+    for value in (b"7", b"\0x", b" "):
+        with pytest.raises(InvalidArchive, match="a header that some readers take for an entry's"):
+            read(with_field(start, value))
+
+
+@pytest.mark.parametrize("at", [99, 148, 156])
+def test_other_fields_than_numbers_do_not_tell_data_from_headers(at: int) -> None:
+    with pytest.raises(InvalidArchive, match="a header that some readers take for an entry's"):
+        read(with_field(at, b"x"))
+
+
+def test_all_pieces_of_a_sparse_map_count() -> None:
+    sizes = [512, 1024, 1536, 512]
+    more = b"".join(b"%011o\0%011o\0" % (0, size) for size in range(512, 22 * 512, 512)).ljust(504, b"\0") + bytes(8)
+    pieces = [(at << 20, size) for at, size in enumerate(sizes)]
+    data = bytes(sum(sizes) + sum(range(512, 22 * 512, 512)))
+    (found, after) = read(sparse(pieces, data, more) + FILE)
+    assert (found.data_size, found.size, found.sparse, after.name) == (len(data), 1 << 20, True, "file")
+    assert found.stop == after.start
+    for wrong in (data[:-512], data + bytes(512)):
+        with pytest.raises(InvalidArchive, match="a sparse file whose map does not fit its data"):
+            read(sparse(pieces, wrong, more) + FILE)
+
+
+def test_a_sparse_map_has_an_end() -> None:
+    block = bytes(504) + b"\1" + bytes(7)
+    read(sparse([], b"", block * (HEADER_LIMIT // 512 - 1) + bytes(512)))
+    with pytest.raises(InvalidArchive) as caught:
+        read(sparse([], b"", block * (HEADER_LIMIT // 512) + bytes(512)))
+    assert str(caught.value) == "the tar is damaged: a sparse map that does not end; pack the model again"
+
+
+def test_undecodable_names_are_written_as_they_are() -> None:
+    for name in ("\udcff", "ü\udcfe", "\udcff" * 120):
+        (found,) = read(written(name, b"x", Attributes(mtime=7)))
+        assert (found.name, found.mtime, found.mode, found.type) == (name, 7, 0o644, b"0")
+
+
+END = "; readers disagree about it, so pack the model again"
+SAID = {
+    "one zero block, then something": "one zero block alone, where some readers stop and some go on",
+    "two pax headers": "a second pax header of one entry",
+    "two long names": "a second long name of one entry",
+    "two long links": "a second long link of one entry",
+    "a pax path and a long name": "a pax path and a long name of one entry",
+    "a pax link and a long link": "a pax linkpath and a long link of one entry",
+    "a pax size before a long name": "a pax size before a GNU long name",
+    "an empty long name": "a long name that is empty or goes on behind a NUL",
+    "a long name called like a directory": "a long name that is called like a directory",
+    "a long name that goes on in its padding": "an extended header that goes on in its padding",
+    "a pax size that shows an entry": "the size 1024 in a header that has room for the 0 of its pax header",
+    "more sizes than can be watched": "too many sizes that not all readers believe",
+    "a size that leads behind the end": "what follows the end is where some readers go on",
+    "a size on a link": "a header that some readers take for an entry's, and others for data",
+    "records of a sparse file at a directory": "records of a sparse file at what is no file",
+    "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
+    "a sparse map of more than its data": "a sparse file whose map does not fit its data",
+    "a line break behind the NUL of a name": "a line break behind the NUL that ends a name",
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_is_ambiguous_is_said(case: str) -> None:
+    with pytest.raises(InvalidArchive) as caught:
+        read(FILE + AMBIGUOUS[case])
+    assert re.sub(r"byte \d+", "byte N", str(caught.value)) == f"the tar is ambiguous at its byte N: {SAID[case]}{END}"
+
+
+MESSAGES = {
+    "a wrong checksum": "the tar is damaged: no header where one belongs, at its byte 512; pack the model again",
+    "data cut off": "the tar is cut off inside 'a'; pack the model again",
+    "an extended header cut off": "the tar is cut off inside an extended header; pack the model again",
+    "a mode that is no number": "the tar is damaged: a header field is no number; pack the model again",
+    "a huge extended header": f"the tar is damaged: an extended header of {0xFFFFFFFFFF} bytes; pack the model again",
+    "a negative size in base 256": "the tar is damaged: a negative size at its byte 512; pack the model again",
+}
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_what_is_damaged_is_said(case: str) -> None:
+    with pytest.raises(InvalidArchive) as caught:
+        read(FILE + DAMAGED[case])
+    assert str(caught.value) == MESSAGES[case]
+
+
+def test_a_part_of_several_volumes_is_said_to_be_one() -> None:
+    with pytest.raises(InvalidArchive) as caught:
+        read(FILE + AMBIGUOUS["a part of several volumes"])
+    assert (
+        str(caught.value) == "the tar holds a file that began in another volume, at its byte 512; pack the model again"
+    )

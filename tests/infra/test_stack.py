@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from infra import machine
+from infra import machine, settings
 from infra.settings import PROFILES, Settings, StackSettings, WrongSetting
+from lambda_fn import batches
 from lambda_fn.core import errors
 from tests.infra.concrete import Concrete, leaves
 from tests.stand_ins.stack import PROJECT, Json, resources, synthesize
@@ -35,6 +36,10 @@ def test_every_named_error_has_its_place_in_the_machine() -> None:
         by_category[error.category].add(error.__name__)
     assert set(machine.PASSING) == by_category[errors.PASSING]
     assert set(machine.TOO_BIG) == by_category[errors.TOO_BIG]
+
+
+def test_both_sides_look_for_manifests_in_the_same_place() -> None:
+    assert settings.BATCHES == batches.MANIFESTS
 
 
 def test_the_network_costs_nothing_while_idle(template: Json) -> None:

@@ -161,6 +161,7 @@ def test_a_pipeline_variable_is_refused_where_it_would_come_too_late(name: str) 
         ({"hyperparameters": "params.json"}, r"there is no file /\S+/params\.json"),
         ({"hyperparameters": "s3://models/params.txt"}, r"params\.txt is no \.json: name the file so"),
         ({"hyperparameters": {"rate": float("nan")}}, "cannot be written as JSON"),
+        ({"hyperparameters": {"vocabulary": "x" * (11 << 20)}}, "at most 10,485,760 can be put in"),
         ({"hyperparameters": {"model": object()}}, "cannot be written as JSON"),
         (
             {"hyperparameters": {"net": [{"rate": Variable()}]}},

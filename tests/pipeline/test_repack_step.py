@@ -147,7 +147,7 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("settings", "expected"), EDITS.values(), ids=EDITS)
-@pytest.mark.parametrize("where", ["processing", "lambda"])
+@pytest.mark.parametrize("where", ["processing", "lambda", "callback"])
 def test_the_model_becomes_what_was_asked_for(
     build: Build,
     define: Callable[..., Any],
@@ -162,7 +162,7 @@ def test_the_model_becomes_what_was_asked_for(
     expected: dict[str, Any],
 ) -> None:
     monkeypatch.chdir(place)
-    builder = build(where=where, function_arn=ARN, **settings)
+    builder = build(where=where, function_arn=ARN, queue_url="https://sqs.us-east-1.amazonaws.com/1/queue", **settings)
     definition = define(builder.create_step())
     if where == "processing":
         (ended,) = request.getfixturevalue("sagemaker").run_pipeline(definition).values()

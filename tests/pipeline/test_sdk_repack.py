@@ -132,6 +132,8 @@ def write_sources(at: Path) -> None:
     (at / "dangling/gone.py").symlink_to("nowhere.py")
 
 
+S3_OPEN = tar_gz(entry("inference.py", b"from s3\n", 0o666), entry("run", b"x", 0o777))
+S3_LINKS = tar_gz(entry("inference.py", b"from s3\n"), link("same.py", "inference.py"))
 S3_CODE = tar_gz(entry("inference.py", b"from s3\n"), entry("new/x.sh", b"x", 0o755), entry("tight", b"t", 0o600))
 
 # Cases
@@ -160,6 +162,7 @@ def differs(*rows: str) -> frozenset[str]:
 DEFAULT = "s3://sagemaker-us-east-1-123456789012"
 """Its bucket is the one that the SDK makes by itself, under a name that others could guess."""
 S3_MODEL, S3_OUT, S3_SRC = "s3://models/in/model.tar.gz", "s3://models/out/model.tar.gz", "s3://models/src/code.tar.gz"
+MODES = "modes in archives"
 REFUSED, NAMED, LINKS = "a damaged archive", "an error's class", "a link out of the archive"
 
 CASES: dict[str, Case] = {
@@ -172,7 +175,10 @@ CASES: dict[str, Case] = {
         )
         for kind, source in {"script": None, "folder": "src", "from S3": S3_SRC}.items()
     },
-    "modes of the model": Case("private", source="src", rows=differs("modes of the model's own entries")),
+    "modes of the model": Case("private", source="src", rows=differs(MODES)),
+    "modes of code from S3": Case("empty", source="s3://models/src/open.tgz", rows=differs(MODES)),
+    "links in code from S3": Case(source="s3://models/src/links.tgz", rows=differs("links in code from S3")),
+    "code from S3 of another name": Case(source="s3://models/src/code", rows=differs("the name of code in S3")),
     "an empty folder": Case(source="hollow"),
     "a folder with links": Case(source="linked"),
     "a folder with a trailing slash": Case(source="src/"),
@@ -298,7 +304,8 @@ class Caller:
             for item in self.s3.list_objects_v2(Bucket=bucket).get("Contents", []):
                 self.s3.delete_object(Bucket=bucket, Key=item["Key"])
             self.s3.put_object(Bucket=bucket, Key="in/model.tar.gz", Body=data)
-        self.s3.put_object(Bucket="models", Key="src/code.tar.gz", Body=S3_CODE)
+        for key, body in {"code.tar.gz": S3_CODE, "open.tgz": S3_OPEN, "links.tgz": S3_LINKS, "code": S3_CODE}.items():
+            self.s3.put_object(Bucket="models", Key=f"src/{key}", Body=body)
         before = files_below(cwd)
         self.session.settings = type(self.session.settings)(encrypt_repacked_artifacts=case.encrypt)
         owners: set[tuple[str, Any]] = set()
@@ -358,9 +365,18 @@ def test_what_comes_of_a_call_is_what_comes_of_the_sdk_s(caller: Caller, case: C
     if not case.rows:
         assert type(ours.error) is type(theirs.error), (ours.error, theirs.error)
         assert ours == Outcome(ours.error, theirs.tree, theirs.encryption, theirs.owners)
-    elif case.rows == {"modes of the model's own entries"}:
+    elif case.rows == {MODES}:
         assert without_modes(ours.tree) == without_modes(theirs.tree)
-        assert (ours.tree["model.bin"][2], theirs.tree["model.bin"][2]) == (0o400, 0o600)
+        name, exact, theirs_mode = (
+            ("code/run", 0o777, 0o755) if case.archive == "empty" else ("model.bin", 0o400, 0o600)
+        )
+        assert (ours.tree[name][2], theirs.tree[name][2]) == (exact, theirs_mode)
+    elif case.rows == {"links in code from S3"}:
+        assert theirs.tree["code/same.py"] == ("link", "inference.py")
+        assert ours.tree["code/same.py"] == ours.tree["code/inference.py"] == theirs.tree["code/inference.py"]
+    elif case.rows == {"the name of code in S3"}:
+        assert theirs.error is None
+        assert isinstance(ours.error, FileNotFoundError)
     elif case.rows == {REFUSED}:
         assert theirs.error is None
         assert isinstance(ours.error, RepackError)

@@ -101,6 +101,11 @@ class S3Access:
         return self.more_patient() if self.more_patient else self.client
 
     @property
+    def is_aws(self) -> bool:
+        """Whether it is AWS's own S3, which does as it is documented."""
+        return ".amazonaws." in str(self.client.meta.endpoint_url)
+
+    @property
     def parts_are_equal(self) -> bool:
         """Whether the store refuses parts of different sizes."""
         if self.equal_parts is None:

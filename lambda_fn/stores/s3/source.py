@@ -159,6 +159,11 @@ class S3Source:
             self.warnings += (f"tags are not carried over: the store gave no answer to what {self.place} has",)
         return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet") or ()}
 
+    def is_there(self) -> bool:
+        """Whether S3 still has these bytes, as far as it tells."""
+        with named_errors(self.place):
+            return self.access.head(self.place, self._version).get("ETag") == self.etag
+
     def pinned(self, ask: Callable[[Mapping[str, str]], Answer]) -> Answer:
         """The answer to what is asked of this version; of the newest one, where a role may not name versions.
 
@@ -225,6 +230,10 @@ class S3Source:
 
     def _body(self, version: Mapping[str, str], start: int, stop: int) -> Any:
         with named_errors(self.place, missing=SourceChanged, changed=SourceChanged):
-            return self.access.client.get_object(
+            answer = self.access.client.get_object(
                 **self.access.on(self.place), **version, IfMatch=self.etag, Range=f"bytes={start}-{stop - 1}"
-            )["Body"]
+            )
+        if answer.get("ETag", self.etag) != self.etag:  # some stores ignore the condition
+            answer["Body"].close()
+            raise SourceChanged(f"{self.place} was overwritten meanwhile")
+        return answer["Body"]

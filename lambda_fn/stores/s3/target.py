@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from ...core.errors import AccessDenied, InvalidRequest, OutputChanged, OutputNotProved, RepackError
+from ...core.errors import AccessDenied, InvalidRequest, OutputChanged, OutputNotProved, RepackError, SourceChanged
 from ...core.recipe import Copy, Recipe
 from ...core.store import CopiesAhead, Memory, Present, Progress, Published, Source
 from . import checksum, metadata, parts, pointer
@@ -47,6 +47,7 @@ class S3Target:
         """Whether what lies here may not be looked at."""
         self._publication = uuid4().hex
         self._warnings: tuple[str, ...] = ()
+        self._tagged = False
         head = self._look()
         if not head and not self._blind:
             self._bucket_exists()
@@ -91,6 +92,7 @@ class S3Target:
                 sent = Sending(upload, inside, shape, known, progress).all(_chained(begun, cut))
             seen = foreseen or witness.seen()
             expected = seen.crc if seen and upload.checked else None
+            self._still_so(inside)
             answer = self._settled(lambda: upload.complete(sent.size, expected, self._condition))
         return self._proved(answer, crc, expected, sent, source, note)
 
@@ -101,22 +103,36 @@ class S3Target:
         return self.place == source.place and self._condition == {"IfMatch": source.etag}
 
     def _copies(self, source: S3Source, recipe: Recipe, upload: MultipartUpload, begin: Callable[[], None]) -> bool:
-        """Whether S3 copies from the source's bucket, found out by a part that is copied for a try.
+        """Whether S3 copies from the source, found out by a part that is copied for a try where that is in doubt.
 
-        It may not: out of another region by way of a VPC endpoint, or where a policy says so.
+        It may not out of another region by way of a VPC endpoint, or where a policy says so; and Ceph does not find a
+        key with percent signs.
         """
-        range_of = next(
-            (piece for piece in recipe if isinstance(piece, Copy) and piece.size >= 2 * parts.MIN_PART), None
-        )
-        if range_of is None or source.place.bucket == self.place.bucket:
+        starts = [piece.start for piece in recipe if isinstance(piece, Copy) and piece.size >= 2 * parts.MIN_PART]
+        if not starts or (source.place.bucket == self.place.bucket and "%" not in source.place.key):
             return True
         begin()
         try:
-            upload.copy(1, source, Copy(range_of.start, range_of.start + parts.MIN_PART))
-        except (AccessDenied, InvalidRequest) as refused:
-            self._warn(f"{source.place} was uploaded from here, since S3 does not copy from its bucket: {refused}")
+            upload.copy(1, source, Copy(starts[0], starts[0] + parts.MIN_PART))
+        except (AccessDenied, InvalidRequest, SourceChanged) as refused:
+            if isinstance(refused, SourceChanged) and not source.is_there():
+                raise
+            self._warn(f"{source.place} was uploaded from here, since S3 does not copy it: {refused}")
             return False
         return True
+
+    def _still_so(self, source: Optional[S3Source]) -> None:
+        """Other stores than AWS may ignore conditions on copies and completions, so they are asked once more before.
+
+        Raises SourceChanged, OutputChanged.
+        """
+        if self.access.is_aws:
+            return
+        if source and not source.is_there():
+            raise SourceChanged(f"{source.place} was overwritten meanwhile")
+        head = self._look()
+        if not self._blind and head.get("ETag") != self._condition.get("IfMatch"):
+            raise OutputChanged(f"{self.place} was written by somebody else meanwhile")
 
     def _put(self, part: Upload, source: Source, note: Mapping[str, str], crc: Crc) -> Published:
         """An output too small for parts, in one request."""
@@ -158,6 +174,7 @@ class S3Target:
                 continue
             for _, lost in left_out:
                 self._warn(f"{lost}: {refusals[0]}")
+            self._tagged = "Tagging" in attributes.keys() - without
             return answer
         raise refusals[0]
 
@@ -198,7 +215,9 @@ class S3Target:
         if answer.get("ContentLength", sent.size) != sent.size or (provable and given != crc.encode(expected or 0)):
             raise OutputNotProved(f"{self.place}: S3 holds other bytes than were sent; {self._deleted(answer)}")
         output = Output.of(self.place, {"ETag": "", **answer, "ContentLength": sent.size}, note)
-        self._warn(*self._known.vouch(output), *(source.warnings if isinstance(source, S3Source) else ()))
+        self._warn(
+            *self._known.vouch(output), *self._tags_lost(), *(source.warnings if isinstance(source, S3Source) else ())
+        )
         return Published(
             size=sent.size,
             etag=answer.get("ETag"),
@@ -208,6 +227,18 @@ class S3Target:
             proof=crc.name if provable else None,
             warnings=self._warnings,
         )
+
+    def _tags_lost(self) -> tuple[str, ...]:
+        """Ceph takes tags with the beginning of an upload and forgets them, so other stores than AWS are asked."""
+        if not self._tagged or self.access.is_aws:
+            return ()
+        lost = (f"the store did not keep the tags of {self.place}",)
+        try:
+            with named_errors(self.place):
+                answer = self.access.client.get_object_tagging(**self.access.on(self.place))
+        except RepackError:
+            return lost
+        return () if answer.get("TagSet") else lost
 
     def _deleted(self, answer: Mapping[str, Any]) -> str:
         """Deletes exactly what was written, by its version or while its ETag is still there; says what became of it."""

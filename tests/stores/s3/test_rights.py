@@ -236,6 +236,73 @@ def test_what_s3_does_not_copy_from_another_bucket_is_uploaded(
     assert not open_uploads(s3, other)
 
 
+def test_a_key_that_the_store_does_not_find_when_it_copies_is_uploaded(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, noise: bytes
+) -> None:
+    """As Ceph, which decodes a copy's source twice."""
+    s3.put_object(Bucket=bucket, Key="50%41", Body=noise)
+    proxy.fault = of("UploadPartCopy", "", Refused(404, "NoSuchKey"))
+    published = publish(proxied, f"s3://{bucket}/50%41", f"s3://{bucket}/out")
+    assert content(s3, bucket) == b"head" + noise[10:-8] + b"trailer!"
+    assert (published.copied, bool(published.proof)) == (0, True)
+    source = S3Source(f"s3://{bucket}/50%41", proxied)
+    s3.delete_object(Bucket=bucket, Key="50%41")
+    with pytest.raises(errors.SourceChanged):
+        S3Target(f"s3://{bucket}/out", proxied).publish(source, [Copy(0, len(noise))], {}, quiet)
+    assert not open_uploads(s3, bucket)
+
+
+CONDITIONS = ("If-Match", "If-None-Match", "x-amz-copy-source-if-match")
+
+
+@pytest.fixture
+def careless(proxied: S3Access) -> S3Access:
+    """A store that ignores conditions."""
+
+    def unconditional(params: dict[str, Any], **_: Any) -> None:
+        for name in CONDITIONS:
+            params["headers"].pop(name, None)
+
+    proxied.client.meta.events.register("before-call.s3", unconditional)
+    return proxied
+
+
+def test_a_source_that_changes_is_noticed_where_conditions_are_ignored(
+    s3: Any, bucket: str, careless: S3Access, model: str, noise: bytes
+) -> None:
+    source = S3Source(model, careless)
+    target = S3Target(f"s3://{bucket}/out", careless)
+    s3.put_object(Bucket=bucket, Key="in", Body=noise[::-1])
+    with pytest.raises(errors.SourceChanged):
+        source.read(7 << 20, 8 << 20)
+    with pytest.raises(errors.SourceChanged):
+        target.publish(source, [Copy(0, len(noise))], {}, quiet)
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix="out")
+    assert not open_uploads(s3, bucket)
+
+
+def test_an_output_that_changes_is_noticed_where_conditions_are_ignored(
+    s3: Any, bucket: str, careless: S3Access, model: str
+) -> None:
+    source = S3Source(model, careless)
+    target = S3Target(f"s3://{bucket}/out", careless)
+    s3.put_object(Bucket=bucket, Key="out", Body=b"theirs")
+    with pytest.raises(errors.OutputChanged):
+        target.publish(source, graft(source.size), {}, quiet)
+    assert content(s3, bucket) == b"theirs"
+    assert not open_uploads(s3, bucket)
+
+
+def test_tags_that_a_store_forgets_are_told(s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str) -> None:
+    """As Ceph does with those of multipart uploads."""
+    s3.put_object_tagging(Bucket=bucket, Key="in", Tagging={"TagSet": [{"Key": "a", "Value": "1"}]})
+    assert publish(proxied, model).warnings == ()
+    forgotten = Changed(b"<Tagging><TagSet></TagSet></Tagging>")
+    proxy.fault = lambda seen: forgotten if seen.operation == "GetObjectTagging" and "/out" in seen.path else None
+    [warning] = publish(proxied, model).warnings
+    assert "did not keep the tags" in warning
+
+
 def test_a_store_that_wants_equal_parts_gets_them(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes
 ) -> None:

@@ -1,0 +1,200 @@
+"""gzip is read in one pass and checked in full: headers of every kind, members, trailers, padding, limits."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive
+from lambda_fn.core.gzip import HEADER_LIMIT, Header, Limits, Reader, Recent, Run, parse_header, trailer
+from tests.archives import member, noise
+
+TEXT = b"some text, some more text, and some more " * 50
+
+
+def cut(data: bytes, chunk: int) -> Iterable[bytes]:
+    return (data[at : at + chunk] for at in range(0, len(data), chunk))
+
+
+def read(data: bytes, chunk: int = 7, **how: int) -> bytes:
+    return b"".join(Reader(cut(data, chunk), **how).chunks())  # type: ignore[arg-type]
+
+
+_texts = st.none() | st.binary(max_size=20).map(lambda text: text.replace(b"\0", b"_"))
+
+
+@given(_texts, _texts, st.none() | st.binary(max_size=20), st.booleans())
+def test_headers_are_read_as_they_were_written(
+    name: bytes | None, comment: bytes | None, extra: bytes | None, checked: bool
+) -> None:
+    data = member(b"x", name=name, comment=comment, extra=extra, checked=checked)
+    header = parse_header(data)
+    assert header is not None
+    assert (header.name, header.comment, header.extra) == (name, comment, extra)
+    assert zlib.decompressobj(-15).decompress(data[header.size :]) == b"x"
+    for size in range(header.size):
+        assert parse_header(data[:size]) is None
+    again = parse_header(header.to_bytes())
+    assert again == Header(len(header.to_bytes()), header.mtime, header.extra_flags, header.system, None, name, comment)
+
+
+def test_the_fixed_fields_of_a_header_are_kept() -> None:
+    header = parse_header(struct.pack("<2sBBIBB", b"\x1f\x8b", 8, 0, 1_700_000_000, 2, 3))
+    assert header == Header(10, 1_700_000_000, 2, 3)
+    assert header.to_bytes() == struct.pack("<2sBBIBB", b"\x1f\x8b", 8, 0, 1_700_000_000, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"PK\x03\x04", "this is not gzip; give a .tar.gz"),
+        (b"\x1f\x9d" + bytes(10), "this is not gzip"),
+        (b"\x1f\x8b\x09" + bytes(9), "unknown compression method or flags"),
+        (b"\x1f\x8b\x08\x20" + bytes(9), "unknown compression method or flags"),
+        (b"\x1f\x8b\x08\x80" + bytes(9), "unknown compression method or flags"),
+        (b"\x1f\x8b\x08\x02" + bytes(9), "its checksum is wrong"),
+    ],
+)
+def test_what_is_no_header_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidArchive, match=message):
+        parse_header(data)
+    with pytest.raises(InvalidArchive, match=message):
+        read(data)
+
+
+def test_a_header_without_end_is_not_kept_for_ever() -> None:
+    taken = 0
+
+    def chunks() -> Iterable[bytes]:
+        nonlocal taken
+        yield b"\x1f\x8b\x08\x08" + bytes(6)
+        while True:
+            taken += 1 << 16
+            yield b"n" * (1 << 16)
+
+    with pytest.raises(InvalidArchive, match="it does not end"):
+        list(Reader(chunks()).chunks())
+    assert HEADER_LIMIT < taken < 2 * HEADER_LIMIT
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 10_000])
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("padding", [0, 1, 700])
+def test_all_members_are_read(chunk: int, count: int, padding: int) -> None:
+    reader = Reader(cut(member(TEXT) * count + bytes(padding), chunk))
+    assert b"".join(reader.chunks()) == TEXT * count
+    assert reader.members == count
+    assert reader.uncompressed == len(TEXT) * count
+    size = len(member(TEXT))
+    assert reader.runs == [Run(10, size - 8, zlib.crc32(TEXT), len(TEXT))]
+
+
+@pytest.mark.parametrize(
+    "after", [b"x", b"\x1f", b"\x1f\x8b", bytes(9) + member(b"x"), member(b"x")[:-1], bytes(5) + b"x"]
+)
+def test_what_follows_is_a_member_or_zeros_to_the_end(after: bytes) -> None:
+    for chunk in (1, 3, 1000):
+        with pytest.raises(InvalidArchive, match=r"garbage follows|cut off after byte"):
+            read(member(TEXT) + after, chunk)
+
+
+def test_garbage_is_told_by_its_place() -> None:
+    data = member(TEXT)
+    with pytest.raises(
+        InvalidArchive, match=rf"^garbage follows the gzip data at byte {len(data)}; cut it off or pack"
+    ):
+        read(data + b"x")
+    with pytest.raises(
+        InvalidArchive, match=rf"^garbage follows the gzip data at byte {len(data)}; cut it off or pack"
+    ):
+        read(data + bytes(20) + b"x")
+
+
+def test_every_cut_is_found() -> None:
+    data = member(TEXT)
+    for size in range(len(data)):
+        with pytest.raises(InvalidArchive) as caught:
+            read(data[:size], 1000)
+        if size > 1:
+            assert str(caught.value) == f"the archive is cut off after byte {size}; upload or pack it again"
+
+
+def test_every_wrong_trailer_is_found() -> None:
+    data = member(TEXT)
+    for bit in range(64):
+        damaged = bytearray(data)
+        damaged[-8 + bit // 8] ^= 1 << bit % 8
+        with pytest.raises(InvalidArchive, match=rf"CRC-32 or length before byte {len(data)} is wrong"):
+            read(bytes(damaged))
+
+
+def test_a_trailer_has_the_length_modulo_4_gib() -> None:
+    assert trailer(0x01020304, (1 << 32) + 5) == bytes([4, 3, 2, 1, 5, 0, 0, 0])
+
+
+def two_runs(first: bytes, second: bytes, flush: int = zlib.Z_FULL_FLUSH) -> tuple[bytes, int]:
+    packer = zlib.compressobj(wbits=-15)
+    head = packer.compress(first) + packer.flush(flush)
+    whole = gzip.compress(b"", mtime=0)[:10] + head + packer.compress(second) + packer.flush()
+    return whole + trailer(zlib.crc32(first + second), len(first + second)), 10 + len(head)
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 10_000])
+def test_runs_are_inflated_each_on_its_own(chunk: int) -> None:
+    data, at = two_runs(TEXT, TEXT)
+    reader = Reader(cut(data, chunk), cut=at)
+    assert b"".join(reader.chunks()) == TEXT + TEXT
+    assert reader.runs == [
+        Run(10, at, zlib.crc32(TEXT), len(TEXT)),
+        Run(at, len(data) - 8, zlib.crc32(TEXT), len(TEXT)),
+    ]
+
+
+def test_a_run_that_refers_to_the_one_before_is_found_out() -> None:
+    data, at = two_runs(TEXT, TEXT, zlib.Z_SYNC_FLUSH)
+    with pytest.raises(InvalidArchive):
+        read(data, cut=at)
+
+
+@pytest.mark.parametrize("at", [5000, 1_000_000])
+def test_a_cut_behind_the_first_member_is_found_out(at: int) -> None:
+    with pytest.raises(InvalidArchive, match="first gzip member ends too early"):
+        read(member(TEXT), 100, cut=at)
+
+
+def test_limits_say_which_they_are() -> None:
+    limits = Limits(uncompressed=3 << 30, ratio=10)
+    limits.check(1, 1 << 30)
+    limits.check(1 << 28, 10 << 28)
+    limits.check(1 << 30, 3 << 30)
+    with pytest.raises(ArchiveTooLarge, match="more than 10 times its size; raise the limit"):
+        limits.check(1 << 20, (1 << 30) + 1)
+    with pytest.raises(ArchiveTooLarge, match="more than 3221225472 bytes; raise the limit"):
+        limits.check(1 << 30, (3 << 30) + 1)
+
+
+def test_limits_are_watched_while_reading() -> None:
+    with pytest.raises(ArchiveTooLarge, match="more than 1000 bytes"):
+        read(member(TEXT), limits=Limits(uncompressed=1000))  # type: ignore[arg-type]
+    assert read(member(TEXT), limits=Limits(uncompressed=len(TEXT))) == TEXT  # type: ignore[arg-type]
+
+
+def test_what_came_last_is_remembered() -> None:
+    data = noise(300_000) + TEXT * 100
+    reader = Reader(cut(member(data), 10_000), remembered=100_000)
+    at = 0
+    for piece in reader.chunks():
+        at += len(piece)
+        held = list(reader.recent)
+        assert b"".join(one.data for one in held) == data[held[0].offset : at]
+        assert held[-1].offset - held[0].offset <= 100_000
+        for one in held:
+            assert isinstance(one, Recent)
+            assert one.crc == zlib.crc32(data[: one.offset])
+    assert at == len(data)
