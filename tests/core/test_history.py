@@ -1,0 +1,81 @@
+"""What is forecast without a survey is what is done, for every way to ask and every kind of source."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambda_fn.core.edit import Content, Edit, IfPresent
+from lambda_fn.core.errors import RepackError
+from lambda_fn.core.history import Verify
+from lambda_fn.core.repack import Job
+from tests.archives import WANTED, Tar, entry, member
+from tests.core.memory import MemorySource, MemoryTarget, repacked
+
+PLAIN = member(Tar([entry("a"), entry("b", b"b")]).data)
+OTHER = member(Tar([entry("a"), entry(WANTED, b'{"x": 1}'), entry("b", b"b")]).data)
+OURS, _ = repacked(PLAIN, {WANTED: b'{"x": 1}', "code/x.py": b"1"})
+SOURCES = {"plain": PLAIN, "with an old entry": OTHER, "marked": OURS}
+EDITS = {
+    "the same": {"put": {WANTED: Content.of(b'{"x": 1}')}},
+    "another": {"put": {WANTED: Content.of(b'{"x": 2}')}},
+    "another mode": {"put": {WANTED: Content.of(b'{"x": 1}', 0o600)}},
+    "a new name": {"put": {"new": Content.of(b"1")}},
+    "a name below a file": {"put": {f"{WANTED}/x": Content.of(b"1")}},
+    "a removal": {"put": {WANTED: Content.of(b'{"x": 2}')}, "drop": ("b",)},
+    "a folder": {"folders": frozenset({"code"})},
+}
+
+
+def told(job: Job) -> tuple[str, object]:
+    """How running a job ends: with an output by some method, or an error."""
+    assert isinstance(job.target, MemoryTarget)
+    try:
+        plan, _ = job.run()
+    except RepackError as error:
+        return type(error).__name__, None
+    return plan.method, job.target.data
+
+
+@pytest.mark.parametrize("ours", [False, True])
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("if_present", ["replace", "keep", "error"])
+@pytest.mark.parametrize("verify", ["once", "always", "never"])
+def test_what_is_forecast_is_what_is_done(
+    ours: bool, source: str, edit: str, if_present: IfPresent, verify: Verify
+) -> None:
+    def job() -> Job:
+        opened = MemorySource(SOURCES[source])
+        opened.ours = ours and source == "marked"
+        return Job(opened, MemoryTarget(), Edit(**EDITS[edit], if_present=if_present), verify)  # type: ignore[arg-type]
+
+    done, output = told(job())
+    try:
+        forecast = job().forecast()
+    except RepackError as error:
+        assert type(error).__name__ == done
+        return
+    if forecast is None:
+        surveyed = told(Job(MemorySource(SOURCES[source]), MemoryTarget(), job().edit, "always"))
+        assert (done, output) == surveyed
+    else:
+        assert forecast.method == done
+        planned = None
+        try:
+            planned = job().plan(copying=False)
+        except RepackError as error:
+            pytest.fail(f"a survey refuses what was forecast: {error}")
+        assert planned.method == done
+
+
+def test_only_what_may_be_believed_spares_a_survey() -> None:
+    edit = Edit({WANTED: Content.of(b"{}")})
+    for verify, ours, spared in (
+        ("once", False, False),
+        ("once", True, True),
+        ("always", True, False),
+        ("never", False, True),
+    ):
+        source = MemorySource(OURS)
+        source.ours = ours
+        assert (Job(source, MemoryTarget(), edit, verify).forecast() is not None) == spared  # type: ignore[arg-type]
