@@ -114,7 +114,7 @@ def test_what_is_merged_follows_from_what_is_held() -> None:
 def test_a_removal_comes_before_what_is_put_in() -> None:
     source = member(Tar([entry("a", b"old"), entry("w")]).data)
     for if_present in ("keep", "error"):
-        output, _ = repacked(source, Edit({"a": Content.of(b"new")}, drop=("a",), if_present=if_present))  # type: ignore[arg-type]
+        output, _ = repacked(source, Edit({"a": Content.of(b"new")}, drop=("a",), if_present=if_present))
         assert infos(output)["a"].size == 3
     with pytest.raises(EntryExists):
         repacked(source, Edit({"a": Content.of(b"new")}, drop=("w",), if_present="error"))
