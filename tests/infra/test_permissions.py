@@ -46,7 +46,9 @@ UNUSED_HERE = {
     "states:SendTaskHeartbeat": "asked every half minute",
 }
 
-CALLS = re.compile(r"""(?:client|patient)\.(?!get_paginator)([a-z_0-9]+)\(|get_paginator\("([a-z_0-9]+)"\)|_say\("([a-z_]+)\"""")
+CALLS = re.compile(
+    r"""(?:client|patient)\.(?!get_paginator)([a-z_0-9]+)\(|get_paginator\("([a-z_0-9]+)"\)|_say\("([a-z_]+)\""""
+)
 NEEDS = {
     "head_object": "s3:GetObject",
     "get_object": "s3:GetObject",

@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import Any, Callable, Generator, Mapping, Optional, TypeVar
+from typing import Any, Callable, Generator, Iterator, Mapping, Optional, TypeVar
 
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError
@@ -34,6 +34,8 @@ BLOCK = 6 << 20
 AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
 CHUNK = 64 << 10
+READ = 1 << 20
+"""Bytes asked of a connection at once: urllib3's work for each read would be a tenth of a survey's with 64 KiB."""
 CHECKSUM_EVERY = 1 << 20
 """Bytes from one remembered CRC of a streamed object to the next: half of that is read to know the CRC of a range,"""
 CHECKSUMS = 16_384
@@ -109,8 +111,7 @@ class S3Source:
         if (start, stop) == (0, self.size):
             yield from self._whole()
         elif stop - start <= BLOCK:
-            view = memoryview(self.read(start, stop))
-            yield from (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
+            yield from _chunks(self.read(start, stop))
         else:
             with closing(self._blocks(start, stop)) as blocks:
                 for block in blocks:
@@ -215,8 +216,8 @@ class S3Source:
             chunks: list[bytes] = []
             try:
                 with closing(body):
-                    for chunk in body.iter_chunks(CHUNK):
-                        chunks.append(chunk)
+                    for piece in body.iter_chunks(READ):
+                        chunks.extend(_chunks(piece))
                         if unwanted():
                             return chunks
                 if sum(map(len, chunks)) == stop - start:
@@ -237,3 +238,8 @@ class S3Source:
             answer["Body"].close()
             raise SourceChanged(f"{self.place} was overwritten meanwhile")
         return answer["Body"]
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    view = memoryview(data)
+    return (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
