@@ -23,10 +23,16 @@ PARTS = 8
 CHUNK = 1 << 20
 QUARTER = CHUNK // 4
 OLD = b'{"epochs": 1}\n'
-OLD_ENTRIES = {"none": (0, 0), "first": (1, 0), "last": (0, 1), "both": (1, 1), "many": (9, 0)}
-"""How many old hyperparameters.json lie before and behind the model's files: nine are too many for a splice."""
+OLD_ENTRIES = {"none": (0, 0), "first": (1, 0), "last": (0, 1), "both": (1, 1), "fixed": (1, 0)}
+"""How many old hyperparameters.json lie before and behind the model's files."""
+FIXED = "fixed"
+"""The same, packed with fixed codes alone, which leave no place to enter: such a model is rewritten."""
 CODE = "code"
 """Instead of these: a code/ of twenty files behind the model's."""
+EDITS = "edits"
+"""Instead of these: 100 files with a small log behind each; in the middle a code/ and a checkpoint, a fifth of all."""
+ROOTED = "rooted"
+"""Instead of these: ten files in one folder."""
 
 
 def weights(random: Generator) -> bytes:
@@ -69,28 +75,41 @@ class Part(io.RawIOBase):
 
 
 def write(kind: str, mib: int, old_entry: str, archive: Path) -> None:
-    """An archive of `mib` MiB of such data in eight files, with old entries as `OLD_ENTRIES` or `CODE` say."""
+    """An archive of `mib` MiB of such data, laid out as `old_entry` says."""
     from numpy.random import default_rng
 
     random = default_rng(7)
     partial = archive.with_name(archive.name + ".partial")
-    with partial.open("wb") as file, subprocess.Popen(["gzip", "-6n"], stdin=subprocess.PIPE, stdout=file) as gzip:
+    packer = ["gzip", "-6n"] if old_entry != FIXED else [sys.executable, "-m", "isal.igzip", "-0"]
+    with partial.open("wb") as file, subprocess.Popen(packer, stdin=subprocess.PIPE, stdout=file) as gzip:
         with tarfile.open(fileobj=gzip.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:
-            in_front, behind = OLD_ENTRIES.get(old_entry, (0, 0))
-            for _ in range(in_front):
-                add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
-            for number in range(PARTS):
+            for name, size in files(old_entry, mib << 20):
                 chunks = iter(lambda: KINDS[kind](random), b"")
-                add(tar, f"layer{number}.bin", mib * (1 << 20) // PARTS, Part(chunks))
-            for _ in range(behind):
-                add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
-            for number in range(20 if old_entry == CODE else 0):
-                add(tar, f"code/module{number}.py", len(OLD), io.BytesIO(OLD))
+                add(tar, name, size, Part(chunks) if size > len(OLD) else io.BytesIO(OLD))
         assert gzip.stdin
         gzip.stdin.close()
     if gzip.returncode:
         raise SystemExit(f"gzip ended with status {gzip.returncode}")
     partial.rename(archive)
+
+
+def files(old_entry: str, size: int) -> Iterator[tuple[str, int]]:
+    """Names and sizes; small files are OLD."""
+    code = [(f"code/module{number}.py", len(OLD)) for number in range(20)]
+    if old_entry == EDITS:
+        checkpoint = size // 5
+        for number in range(100):
+            yield f"layer{number}.bin", (size - checkpoint) // 100
+            yield f"log{number}.json", len(OLD)
+            yield from [*code, ("checkpoint-1/optimizer.pt", checkpoint)] if number == 50 else []
+    elif old_entry == ROOTED:
+        yield from [(f"model/layer{number}.bin", size // 10) for number in range(10)]
+    else:
+        in_front, behind = OLD_ENTRIES.get(old_entry, (0, 0))
+        yield from [("hyperparameters.json", len(OLD))] * in_front
+        yield from [(f"layer{number}.bin", size // PARTS) for number in range(PARTS)]
+        yield from [("hyperparameters.json", len(OLD))] * behind
+        yield from code if old_entry == CODE else []
 
 
 def add(tar: tarfile.TarFile, name: str, size: int, data: io.RawIOBase | io.BytesIO) -> None:

@@ -28,7 +28,7 @@ from .models import cached
 
 RESULTS = Path(__file__).parent / "results"
 BUCKET = "benchmark"
-MODEL, OLD, MANY, OWN = (f"s3://{BUCKET}/{name}.tar.gz" for name in ("none", "last", "many", "own"))
+MODEL, OLD, FIXED, OWN = (f"s3://{BUCKET}/{name}.tar.gz" for name in ("none", "last", "fixed", "own"))
 KNOWN = f"s3://{BUCKET}/known/"
 
 FIRST = "repack, the first time"
@@ -75,7 +75,7 @@ def main() -> None:
 
 def measured(mib: int, rounds: int, hyperparameters: Path, url: str) -> Iterator[tuple[str, ...]]:
     """The table's rows for one size."""
-    for old_entry in ("none", "last", "many"):
+    for old_entry in ("none", "last", "fixed"):
         client().upload_file(str(cached("weights", mib, old_entry)), BUCKET, f"{old_entry}.tar.gz")
     size = cached("weights", mib).stat().st_size
     known = repack(MODEL, hyperparameters, "--output", OWN, "--known-sources", KNOWN)
@@ -83,7 +83,7 @@ def measured(mib: int, rounds: int, hyperparameters: Path, url: str) -> Iterator
     ours = {
         FIRST: anew(repack(MODEL, hyperparameters)),
         REPLACED: anew(repack(OLD, hyperparameters)),
-        REWRITTEN: anew(repack(MANY, hyperparameters)),
+        REWRITTEN: anew(repack(FIXED, hyperparameters)),
         ANOTHER: anew(repack(MODEL, hyperparameters, "--known-sources", KNOWN)),
         SECOND: anew(repack(OWN, hyperparameters)),
         SAME: known,

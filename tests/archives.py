@@ -62,7 +62,13 @@ class Tar:
 
     @property
     def without_old(self) -> bytes:
-        return b"".join(part.blocks for part in self.parts if not part.old) + self.end
+        """What is left; shared headers go with the last entry that they spoke for."""
+        parts = list(self.parts)
+        if parts and any(part.old for part in parts):
+            last = max((at for at, part in enumerate(parts) if part.name and not part.old), default=-1)
+            old = max(at for at, part in enumerate(parts) if part.old)
+            parts = [part for at, part in enumerate(parts) if part.name or at < last or at > old]
+        return b"".join(part.blocks for part in parts if not part.old) + self.end
 
     @property
     def old(self) -> list[Part]:

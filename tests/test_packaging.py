@@ -7,9 +7,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 import lambda_fn
 from tests.deployment import archive
 from tests.pythons import UV
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 SDK = ROOT / "tests/pipeline/requirements-sagemaker-v2.txt"

@@ -29,7 +29,9 @@ gzip and deflate
 
 The two tricks
     prefix      the graft: our entries in front of the source's data, and the mark that remembers where they end
-    splice      entries cut out of the middle of deflate data
+    place       where deflate data can be entered, found while the survey passes by
+    walk        from there on, block boundaries found exactly
+    splice      patches of the tar carried into deflate data, almost all of which stays
 
 The repack
     search      what an edit makes of each entry

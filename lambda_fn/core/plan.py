@@ -20,12 +20,13 @@ from .edit import Content, Edit, Merge
 from .errors import EntryConflict, EntryExists, SourceChanged
 from .gzip import TRAILER_SIZE, Limits, Run
 from .header import Attributes, header
+from .place import Effort, NoWayIn
 from .prefix import PREFIX_LIMIT, Head, Prefix, Written, make_prefix
 from .recipe import Copy, Late, Made, Piece, Recipe
 from .recipe import Literal as LiteralPiece
 from .rewrite import rewritten
 from .search import NAMES, Search
-from .splice import Effort, Member, NoWayIn, Patch, splice
+from .splice import Member, Patch, splice
 from .store import Published, Source
 from .survey import Survey
 from .tar import BLOCK, padded

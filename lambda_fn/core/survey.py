@@ -15,14 +15,16 @@ from typing import Callable, Iterable, Iterator, Optional
 from .edit import Content, Edit, Merge
 from .errors import InvalidArchive
 from .gzip import Limits, Reader, Recent, Run
+from .place import Effort, Place, enter
 from .prefix import PREFIX_LIMIT, Head
 from .search import Hits, Search, Shared, Verdict
-from .splice import SKIPPED, Effort, Place, enter
 from .store import Progress, Source
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
 
 GAP = 1 << 20
 """Uncompressed bytes between two touched entries from which on the second has a place of its own."""
+SKIPPED = 2 << 20
+"""Bytes of a touched entry from which on its end has a place of its own, so that it is not decoded again."""
 PLACES = 1000
 """Places that are kept, with 32 KiB each; what lies beyond is reached from the last of them."""
 MANY = 20_000

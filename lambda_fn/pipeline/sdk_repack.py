@@ -186,9 +186,9 @@ class _SessionAccess(S3Access):
 
     session: Any = None
 
-    def on(self, place: Place) -> dict[str, Any]:
+    def on_bucket(self, place: Place) -> dict[str, Any]:
         owner = self._owner(place)
-        return {**super().on(place), **({"ExpectedBucketOwner": owner} if owner else {})}
+        return {**super().on_bucket(place), **({"ExpectedBucketOwner": owner} if owner else {})}
 
     def copying(self, place: Place, version_id: Optional[str], etag: Optional[str]) -> dict[str, Any]:
         owner = self._owner(place)

@@ -21,15 +21,17 @@ from tests.archives import ENCODERS, WANTED, Tar, entry, member
 from tests.hunt import streams
 
 ROOT = Path(__file__).parents[2]
-SCANS = """
-import json, os, sys
+SURVEYS = """
+import hashlib, json, os, sys
 sys.path.insert(0, sys.argv[1])
 for name in sys.argv[3:]: sys.modules[name] = None
 from lambda_fn.core import inflate
 from lambda_fn.core.errors import RepackError
 from lambda_fn.core.gzip import Limits
 from lambda_fn.core.prefix import read_head
-from lambda_fn.core.scan import scan
+from lambda_fn.core.edit import Content, Edit
+from lambda_fn.core.survey import survey
+from lambda_fn.repacker import repack
 from lambda_fn.stores.local import LocalSource
 found = []
 for name in sorted(os.listdir(sys.argv[2])):
@@ -37,11 +39,17 @@ for name in sorted(os.listdir(sys.argv[2])):
     seen = []
     try:
         head = read_head(source)
-        wanted = ["hyperparameters.json"]
-        findings = scan(source, head, wanted, Limits(), lambda *_: None, visit=seen.append)
-        hits = {path: (hit.count, hit.last.start) for path, hit in findings.search.hits.items()}
+        edit = Edit({"hyperparameters.json": Content.of(b"{}")})
+        findings = survey(source, head, edit, Limits(), lambda *_: None, visit=seen.append)
+        hits = {path: hit.count for path, hit in findings.search.hits.items()}
+        touched = [(touch.start, touch.stop) for touch in findings.touches]
         figures = [findings.rest.start, findings.rest.stop, findings.rest.crc, findings.rest.size]
-        what = [hits, figures, findings.uncompressed_size, findings.entries, findings.warnings]
+        what = [hits, touched, figures, findings.uncompressed_size, findings.entries, findings.warnings]
+        if name.startswith("good"):
+            output = os.path.join(sys.argv[2], "..", "output")
+            result = repack(source.path, output, {"hyperparameters.json": b"{}"})
+            with open(output, "rb") as file:
+                what += [result.method, hashlib.sha256(file.read()).hexdigest() if result.method != "rewrite" else ""]
     except RepackError as error:
         what = error.name
     names = [(entry.name, entry.start, entry.size) for entry in seen]
@@ -64,8 +72,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def scans(python: str, folder: Path, hidden: list[str]) -> dict[str, object]:
-    command = [python, "-c", SCANS, str(ROOT), str(folder), *hidden]
+def surveys(python: str, folder: Path, hidden: list[str]) -> dict[str, object]:
+    command = [python, "-c", SURVEYS, str(ROOT), str(folder), *hidden]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)  # type: ignore[no-any-return]
@@ -73,15 +81,15 @@ def scans(python: str, folder: Path, hidden: list[str]) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def standard(folder: Path) -> dict[str, object]:
-    return scans(sys.executable, folder, ENGINES["zlib"])
+    return surveys(sys.executable, folder, ENGINES["zlib"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_findings_do_not_depend_on_the_inflater(engine: str, folder: Path, standard: dict[str, object]) -> None:
-    scanned = scans(sys.executable, folder, ENGINES[engine])
-    assert scanned["engine"] == engine
-    assert scanned["found"] == standard["found"]
+    surveyed = surveys(sys.executable, folder, ENGINES[engine])
+    assert surveyed["engine"] == engine
+    assert surveyed["found"] == standard["found"]
 
 
 def front(size: int) -> bytes:

@@ -12,7 +12,7 @@ from lambda_fn.core.edit import Content, Edit, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
 from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
 from lambda_fn.core.recipe import Made
-from tests.archives import WANTED, Tar, entry, gunzip, member, noise, shared
+from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise, shared
 from tests.core.contents import words
 from tests.core.memory import repacked
 
@@ -114,7 +114,7 @@ def test_what_is_merged_follows_from_what_is_held() -> None:
 def test_a_removal_comes_before_what_is_put_in() -> None:
     source = member(Tar([entry("a", b"old"), entry("w")]).data)
     for if_present in ("keep", "error"):
-        output, _ = repacked(source, Edit({"a": Content.of(b"new")}, drop=("a",), if_present=if_present))  # type: ignore[arg-type]
+        output, _ = repacked(source, Edit({"a": Content.of(b"new")}, drop=("a",), if_present=if_present))
         assert infos(output)["a"].size == 3
     with pytest.raises(EntryExists):
         repacked(source, Edit({"a": Content.of(b"new")}, drop=("w",), if_present="error"))
@@ -132,9 +132,9 @@ def test_a_removal_comes_before_what_is_put_in() -> None:
         ([entry("d")], Edit({"d/x": Content.of(b"")}), "the archive holds d, which is no directory"),
     ],
 )
-def test_what_cannot_be_had_is_named(parts: list[object], edit: Edit, says: str) -> None:
+def test_what_cannot_be_had_is_named(parts: list[Part], edit: Edit, says: str) -> None:
     with pytest.raises(EntryConflict, match=says):
-        repacked(member(Tar(parts).data), edit)  # type: ignore[arg-type]
+        repacked(member(Tar(parts).data), edit)
 
 
 def test_stripping_the_root_leaves_links_right() -> None:

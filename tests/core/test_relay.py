@@ -15,8 +15,8 @@ from lambda_fn.core import inflate, relay
 from lambda_fn.core.deflate import LAST
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
+from lambda_fn.core.place import HELD_BACK
 from lambda_fn.core.relay import Piece, Relay
-from lambda_fn.core.splice import HELD_BACK
 from tests.archives import PROGRAMS, SINGLE, SLOW, member, noise
 from tests.core.contents import skewed, words
 from tests.core.test_splice import CONTENTS, FIXED_CODES, content, stored

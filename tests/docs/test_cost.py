@@ -76,6 +76,7 @@ def test_a_burst_ends() -> None:
     assert network.takes(whole + 1000, 1e9) == pytest.approx(700 + 1000 / (0.25 * cost.GBIT))
 
 
+@pytest.mark.slow
 def test_each_alarm_has_its_price(template: Json) -> None:
     alarm = next(name for name, item in template["Resources"].items() if item["Type"] == "AWS::CloudWatch::Alarm")
     fewer = {name: item for name, item in template["Resources"].items() if name != alarm}

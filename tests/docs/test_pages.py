@@ -14,6 +14,7 @@ from tests.stand_ins.stack import PROJECT, Json
 WRITTEN = sorted([*PROJECT.glob("*.md"), *HERE.glob("*.md"), *PROJECT.glob("benchmarks/results/*.md")])
 
 
+@pytest.mark.slow
 def test_what_is_generated_is_up_to_date(template: Json) -> None:
     stale = [name for name, content in generated(template).items() if (HERE / name).read_text() != content]
     assert not stale, "run `make docs`"

@@ -10,6 +10,8 @@ import pytest
 from docs import pictures
 from tests.stand_ins.stack import Json
 
+pytestmark = pytest.mark.slow  # to synthesize takes seconds
+
 PICTURES = ["architecture", "machine"]
 Area = tuple[float, float, float, float]
 

@@ -11,6 +11,7 @@ from examples.upload import upload
 from tests.deployment import archive
 
 
+@pytest.mark.slow
 def test_an_upload_waits_is_repacked_goes_the_short_way_and_fails_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,8 @@ class Case:
     output: str = "out.tar.gz"
     kms_key: str | None = None
     encrypt: bool = True
+    model_key: str | None = None
+    """What the model in S3 is encrypted with."""
     rows: frozenset[str] = field(default_factory=frozenset)
     """Of the table of deliberate differences."""
 
@@ -162,7 +164,7 @@ def differs(*rows: str) -> frozenset[str]:
 DEFAULT = "s3://sagemaker-us-east-1-123456789012"
 """Its bucket is the one that the SDK makes by itself, under a name that others could guess."""
 S3_MODEL, S3_OUT, S3_SRC = "s3://models/in/model.tar.gz", "s3://models/out/model.tar.gz", "s3://models/src/code.tar.gz"
-MODES = "modes in archives"
+MODES, BESIDE = "modes in archives", "the model's own key, class and tags"
 REFUSED, NAMED, LINKS = "a damaged archive", "an error's class", "a link out of the archive"
 
 CASES: dict[str, Case] = {
@@ -216,6 +218,12 @@ CASES: dict[str, Case] = {
     "from the default bucket": Case(model=f"{DEFAULT}/in/model.tar.gz", output=S3_OUT, source=S3_SRC),
     "with a key": Case(model=S3_MODEL, output=S3_OUT, source="src", kms_key="alias/mine"),
     "without encryption": Case(model=S3_MODEL, output=S3_OUT, source="src", encrypt=False),
+    "a model with a key, with another": Case(
+        model=S3_MODEL, output=S3_OUT, source="src", kms_key="alias/mine", model_key="alias/its-own"
+    ),
+    "a model with a key": Case(
+        model=S3_MODEL, output=S3_OUT, source="src", model_key="alias/its-own", rows=differs(BESIDE)
+    ),
     "with a key, without encryption": Case(output=S3_OUT, source="src", kms_key="alias/mine", encrypt=False),
     # Errors
     "no script anywhere": Case("without code", script="nowhere.py"),
@@ -303,7 +311,8 @@ class Caller:
         for bucket in ("models", "others", DEFAULT[len("s3://") :]):
             for item in self.s3.list_objects_v2(Bucket=bucket).get("Contents", []):
                 self.s3.delete_object(Bucket=bucket, Key=item["Key"])
-            self.s3.put_object(Bucket=bucket, Key="in/model.tar.gz", Body=data)
+            encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": case.model_key} if case.model_key else {}
+            self.s3.put_object(Bucket=bucket, Key="in/model.tar.gz", Body=data, **encryption)
         for key, body in {"code.tar.gz": S3_CODE, "open.tgz": S3_OPEN, "links.tgz": S3_LINKS, "code": S3_CODE}.items():
             self.s3.put_object(Bucket="models", Key=f"src/{key}", Body=body)
         before = files_below(cwd)
@@ -371,6 +380,10 @@ def test_what_comes_of_a_call_is_what_comes_of_the_sdk_s(caller: Caller, case: C
             ("code/run", 0o777, 0o755) if case.archive == "empty" else ("model.bin", 0o400, 0o600)
         )
         assert (ours.tree[name][2], theirs.tree[name][2]) == (exact, theirs_mode)
+    elif case.rows == {BESIDE}:
+        assert ours.tree == theirs.tree
+        assert (theirs.encryption[0], *ours.encryption) == ("aws:kms", "aws:kms", "alias/its-own")
+        assert theirs.encryption != ours.encryption
     elif case.rows == {"links in code from S3"}:
         assert theirs.tree["code/same.py"] == ("link", "inference.py")
         assert ours.tree["code/same.py"] == ours.tree["code/inference.py"] == theirs.tree["code/inference.py"]

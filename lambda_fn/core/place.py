@@ -1,0 +1,186 @@
+"""Places: where deflate data can be entered, found while the survey passes by.
+
+What is hard about cutting into deflate data is to know a block boundary: blocks begin at any bit, without a mark, and
+what they mean depends on the 32 KiB of output before them. The survey knows its output. It keeps the last 2 MiB, and
+the places in the source where the decoder had used up all of its input.
+
+A candidate (see `blocks`) is decoded up to the next such place: how much comes out does not depend on the unknown
+32 KiB before it, so it tells the candidate's offset in the output; with the offset, the 32 KiB are known; with them,
+decoding must give exactly what the survey saw, up to where we want to enter and 512 bytes beyond. (isal may hold back
+two bytes when its input ends, so three offsets are tried; where more than one fits, the candidate is left alone.)
+
+That what follows is decoded rightly does not prove that a block begins there. The header of a dynamic block does, as
+chance does not describe the very codes in use. But a block of fixed codes begins with three bits that say nothing, and
+the end of a symbol may pass for them: any other candidate counts only if decoding from an earlier one comes to the end
+of a block there.
+
+A place keeps 32 KiB, the window of a decoder that begins there, and the CRC up to it; the 2 MiB may go.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Iterable, Iterator, NamedTuple, Optional, Sequence
+
+from .blocks import (
+    STORED_LIMIT,
+    STRIDE,
+    UNKNOWN,
+    WINDOW,
+    decode_between,
+    decode_from,
+    dynamic_blocks,
+    is_dynamic,
+    stored_ends,
+)
+from .gzip import Recent, Run
+from .inflate import crc32
+from .store import Source
+
+SEARCH_LIMIT = 1 << 20
+"""Bytes of compressed data in which a boundary must be found."""
+TRIES = 1000
+"""Candidates that are looked at, lest an archive made of nothing but candidates takes minutes."""
+NEAR = 256 << 10
+"""Bytes of compressed data that are sooner decoded from their beginning than searched."""
+HELD_BACK = 2
+"""Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
+PROOF = 512
+"""Bytes beyond the wanted offset that must be decoded as seen: a tar header never repeats."""
+
+
+class NoWayIn(Exception):
+    """There is no boundary where one is needed; the text says why, for the plan."""
+
+
+class Effort:
+    """What may still be decoded to find boundaries: an archive made to be slow is rewritten."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def spend(self, size: int) -> None:
+        """Raises NoWayIn when it is used up."""
+        self.left -= size
+        if self.left < 0:
+            raise NoWayIn("block boundaries cost too much to find")
+
+
+class Place(NamedTuple):
+    """A proved block boundary, and all that a decoder needs to begin there."""
+
+    bit: int
+    """Of the source."""
+    offset: int
+    """In the tar."""
+    run: Run
+    window: bytes = b""
+    """The 32 KiB of output before it, fewer near the run's start."""
+    crc: int = 0
+    """CRC-32 of the run up to it."""
+
+    @classmethod
+    def at_start(cls, run: Run) -> Place:
+        return cls(8 * run.start, run.offset, run)
+
+    @property
+    def size(self) -> int:
+        """Uncompressed bytes of the run up to it."""
+        return self.offset - self.run.offset
+
+
+def enter(source: Source, recent: Iterable[Recent], at: int, effort: Effort) -> Optional[Place]:
+    """A place at or before offset `at` of the tar, which lies in what is `recent`; None if none can be proved."""
+    pieces = _of_one_run(recent, at)
+    run = pieces[0].run
+    reached = next(piece for piece in reversed(pieces) if piece.offset <= at)
+    if reached.position - run.start <= NEAR:
+        return Place.at_start(run)
+    seen, seen_from = b"".join(piece.data for piece in pieces), pieces[0].offset
+    proved = min(at + PROOF, seen_from + len(seen))
+    until = next((piece.position for piece in pieces if piece.offset + len(piece.data) >= proved), reached.position)
+    later: Optional[Place] = None
+    try:
+        for start, data, bit, end in islice(_candidates(source, run, pieces, at), TRIES):
+            offset = _offset(source, (start, data, bit, end), until, (seen, seen_from), (run, proved), effort)
+            if offset is None or offset > at:
+                continue
+            before = seen[: offset - seen_from]
+            here = Place(8 * start + bit, offset, run, before[-WINDOW:], crc32(before, pieces[0].crc))
+            if is_dynamic(data, bit):
+                return here
+            if later and _leads(source, here, later, seen[offset - seen_from : later.offset - seen_from]):
+                return later
+            later = here
+    except NoWayIn:
+        pass
+    return Place.at_start(run) if seen_from == run.offset else None
+
+
+def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
+    """The pieces of the run in which offset `at` of the tar lies."""
+    pieces = list(recent)
+    last = max(index for index, piece in enumerate(pieces) if piece.offset <= at)
+    run = pieces[last].run
+    return [piece for piece in pieces if piece.run is run]
+
+
+def _candidates(source: Source, run: Run, pieces: Sequence[Recent], at: int) -> Iterator[tuple[int, bytes, int, int]]:
+    """Where blocks seem to begin, the last first: where in the source its data begins, the data, its bit in it, and
+    the offset of the tar to which the data is decoded.
+    """
+    known = [(piece.position, piece.offset + len(piece.data)) for piece in pieces if piece.used_up]
+    if pieces[0].offset == run.offset:
+        known.insert(0, (run.start, run.offset))
+    spans = [span for span in zip(known, known[1:]) if span[0][1] <= at]
+    for (start, first), (stop, end) in reversed(spans):
+        if spans[-1][1][0] - start > SEARCH_LIMIT:
+            return
+        lead = min(STORED_LIMIT, start - run.start)
+        data = source.read(start - lead, stop)
+        ends = [*stored_ends(data, lead, len(data))]
+        about = lead + (len(data) - lead) * (at - first) // max(1, end - first) + 2 * STRIDE  # behind it is too late
+        for low in reversed(range(lead, min(len(data), about), STRIDE)):
+            high = min(low + STRIDE, len(data))
+            found = [*dynamic_blocks(data, low, high), *(bit for bit in ends if low <= bit // 8 < high)]
+            for bit in sorted(found, reverse=True):
+                yield start - lead, data, bit, end
+
+
+def _offset(
+    source: Source,
+    candidate: tuple[int, bytes, int, int],
+    until: int,
+    output: tuple[bytes, int],
+    within: tuple[Run, int],
+    effort: Effort,
+) -> Optional[int]:
+    """The one offset that a block which begins there can have; None if decoding from there does not give what was seen.
+
+    `until` is how far the source has to be decoded to come to the offset that `within` ends at.
+    """
+    start, data, bit, end = candidate
+    (seen, seen_from), (run, proved) = output, within
+    blind = decode_from(data, bit, UNKNOWN)
+    effort.spend(len(blind or b"") + len(data) - bit // 8)
+    if not blind:
+        return None
+    further = data + source.read(start + len(data), until) if until > start + len(data) else data
+    fitting = []
+    for owed in range(HELD_BACK + 1):
+        before = end + owed - len(blind) - seen_from
+        if before < (0 if seen_from == run.offset else WINDOW) or before >= len(seen):
+            continue
+        decoded = decode_from(further, bit, seen[max(0, before - WINDOW) : before])
+        effort.spend(len(decoded or b""))
+        expected = seen[before : proved - seen_from]
+        if decoded and decoded[: len(expected)] == expected[: len(decoded)] and len(decoded) >= len(expected):
+            fitting.append(seen_from + before)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _leads(source: Source, earlier: Place, later: Place, between: bytes) -> bool:
+    """Whether decoding from one place on comes to the end of a block at the other."""
+    start, phase = divmod(earlier.bit, 8)
+    data = source.read(start, later.bit // 8 + 1)
+    return decode_between(data, phase, later.bit - 8 * start, earlier.window) == between
