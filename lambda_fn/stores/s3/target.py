@@ -262,7 +262,7 @@ class S3Target:
             attributes["StorageClass"] = self.access.storage_class
         own = self.access.ownership
         unwanted: tuple[str, ...] = ("StorageClass", "Tagging") if self.place.express else ()
-        unwanted += metadata.ENCRYPTION if "SSEKMSKeyId" in own else ()
+        unwanted += metadata.ENCRYPTION if "ServerSideEncryption" in own else ()
         attributes = {name: value for name, value in attributes.items() if name not in unwanted}
         attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if metadata.NOTE not in attributes["Metadata"] and self.access.known_sources is None:
