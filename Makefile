@@ -1,24 +1,48 @@
-# Every target does its own set-up: Python 3.11 or newer and make are enough.
+# Every target but `readers` does its own set-up: Python 3.11 or newer and make are enough.
 
 PYTHON ?= python3
 UV := uv==0.13.9
+TESTS ?= tests
+PARALLEL := -n auto --dist loadfile
 
 .PHONY: help
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 .PHONY: demo
-demo: .venv-demo/ready ## Repack a small real model, and time it against the usual script
+demo: .venv-demo/ready ## Try all three doors on a small real model: the laptop, an upload, a pipeline step
 	@.venv-demo/bin/python -m examples.demo
 
+.PHONY: demo-laptop
+demo-laptop: .venv-demo-laptop/ready ## Try the first door alone: less to install
+	@.venv-demo-laptop/bin/python -m examples.demo laptop
+
 .PHONY: test
-test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and tests
+test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests: three runs, each of which happens
+	@failed=0; \
+	(set -x; .venv/bin/pytest $(PARALLEL)) || failed=1; \
+	(set -x; .venv-sagemaker-v3/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
+	(set -x; .venv-sagemaker-v2/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
+	exit $$failed
+
+.PHONY: check
+check: lint ## Lint, types, and the quick tests that need no server and no SDK: what one runs while working
+	.venv/bin/pytest $(PARALLEL) -m "not server and not slow"
+
+.PHONY: lint
+lint: .venv/ready ## Lint and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
-	.venv/bin/pytest
-	.venv-sagemaker-v3/bin/pytest --confcutdir=tests/pipeline tests/pipeline
-	.venv-sagemaker-v2/bin/pytest --confcutdir=tests/pipeline tests/pipeline
+
+.PHONY: hunt
+hunt: .venv/ready ## Search for what breaks a property, among thousands of new examples of each: hours (TESTS=file for one)
+	HYPOTHESIS_PROFILE=hunt .venv/bin/pytest -n auto -m hypothesis $(TESTS)
+
+.PHONY: readers
+readers: ## Install all programs that the tests can use (Debian, as root)
+	@packages="$$($(PYTHON) -m tests.programs)"; test -z "$$packages" || \
+	(set -x; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$packages)
 
 .PHONY: hunt
 hunt: .venv/ready ## Compare with other readers on generated archives: takes MINUTES=5 each for tar and deflate
@@ -36,9 +60,14 @@ mutants: .venv-mutants/ready ## Break core/ in every small way and see whether a
 bench: .venv/ready ## Compare with what people use today, on two models of 1 GiB: takes half an hour
 	.venv/bin/python -m benchmarks.local
 
+.PHONY: docs
+docs: .venv/ready ## Make every generated page and picture of docs/
+	@.venv/bin/python -m docs.cost # takes over what was measured last
+	@.venv/bin/python -m docs
+
 .PHONY: synth
 synth: .venv/ready ## Synthesize what is deployed into cdk.out, checked by cdk-nag; needs no node, Docker or credentials
-	@.venv/bin/python -m infra.app && echo "cdk.out/ModelRepacker.template.json"
+	@.venv/bin/python -m infra.app && echo "cdk.out/model-repacker.template.json"
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made
@@ -46,11 +75,12 @@ clean: ## Remove everything that the other targets made
 
 # A virtual environment is made anew when its list of requirements changes.
 .venv/ready: requirements.txt
-.venv-demo/ready: examples/requirements.txt
+.venv-demo/ready: examples/requirements.txt examples/requirements-laptop.txt
+.venv-demo-laptop/ready: examples/requirements-laptop.txt
 .venv-sagemaker-v2/ready: tests/pipeline/requirements-sagemaker-v2.txt
 .venv-sagemaker-v3/ready: tests/pipeline/requirements-sagemaker-v3.txt
 .venv-mutants/ready: tests/core/requirements-mutants.txt
-.venv/ready .venv-demo/ready .venv-mutants/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
+.venv/ready .venv-demo/ready .venv-demo-laptop/ready .venv-mutants/ready .venv-sagemaker-v2/ready .venv-sagemaker-v3/ready:
 	@echo "Making $(@D) from $<"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check $(UV)

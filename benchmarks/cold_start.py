@@ -17,7 +17,7 @@ from pathlib import Path
 from infra import asset
 from tests.stand_ins.lambda_service import UV, Function
 
-from .measure import machine, table
+from .measure import machine, records, table
 
 RESULTS = Path(__file__).parent / "results"
 SCRATCH = Path(".cache/benchmarks/cold_start").absolute()
@@ -29,6 +29,7 @@ HANDLERS = {
     BARE: "import boto3\n\nclient = boto3.client('s3')\n\n\ndef handler(event, context):\n    return None\n",
     EMPTY: "def handler(event, context):\n    return None\n",
 }
+HEADER = ("the handler's module makes", "init, ms (median)", "fastest", "to boto3")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -58,6 +59,7 @@ def main() -> None:
         for name, (folder, handler) in contenders.items():
             seconds[name].append(start(folder, handler, python))
     RESULTS.mkdir(exist_ok=True)
+    RESULTS.joinpath("cold_start.json").write_text(records(HEADER, rows(seconds)))
     RESULTS.joinpath("cold_start.md").write_text(report(seconds, contenders[OURS][0], rounds))
     print(RESULTS.joinpath("cold_start.md").read_text())
 
@@ -85,21 +87,25 @@ def start(folder: Path, handler: str, python: Path) -> float:
         return time.perf_counter() - began
 
 
-def report(seconds: dict[str, list[float]], folder: Path, rounds: int) -> str:
-    """The Markdown page."""
+def rows(seconds: dict[str, list[float]]) -> list[tuple[str, ...]]:
+    """The table's."""
     medians = {name: statistics.median(runs) for name, runs in seconds.items()}
-    rows = [
+    return [
         (name, f"{medians[name] * 1000:.0f}", f"{min(runs) * 1000:.0f}", f"{medians[name] / medians[BARE]:.2f}")
         for name, runs in seconds.items()
     ]
-    ratio = medians[OURS] / medians[BARE]
+
+
+def report(seconds: dict[str, list[float]], folder: Path, times: int) -> str:
+    """The Markdown page."""
+    ratio = statistics.median(seconds[OURS]) / statistics.median(seconds[BARE])
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
-    how = f"`python -m benchmarks.cold_start --rounds {rounds}`, {date.today()}: {machine()}"
+    how = f"`python -m benchmarks.cold_start --rounds {times}`, {date.today()}: {machine()}"
     verdict = "kept" if ratio <= TARGET else "not kept"
     parts = (
         "# Cold start of the Lambda\n",
         f"{how}; Lambda's runtime client on Python {asset.PYTHON}.\n",
-        table(("the handler's module makes", "init, ms (median)", "fastest", "to boto3"), rows),
+        table(HEADER, rows(seconds)),
         f"Promise: at most {TARGET} times a boto3 S3 client's init. Measured: {ratio:.2f}, {verdict}.",
         f"The asset has {size:.1f} MiB, its byte code included.\n",
     )

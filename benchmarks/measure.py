@@ -10,6 +10,7 @@ This process stays small and imports little: Linux counts a parent's peak as its
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -105,6 +106,13 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     names = list(header)
     lines = [names, ["---", *["---:"] * (len(names) - 1)], *map(list, rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def records(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """The same as JSON for whoever computes with it, with the machine that it was measured on."""
+    names = list(header)
+    measured = [dict(zip(names, row, strict=True)) for row in rows]
+    return json.dumps({"machine": machine(), "measured": measured}, indent=1, ensure_ascii=False) + "\n"
 
 
 def machine() -> str:

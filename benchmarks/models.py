@@ -25,6 +25,8 @@ QUARTER = CHUNK // 4
 OLD = b'{"epochs": 1}\n'
 OLD_ENTRIES = {"none": (0, 0), "first": (1, 0), "last": (0, 1), "both": (1, 1), "many": (9, 0)}
 """How many old hyperparameters.json lie before and behind the model's files: nine are too many for a splice."""
+CODE = "code"
+"""Instead of these: a code/ of twenty files behind the model's."""
 
 
 def weights(random: Generator) -> bytes:
@@ -67,14 +69,14 @@ class Part(io.RawIOBase):
 
 
 def write(kind: str, mib: int, old_entry: str, archive: Path) -> None:
-    """An archive of `mib` MiB of such data in eight files, its old hyperparameters.json as `OLD_ENTRIES` says."""
+    """An archive of `mib` MiB of such data in eight files, with old entries as `OLD_ENTRIES` or `CODE` say."""
     from numpy.random import default_rng
 
     random = default_rng(7)
     partial = archive.with_name(archive.name + ".partial")
     with partial.open("wb") as file, subprocess.Popen(["gzip", "-6n"], stdin=subprocess.PIPE, stdout=file) as gzip:
         with tarfile.open(fileobj=gzip.stdin, mode="w|", format=tarfile.GNU_FORMAT) as tar:
-            in_front, behind = OLD_ENTRIES[old_entry]
+            in_front, behind = OLD_ENTRIES.get(old_entry, (0, 0))
             for _ in range(in_front):
                 add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
             for number in range(PARTS):
@@ -82,6 +84,8 @@ def write(kind: str, mib: int, old_entry: str, archive: Path) -> None:
                 add(tar, f"layer{number}.bin", mib * (1 << 20) // PARTS, Part(chunks))
             for _ in range(behind):
                 add(tar, "hyperparameters.json", len(OLD), io.BytesIO(OLD))
+            for number in range(20 if old_entry == CODE else 0):
+                add(tar, f"code/module{number}.py", len(OLD), io.BytesIO(OLD))
         assert gzip.stdin
         gzip.stdin.close()
     if gzip.returncode:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, LABELS, ROW, BAR = 840, 270, 26, 16
+WIDTH, MARGIN, ROW, BAR = 880, 16, 26, 16
 ROOM_FOR_VALUES = 150
+LETTER = 7.8
+"""Pixels that a letter of a bold label takes, in the widest of the usual fonts."""
 
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
@@ -32,21 +34,23 @@ class Bar:
 
 def bars(title: str, groups: Sequence[tuple[str, Sequence[Bar]]], note: str) -> str:
     """The SVG of groups of bars, all on one linear scale."""
-    scale = (WIDTH - LABELS - ROOM_FOR_VALUES) / max(bar.size for _, group in groups for bar in group)
-    body = [text(16, 30, title, "title")]
+    everyone = [bar for _, group in groups for bar in group]
+    left = round(MARGIN + LETTER * max(len(bar.label) for bar in everyone) + 10)
+    scale = (WIDTH - left - ROOM_FOR_VALUES) / max(bar.size for bar in everyone)
+    body = [text(MARGIN, 30, title, "title")]
     y = 44
     for name, group in groups:
         y += ROW
-        body.append(text(16, y, name, "group"))
+        body.append(text(MARGIN, y, name, "group"))
         for bar in group:
             y += ROW
             kind = "ours" if bar.ours else ""
-            body.append(text(LABELS - 10, y, bar.label, f"label {kind}"))
+            body.append(text(left - 10, y, bar.label, f"label {kind}"))
             length = max(1.5, bar.size * scale)
-            body.append(f'<rect class="{kind}" x="{LABELS}" y="{y - 13}" width="{length:.1f}" height="{BAR}" rx="3"/>')
-            body.append(text(LABELS + length + 8, y, bar.value, "value"))
+            body.append(f'<rect class="{kind}" x="{left}" y="{y - 13}" width="{length:.1f}" height="{BAR}" rx="3"/>')
+            body.append(text(left + length + 8, y, bar.value, "value"))
         y += 8
-    body.append(text(16, y + ROW, note, "note"))
+    body.append(text(MARGIN, y + ROW, note, "note"))
     height = y + ROW + 18
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'

@@ -1,6 +1,7 @@
 """Repacks inside S3 against download, usual script and upload, on the same LocalStack, for models of several sizes.
 
-Writes s3.md into benchmarks/results. Seconds are of a stand-in on this machine: only their ratio says something.
+Writes s3.md, and s3.json with the same figures, into benchmarks/results. Seconds are of a stand-in on this machine:
+only their ratio says something.
 Requests and bytes are counted by a proxy, in a run of its own that is not timed.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 from tests.stand_ins.faults import Proxy
 from tests.stand_ins.localstack import localstack
 
-from .measure import Contender, Runs, floor, machine, race, table
+from .measure import Contender, Runs, floor, machine, race, records, table
 from .models import cached
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,6 +39,7 @@ SECOND = "repack of its own output"
 SAME = "the same request again"
 USUAL = "download, usual script, upload"
 MIB = 1 << 20
+HEADER = ("", "s", "times faster", "peak MiB", "requests", "MiB read", "MiB uploaded", "MiB copied", "method, proof")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def main() -> None:
         least = floor()
         rows = [row for size in options.sizes for row in measured(size, options.rounds, hyperparameters, url)]
     RESULTS.mkdir(exist_ok=True)
+    RESULTS.joinpath("s3.json").write_text(records(HEADER, rows))
     RESULTS.joinpath("s3.md").write_text(report(rows, options.sizes, options.rounds, least))
     print(RESULTS.joinpath("s3.md").read_text())
 
@@ -154,23 +157,12 @@ def mebibytes(size: int) -> str:
 def report(rows: Sequence[tuple[str, ...]], sizes: Sequence[int], rounds: int, least: float) -> str:
     """The Markdown page; `least` is what this process took before it made any models, in MiB."""
     command = f"python -m benchmarks.s3 --sizes {' '.join(map(str, sizes))} --rounds {rounds}"
-    header = (
-        "",
-        "s",
-        "times faster",
-        "peak MiB",
-        "requests",
-        "MiB read",
-        "MiB uploaded",
-        "MiB copied",
-        "method, proof",
-    )
     return (
         f"# Repacks inside S3\n\n`{command}`, {date.today()}: {machine()}, LocalStack on the same machine.\n\n"
         "Whole processes in turn, medians. Weights packed by gzip -6. The server shares the machine's cores, and its "
         "copies and uploads are this machine's disk: what carries over to AWS is what moves, not how fast. Peaks are "
         f"upper bounds: this process's own memory counts as the least ({least:.0f} to {floor():.0f} MiB).\n\n"
-        + table(header, rows)
+        + table(HEADER, rows)
     )
 
 

@@ -1,23 +1,18 @@
-"""Draws the deployed parts and the state machine as they stand in the synthesized template: `python -m docs.pictures`.
+"""Draws the deployed parts and the state machine as they stand in the synthesized template.
 
 The parts' arrows are what their roles may do to one another, so a picture shows what is deployed and nothing else.
+Graphviz' dot finds the places; how it looks is said here.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, Iterator
 
-from docs.layers import Drawing, Edge, Node, drawn
-from infra import app
-
-HERE = Path(__file__).parent
-TEMPLATE = app.PROJECT / "cdk.out" / "ModelRepacker.template.json"
+from pygraphviz import AGraph
 
 PARTS = {
     "AWS::ECS::TaskDefinition": "Fargate",
@@ -62,6 +57,10 @@ STYLE = """
 Json = dict[str, Any]
 
 
+POINTS = 72
+"""SVG's and Graphviz' unit, in an inch."""
+
+
 @dataclass(frozen=True)
 class Box:
     """A node with a name and a line on what it is."""
@@ -80,37 +79,27 @@ class Box:
 class Arrow:
     """From one box to another, with a word on it or none; `fails`: the way that errors go."""
 
-    tail: Node
-    head: Node
+    tail: str
+    head: str
     word: str = ""
     fails: bool = False
-
-
-def main() -> int:
-    """Synthesize and draw; the exit status."""
-    status = app.main()
-    if status == 0:
-        template = json.loads(TEMPLATE.read_text())
-        (HERE / "architecture.svg").write_text(architecture(template))
-        (HERE / "machine.svg").write_text(machine(template))
-    return status
 
 
 def architecture(template: Json) -> str:
     """The deployed parts, and who may do what to whom."""
     outputs = json.dumps(template["Outputs"])
     found = {*_allowed(template), *_delivered(template)}
-    arrows = sorted(found, key=lambda arrow: (str(arrow.tail), str(arrow.head), arrow.word))
+    arrows = sorted(found, key=lambda arrow: (arrow.tail, arrow.head, arrow.word))
     writes = {(arrow.tail, arrow.head) for arrow in arrows if arrow.word == "writes"}
     # Who writes to a bucket may read there too: one arrow says both.
     arrows = [arrow for arrow in arrows if not (arrow.word == "reads" and (arrow.head, arrow.tail) in writes)]
-    boxes: dict[Node, Box] = {}
+    boxes: dict[str, Box] = {}
     for name in dict.fromkeys(end for arrow in arrows for end in (arrow.tail, arrow.head)):
         if name in template["Resources"]:
             kind = PARTS[template["Resources"][name]["Type"]]
-            boxes[name] = Box(_title(str(name)), kind, "node yours" if f'"{name}"' in outputs else "node")
+            boxes[name] = Box(_title(name), kind, "node yours" if f'"{name}"' in outputs else "node")
         else:
-            boxes[name] = Box(*OTHERS[str(name)], "pass")
+            boxes[name] = Box(*OTHERS[name], "pass")
     note = "orange: an output of the stack, yours to use · arrows: what roles may do · dashed: what cannot be delivered"
     return _svg("What is deployed, and who may do what to whom", boxes, arrows, note, across=True)
 
@@ -120,7 +109,7 @@ def machine(template: Json) -> str:
     name = next(name for name in _of_kind(template, "AWS::StepFunctions::StateMachine") if "Batch" not in name)
     join = template["Resources"][name]["Properties"]["DefinitionString"]["Fn::Join"][1]
     states = json.loads("".join(piece if isinstance(piece, str) else "_" for piece in join))["States"]
-    boxes: dict[Node, Box] = {state: Box(state, *_looks(states[state])) for state in states}
+    boxes: dict[str, Box] = {state: Box(state, *_looks(states[state])) for state in states}
     arrows = [arrow for state in states for arrow in _ways(state, states[state])]
     return _svg("The state machine of one repack", boxes, arrows, "dashed: the way of an error, after its retries")
 
@@ -247,50 +236,60 @@ def _title(logical_id: str) -> str:
     return " ".join(word for word in words if word not in WITHOUT).capitalize()
 
 
-def _svg(title: str, boxes: dict[Node, Box], arrows: list[Arrow], note: str, across: bool = False) -> str:
-    """Words on arrows are nodes of the layout too, so that nothing lies over them."""
-    sizes: dict[Node, tuple[float, float]] = {name: box.size for name, box in boxes.items()}
-    edges: list[Edge] = []
-    for arrow in arrows:
-        if arrow.word:
-            sizes[arrow] = (6.6 * len(arrow.word) + 12, 18)
-        edges += _pieces(arrow)
-    drawing = drawn(sizes, edges, between=34, across=across)
-    wide, high = (round(length) + 48 for length in drawing.size)
-    wide = max(wide, round(6.4 * len(note)) + 48)
+def _svg(title: str, boxes: dict[str, Box], arrows: list[Arrow], note: str, across: bool = False) -> str:
+    graph = _graph(boxes, arrows, across)
+    left, bottom, right, top = map(float, graph.graph_attr["bb"].split(","))
+
+    def place(words: str) -> tuple[float, float]:
+        x, y = words.split(",")
+        return float(x) - left, top - float(y)
+
+    wide = max(round(right - left), round(6.4 * len(note))) + 48
+    high = round(top - bottom) + 48
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high + 30}" {FONT}>',
         f"  <title>{escape(title)}</title>",
         f"  <style>{STYLE}  </style>",
         f'  <rect width="{wide}" height="{high + 30}" rx="8" fill="#ffffff"/>',
         *(f"  {_marker(name, colour)}" for name, colour in (("head", "#57606a"), ("fail", "#cf222e"))),
-        f'  <g transform="translate({(wide - drawing.size[0]) / 2:.1f} 24)">',
-        *(f"    {line}" for line in _paths(drawing, edges, arrows)),
-        *(f"    {shape}" for name, box in boxes.items() for shape in _shape(box, *drawing.centres[name])),
-        *(f"    {_text(arrow.word, *drawing.centres[arrow], 'small')}" for arrow in arrows if arrow.word),
-        "  </g>",
-        f"  {_text(note, wide / 2, high + 10, 'small')}",
-        "</svg>\n",
+        f'  <g transform="translate({(wide - right + left) / 2:.1f} 24)">',
     ]
-    return "\n".join(lines)
+    words = []
+    for number, arrow in enumerate(arrows):
+        edge = graph.get_edge(arrow.tail, arrow.head, key=number).attr
+        start, *curve = (f"{x:.1f} {y:.1f}" for x, y in map(place, edge["pos"].split()))
+        kind, marker = ("line fails", "fail") if arrow.fails else ("line", "head")
+        lines.append(f'    <path class="{kind}" d="M{start}C{" ".join(curve)}" marker-end="url(#{marker})"/>')
+        words += [_text(arrow.word, *place(edge["lp"]), "small")] if arrow.word else []
+    for name, box in boxes.items():
+        lines += [f"    {shape}" for shape in _shape(box, *place(graph.get_node(name).attr["pos"]))]
+    lines += [f"    {word}" for word in words]
+    return "\n".join([*lines, "  </g>", f"  {_text(note, wide / 2, high + 10, 'small')}", "</svg>\n"])
+
+
+def _graph(boxes: dict[str, Box], arrows: list[Arrow], across: bool) -> AGraph:
+    """The graph with the places that dot found: `bb` of all, `pos` of nodes and edges, `lp` of words on edges."""
+    graph = AGraph(directed=True, strict=False, rankdir="LR" if across else "TB", ranksep=0.5, nodesep=0.3)
+    for name, box in boxes.items():
+        wide, high = (length / POINTS for length in box.size)
+        graph.add_node(name, label="", shape="box", fixedsize="true", width=wide, height=high)
+    for number, arrow in enumerate(arrows):
+        looks = {"arrowhead": "none"}  # the SVG's own markers lie at the ends
+        if arrow.word:
+            # A table of a fixed size, so that nothing depends on the fonts of this machine.
+            size = f'WIDTH="{6.6 * len(arrow.word) + 12:.0f}" HEIGHT="18"'
+            looks["label"] = f'<<TABLE FIXEDSIZE="TRUE" BORDER="0" {size}><TR><TD></TD></TR></TABLE>>'
+        # A choice's corners are cut: arrows keep to the middle of its sides.
+        ends = (("tailport", arrow.tail, "s"), ("headport", arrow.head, "n"))
+        looks |= {port: side for port, end, side in ends if boxes[end].style == "choice"}
+        graph.add_edge(arrow.tail, arrow.head, key=number, **looks)
+    graph.layout("dot")
+    return graph
 
 
 def _marker(name: str, colour: str) -> str:
     box = 'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"'
     return f'<marker id="{name}" {box}><path d="M0 0 8 4 0 8z" fill="{colour}"/></marker>'
-
-
-def _paths(drawing: Drawing, edges: list[Edge], arrows: list[Arrow]) -> Iterator[str]:
-    failing = {edge for arrow in arrows if arrow.fails for edge in _pieces(arrow)}
-    words = {arrow for arrow in arrows if arrow.word}
-    for edge, path in zip(edges, drawing.paths, strict=True):
-        fails = edge in failing
-        marker = "" if edge[1] in words else f' marker-end="url(#{"fail" if fails else "head"})"'
-        yield f'<path class="line{" fails" if fails else ""}" d="{path}"{marker}/>'
-
-
-def _pieces(arrow: Arrow) -> list[Edge]:
-    return [(arrow.tail, arrow), (arrow, arrow.head)] if arrow.word else [(arrow.tail, arrow.head)]
 
 
 def _shape(box: Box, x: float, y: float) -> Iterator[str]:
@@ -310,7 +309,3 @@ def _shape(box: Box, x: float, y: float) -> Iterator[str]:
 
 def _text(text: str, x: float, y: float, style: str) -> str:
     return f'<text class="{style}" x="{x:.1f}" y="{y + 4.5:.1f}">{escape(text, quote=False)}</text>'
-
-
-if __name__ == "__main__":
-    sys.exit(main())

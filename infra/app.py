@@ -10,24 +10,26 @@ from pathlib import Path
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
-import infra  # noqa: F401  finds node before the CDK looks for it
-from infra.settings import Settings, WrongSetting
-from infra.stack import ModelRepackerStack
+from .settings import StackSettings, WrongSetting
+from .stack import ModelRepackerStack
 
 PROJECT = Path(__file__).parent.parent
+
+
+OUT = PROJECT / "cdk.out"
 
 
 def main() -> int:
     """Synthesize; 1 and one sentence if a setting is wrong."""
     # The CDK's command line hands cdk.json's context over and says where to write; without it we do both ourselves.
     context = json.loads((PROJECT / "cdk.json").read_text())["context"]
-    app = App(context=context, outdir=os.environ.get("CDK_OUTDIR", str(PROJECT / "cdk.out")))
+    app = App(context=context, outdir=os.environ.get("CDK_OUTDIR", str(OUT)))
     try:
-        settings = Settings.from_context(app.node.get_all_context() or {})
+        settings = StackSettings.from_context(app.node.get_all_context() or {})
     except WrongSetting as wrong:
         print(f"error: WrongSetting: {wrong}", file=sys.stderr)
         return 1
-    ModelRepackerStack(app, "ModelRepacker", settings=settings)
+    ModelRepackerStack(app, settings.name, settings=settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
     return 0

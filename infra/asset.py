@@ -18,7 +18,8 @@ from typing import Iterator, Optional
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lambda_fn"
 REQUIREMENTS = PACKAGE / "requirements.txt"
-BUILD = ROOT / "build"
+BUILD = Path("build")
+"""In the folder where the app runs and writes its cdk.out, since an installed package is no place to write."""
 
 PYTHON = "3.13"
 """The runtime that the function is deployed to; byte code belongs to one version."""
@@ -41,10 +42,11 @@ def build_asset(architecture: str) -> Path:
             f"`uv python install {PYTHON}` fetches one",
             file=sys.stderr,
         )
-    asset = BUILD / f"lambda-{architecture}-{_digest(architecture)}{'' if python else '-sources'}"
+    build = BUILD.absolute()
+    asset = build / f"lambda-{architecture}-{_digest(architecture)}{'' if python else '-sources'}"
     if not asset.exists():
-        BUILD.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="lambda-", dir=BUILD) as work:
+        build.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="lambda-", dir=build) as work:
             folder = Path(work, "asset")
             _install(folder, PLATFORMS[architecture])
             if python is not None:

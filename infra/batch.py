@@ -1,7 +1,8 @@
 """Thousands of repacks: a Distributed Map that starts the state machine once for each line or object.
 
 Its input is {"manifest": key} for a CSV under `batches/` of the input bucket, whose header names fields of a Request;
-or {"prefix": prefix} for the models that already lie there under the input prefix, as if each had just arrived.
+or {"prefix": prefix} for the models that already lie there under the input prefix, as if each had just arrived. The
+function checks it first, and says how many failures a batch of that size tolerates.
 Its result manifest lies under `batches/` of the output bucket.
 """
 
@@ -12,16 +13,17 @@ from typing import Any, Optional
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .logs import MACHINE_LOGS, log_group_of, machine_logs
-from .machine import BUSY, retry
-from .permissions import Place, accept_wildcards, allow, tracing
-from .settings import Settings
+from .doors import MODELS
+from .logs import MACHINE_LOGS, log_group_of_machine, log_options, machine_logs
+from .machine import BUSY, LINKED, as_child, invoke, retry
+from .permissions import Place, accept_wildcards, allow, service, tracing_machine
+from .settings import BATCHES, Settings
 
-BATCHES = "batches/"
 SYNC_RULE = "StepFunctionsGetEventsForStepFunctionsExecutionRule"
 
 
@@ -34,29 +36,31 @@ class Batch(Construct):
         construct_id: str,
         *,
         settings: Settings,
+        function: lambda_.IFunction,
         repack: sfn.StateMachine,
         input_bucket: s3.IBucket,
         output_bucket: s3.IBucket,
         key: Optional[kms.IKey],
     ) -> None:
         super().__init__(scope, construct_id)
-        role = self._role(repack, settings, input_bucket, output_bucket, key)
-        definition = _definition(settings, repack, input_bucket.bucket_name, output_bucket.bucket_name)
+        self.log_group = log_group_of_machine(self, settings, key)
+        role = self._role(function, repack, settings, input_bucket, output_bucket, key)
+        buckets = (input_bucket.bucket_name, output_bucket.bucket_name)
+        definition = _definition(settings, function.function_arn, repack.state_machine_arn, *buckets)
         self.machine = sfn.StateMachine(
             self,
             "Machine",
             state_machine_type=sfn.StateMachineType.STANDARD,
             definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
             role=role.without_policy_updates(),
-            logs=sfn.LogOptions(
-                destination=log_group_of(self, settings), level=sfn.LogLevel.ALL, include_execution_data=True
-            ),
+            logs=log_options(self.log_group, settings),
             tracing_enabled=True,
         )
         self._allow_own_executions(role)
 
     def _role(
         self,
+        function: lambda_.IFunction,
         repack: sfn.StateMachine,
         settings: Settings,
         input_bucket: s3.IBucket,
@@ -68,6 +72,7 @@ class Batch(Construct):
         results = Place(output_bucket.bucket_arn, BATCHES).objects
         executions = _executions(repack, ":*")
         statements = [
+            allow(["lambda:InvokeFunction"], function.function_arn),
             allow(["states:StartExecution"], repack.state_machine_arn),
             allow(["states:DescribeExecution", "states:StopExecution"], executions),
             allow(
@@ -83,10 +88,10 @@ class Batch(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            assumed_by=service("states.amazonaws.com"),
             inline_policies={
                 "Run": iam.PolicyDocument(statements=statements),
-                "Tell": iam.PolicyDocument(statements=[*machine_logs(), tracing()]),
+                "Tell": iam.PolicyDocument(statements=[*machine_logs(), tracing_machine()]),
             },
         )
         accept_wildcards(role, MACHINE_LOGS, "*")
@@ -111,8 +116,15 @@ def _executions(machine: sfn.StateMachine, which: str) -> str:
 
 
 def _definition(
-    settings: Settings, machine: sfn.IStateMachine, input_bucket: str, output_bucket: str
+    settings: Settings, function_arn: str, repack_arn: str, input_bucket: str, output_bucket: str
 ) -> dict[str, Any]:
+    check = {
+        "action": "batch",
+        "batch.$": "$",
+        "bucket": input_bucket,
+        "tolerated_percent": settings.batch_tolerated_failure_percent,
+        "tolerated_least": settings.batch_tolerated_failures,
+    }
     results = {
         "Resource": f"arn:{Aws.PARTITION}:states:::s3:putObject",
         "Parameters": {"Bucket": output_bucket, "Prefix": BATCHES.rstrip("/")},
@@ -120,37 +132,52 @@ def _definition(
     common = {
         "Type": "Map",
         "MaxConcurrency": settings.batch_concurrency,
-        "ToleratedFailurePercentage": settings.batch_tolerated_failure_percent,
+        "ToleratedFailureCountPath": "$.tolerated.count",
+        "ToleratedFailurePercentagePath": "$.tolerated.percent",
         "ResultWriter": results,
         "End": True,
     }
-    repack = {"Repack": _start(machine.state_machine_arn)}
     return {
         "Comment": "Many repacks: one for each line of a manifest or each model under a prefix",
-        "StartAt": "Manifest or prefix?",
+        "StartAt": "What to repack",
         "States": {
-            "Manifest or prefix?": {
-                "Type": "Choice",
-                "Choices": [{"Variable": "$.manifest", "IsPresent": True, "Next": "Each line"}],
-                "Default": "Each object",
+            "What to repack": {
+                "Type": "Pass",
+                "Parameters": {"ask": check},
+                "Next": "Check it",
             },
-            "Each line": {**common, **_lines(input_bucket, repack)},
-            "Each object": {**common, **_objects(input_bucket, repack)},
+            "Check it": {**invoke(function_arn, "$.ask"), "OutputPath": "$.Payload", "Next": "Lines or objects?"},
+            "Lines or objects?": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Variable": "$['where']", "StringEquals": "lines", "Next": "Each line"},
+                    {"Variable": "$['where']", "StringEquals": "objects", "Next": "Each object"},
+                ],
+                "Default": "Refused",
+            },
+            "Refused": {"Type": "Fail", "Error": "InvalidRequest", "CausePath": "$.why"},
+            "Each line": {**common, **_lines(input_bucket, repack_arn)},
+            "Each object": {**common, **_objects(input_bucket, repack_arn)},
         },
     }
 
 
-def _lines(input_bucket: str, repack: dict[str, Any]) -> dict[str, Any]:
+def _lines(input_bucket: str, repack_arn: str) -> dict[str, Any]:
     """A Map's items from a CSV: each line is a Request."""
     reader = {
         "Resource": f"arn:{Aws.PARTITION}:states:::s3:getObject",
         "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
         "Parameters": {"Bucket": input_bucket, "Key.$": "$.manifest"},
     }
-    return {"Label": "Lines", "ItemReader": reader, "ItemProcessor": _processor("Repack", repack)}
+    return {
+        "Label": "Lines",
+        "ItemReader": reader,
+        "ItemSelector": as_child("$$.Map.Item.Value"),
+        "ItemProcessor": _processor("Repack line", {"Repack line": _start(repack_arn)}),
+    }
 
 
-def _objects(input_bucket: str, repack: dict[str, Any]) -> dict[str, Any]:
+def _objects(input_bucket: str, repack_arn: str) -> dict[str, Any]:
     """A Map's items from a listing: each model is repacked as if it had just been uploaded."""
     reader = {
         "Resource": f"arn:{Aws.PARTITION}:states:::s3:listObjectsV2",
@@ -164,14 +191,22 @@ def _objects(input_bucket: str, repack: dict[str, Any]) -> dict[str, Any]:
     models = {
         "A model?": {
             "Type": "Choice",
-            "Choices": [{"Variable": "$.detail.object.key", "StringMatches": "*.tar.gz", "Next": "Repack"}],
+            "Choices": [
+                {"Variable": "$.input.detail.object.key", "StringMatches": name, "Next": "Repack object"}
+                for name in MODELS
+            ],
             "Default": "No model",
         },
         "No model": {"Type": "Succeed"},
-        **repack,
+        "Repack object": _start(repack_arn),
     }
     processor = _processor("A model?", models)
-    return {"Label": "Objects", "ItemReader": reader, "ItemSelector": as_if_uploaded, "ItemProcessor": processor}
+    return {
+        "Label": "Objects",
+        "ItemReader": reader,
+        "ItemSelector": as_child(as_if_uploaded),
+        "ItemProcessor": processor,
+    }
 
 
 def _processor(start: str, states: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +219,7 @@ def _start(repack_arn: str) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution.sync:2",
-        "Parameters": {"StateMachineArn": repack_arn, "Name.$": "States.UUID()", "Input.$": "$"},
+        "Parameters": {"StateMachineArn": repack_arn, "Name.$": "States.UUID()", "Input.$": LINKED},
         "Retry": [retry(BUSY, longest=300)],
         "OutputPath": "$.Output",
         "End": True,

@@ -11,6 +11,9 @@ from constructs import Construct
 
 from .permissions import accept
 
+OLD_VERSIONS = Duration.days(30)
+"""How long an overwritten or deleted model can be had back."""
+
 
 class Buckets(Construct):
     """`input` and `output`; `logs` holds the access logs of those that are made here."""
@@ -26,6 +29,8 @@ class Buckets(Construct):
         keep: bool,
     ) -> None:
         super().__init__(scope, construct_id)
+        # Access logs are let in by the bucket's policy: buckets without ACLs, as these are, take them in no other way.
+        self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self._key = key
         self._end = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
         self._logs: Optional[s3.Bucket] = None
@@ -56,7 +61,7 @@ class Buckets(Construct):
             lifecycle_rules=[
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(1),
-                    noncurrent_version_expiration=Duration.days(30),
+                    noncurrent_version_expiration=OLD_VERSIONS,
                 )
             ],
         )

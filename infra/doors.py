@@ -1,29 +1,33 @@
 """How work comes in by itself: uploads through EventBridge, SageMaker's callback steps through a queue and a pipe.
 
-What cannot be delivered to the state machine ends in one dead-letter queue.
+What cannot be delivered to the state machine ends in a dead-letter queue of its door: what helps differs.
 """
 
 from __future__ import annotations
+
+from typing import Optional
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_pipes as pipes
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .permissions import allow
+from .permissions import accept, allow, service
 from .settings import Settings
 
-WATCHED = ("*.tar.gz", "*hyperparameters.json")
+MODELS = ("*.tar.gz", "*.tgz", "*.TAR.GZ", "*.TGZ")
+WATCHED = (*MODELS, "*hyperparameters.json")
 """Either of the two may arrive last; the plan finds out whether the other is there."""
 
 
 class Doors(Construct):
-    """`rule`, `callbacks` (the queue for a callback step) and `dead_letters`."""
+    """`rule`, `callbacks` (the queue for a callback step), and for each its dead letters."""
 
     def __init__(
         self,
@@ -33,18 +37,27 @@ class Doors(Construct):
         settings: Settings,
         input_bucket: s3.IBucket,
         machine: sfn.IStateMachine,
+        key: Optional[kms.IKey],
     ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        self._key = key
+        self.upload_letters = self._queue("UploadLetters", Duration.days(14))
+        accept(self.upload_letters, "It is the dead-letter queue of a rule, which the check does not look at.", "SQS3")
+        self.callback_letters = self._queue("CallbackLetters", Duration.days(14))
         self.rule = self._uploads(settings, input_bucket, machine)
-        self.callbacks = sqs.Queue(
-            self,
-            "Callbacks",
-            enforce_ssl=True,
-            retention_period=Duration.days(4),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
-        )
+        letters = sqs.DeadLetterQueue(queue=self.callback_letters, max_receive_count=5)
+        self.callbacks = self._queue("Callbacks", Duration.days(4), letters)
         self._pipe(machine)
+
+    def _queue(self, name: str, keeps: Duration, letters: Optional[sqs.DeadLetterQueue] = None) -> sqs.Queue:
+        queue = sqs.Queue(self, name, enforce_ssl=True, retention_period=keeps, dead_letter_queue=letters)
+        if self._key is not None:
+            # The L2's `encryption_master_key` would write into the policy of a key that is somebody else's.
+            resource = queue.node.default_child
+            assert isinstance(resource, sqs.CfnQueue)
+            resource.kms_master_key_id = self._key.key_arn
+            resource.sqs_managed_sse_enabled = None
+        return queue
 
     def _uploads(self, settings: Settings, input_bucket: s3.IBucket, machine: sfn.IStateMachine) -> events.Rule:
         keys = [{"wildcard": settings.input_prefix + name} for name in WATCHED]
@@ -62,7 +75,7 @@ class Doors(Construct):
                 targets.SfnStateMachine(
                     machine,
                     role=role.without_policy_updates(),
-                    dead_letter_queue=self.dead_letters,
+                    dead_letter_queue=self.upload_letters,
                     retry_attempts=185,
                     max_event_age=Duration.hours(24),
                 )
@@ -71,7 +84,10 @@ class Doors(Construct):
 
     def _pipe(self, machine: sfn.IStateMachine) -> None:
         receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-        role = self._starter("pipes.amazonaws.com", machine, allow(receive, self.callbacks.queue_arn))
+        needs = [allow(receive, self.callbacks.queue_arn)]
+        if self._key is not None:
+            needs.append(allow(["kms:Decrypt"], self._key.key_arn))
+        role = self._starter("pipes.amazonaws.com", machine, *needs)
         pipes.CfnPipe(
             self,
             "Pipe",
@@ -89,11 +105,11 @@ class Doors(Construct):
             ),
         )
 
-    def _starter(self, service: str, machine: sfn.IStateMachine, *more: iam.PolicyStatement) -> iam.Role:
+    def _starter(self, principal: str, machine: sfn.IStateMachine, *more: iam.PolicyStatement) -> iam.Role:
         start = allow(["states:StartExecution"], machine.state_machine_arn)
         return iam.Role(
             self,
-            f"{service.split('.')[0].title()}Role",
-            assumed_by=iam.ServicePrincipal(service),
+            f"{principal.split('.')[0].title()}Role",
+            assumed_by=service(principal),
             inline_policies={"Start": iam.PolicyDocument(statements=[start, *more])},
         )

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from .asset import build_asset
 from .logs import log_group_of
-from .permissions import accept, accept_wildcards, tracing, writing_logs
+from .permissions import accept, accept_wildcards, service, tracing, writing_logs
 from .worker import Worker
 
 TIMEOUT = Duration.minutes(15)
@@ -21,14 +21,15 @@ class Function(Construct):
     def __init__(self, scope: Construct, construct_id: str, worker: Worker) -> None:
         super().__init__(scope, construct_id)
         settings = worker.settings
-        log_group = log_group_of(self, settings)
+        self.log_group = log_group_of(self, settings, worker.key)
         self.role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            assumed_by=service("lambda.amazonaws.com"),
             inline_policies={
                 "Repack": worker.policy(),
-                "Tell": iam.PolicyDocument(statements=[writing_logs(log_group.log_group_arn), tracing()]),
+                "Batch": worker.manifests(),
+                "Tell": iam.PolicyDocument(statements=[writing_logs(self.log_group.log_group_arn), tracing()]),
             },
         )
         arm = settings.architecture == "arm64"
@@ -45,9 +46,10 @@ class Function(Construct):
             reserved_concurrent_executions=settings.lambda_concurrency or None,
             environment=worker.environment(),
             role=self.role.without_policy_updates(),
-            log_group=log_group,
+            log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,
         )
         worker.accept_prefixes(self.role)
+        worker.accept_manifests(self.role)
         accept_wildcards(self.role, "X-Ray knows no resources.", "*")
         accept(self.function, "The asset ships byte code for 3.13, which Lambda supports until 2029.", "L1")

@@ -2,28 +2,30 @@
 
 Its input is a Request, an S3 event from EventBridge, or the messages of a SageMaker callback step from a pipe;
 its output is the Result. An upload of hyperparameters beside several models starts the machine again for each of them.
-Every name in `PASSING` and `TOO_BIG` is the class name of an error of the contract.
+Every name in `PASSING` and `TOO_BIG` is the class name of an error of the contract. The request lies in the state once:
+Step Functions ends an execution whose state outgrows 256 KiB, and lets nothing catch that.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .logs import MACHINE_LOGS, log_group_of, machine_logs
-from .permissions import accept_wildcards, allow, tracing
+from .logs import MACHINE_LOGS, log_group_of_machine, log_options, machine_logs
+from .permissions import accept_wildcards, allow, service, tracing_machine
 from .settings import Settings
 from .task import CONTAINER, Task
 
-SOURCE = "model-repacker"
 REPACKED = "Model Repacked"
 FAILED = "Model Repack Failed"
 SERVICE_FAILED = "ServiceFailed"
+UNANSWERED = "PipelineUnanswered"
 
 PASSING = ["SourceChanged", "OutputChanged", "OutputNotProved", "StoreUnavailable"]
 TOO_BIG = ["OutOfTime"]
@@ -42,17 +44,24 @@ LAMBDA_DIED = [
     "States.Timeout",
 ]
 """How Step Functions names a function that ran out of time or memory without saying so itself."""
-FARGATE_PASSING = [
-    "States.HeartbeatTimeout",
+FARGATE_FULL = [
+    "AmazonECS.Unknown",
     "ECS.AmazonECSException",
+    "ECS.LimitExceededException",
     "ECS.ServerException",
     "ECS.ThrottlingException",
 ]
+"""How Step Functions names a task that ECS did not start: no capacity, the account's vCPUs in use, too many at once."""
+FARGATE_REFUSED = ["ECS.InvalidParameterException"]
+"""ECS says so where it was throttled itself while it looked at the network, and where a parameter is wrong for good."""
+FARGATE_LOST = ["States.HeartbeatTimeout"]
 
 BUSY = ["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"]
 
 LAMBDA_SECONDS = 16 * 60
 """A minute more than the function's own end, so that this one only counts when the function's answer is lost."""
+A_DAY = 600
+"""Tries that, five minutes apart at the longest and half of that on average, go on for more than a day."""
 HEARTBEAT_SECONDS = 10 * 60
 """A task that cannot start or died is noticed after this long; starting takes about one minute."""
 FARGATE_SECONDS = 12 * 60 * 60
@@ -77,12 +86,15 @@ def catch(errors: list[str], then: str, path: str = "$.error") -> State:
     return {"ErrorEquals": errors, "ResultPath": path, "Next": then}
 
 
-# A burst of uploads waits for the function's reserved concurrency, for hours if need be.
-INVOKE_RETRIES = [retry(PASSING + LAMBDA_PASSING), retry(LAMBDA_BUSY, attempts=60, longest=300)]
-# A task that was told to stop says OutOfTime. The service calls a lost heartbeat by either name; the general one also
-# means that a task has worked for twelve hours, which is tried only once more.
+# A burst of uploads waits for the function's reserved concurrency, for a day if need be.
+INVOKE_RETRIES = [retry(PASSING + LAMBDA_PASSING), retry(LAMBDA_BUSY, attempts=A_DAY, longest=300)]
+# Each retrier counts its own tries: waiting for room takes none from a task that runs. A task that was told to stop
+# says OutOfTime. The service calls a lost heartbeat by either name; the general one also means that a task has worked
+# for twelve hours, which is tried only once more.
 FARGATE_RETRIES = [
-    retry(PASSING + TOO_BIG + FARGATE_PASSING, attempts=4, longest=300),
+    retry(FARGATE_FULL, attempts=A_DAY, longest=300),
+    retry(FARGATE_REFUSED, attempts=10, longest=300),
+    retry(PASSING + TOO_BIG + FARGATE_LOST, attempts=4, longest=300),
     retry(["States.Timeout"], attempts=1),
 ]
 
@@ -98,45 +110,70 @@ def invoke(function_arn: str, payload: str) -> State:
     }
 
 
+def as_child(item: str | State) -> State:
+    """A Map's items so that what they start is linked to this execution in the console: AWS's name for the parent."""
+    parent = {"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$": "$$.Execution.Id"}
+    return {"input.$" if isinstance(item, str) else "input": item, "parent": parent}
+
+
+LINKED = "States.JsonMerge($.input, $.parent, false)"
+"""The input of what such an item starts."""
+
+
 def start_again() -> State:
     """The state that starts this same machine with a request, and does not wait: how that ends is told by itself."""
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution",
-        "Parameters": {"StateMachineArn.$": "$$.StateMachine.Id", "Name.$": "States.UUID()", "Input.$": "$"},
+        "Parameters": {"StateMachineArn.$": "$$.StateMachine.Id", "Name.$": "States.UUID()", "Input.$": LINKED},
         "Retry": [retry(BUSY, longest=300)],
         "ResultSelector": {"execution.$": "$.ExecutionArn"},
         "End": True,
     }
 
 
-def tell(detail_type: str, detail: State, then: str) -> State:
-    """A state that puts one event on the account's default bus."""
-    entry = {"Source": SOURCE, "DetailType": detail_type, "EventBusName": "default", **detail}
+def tell(source: str, detail_type: str, detail: State, then: str, untold: str) -> State:
+    """A state that puts one event on the account's default bus; if it cannot, `untold` says why, and it goes on."""
+    entry = {"Source": source, "DetailType": detail_type, "EventBusName": "default", **detail}
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::events:putEvents",
         "Parameters": {"Entries": [entry]},
         "Retry": [retry(["States.TaskFailed"])],
         "ResultPath": "$.told",
+        "Catch": [catch(["States.ALL"], then, untold)],
         "Next": then,
     }
 
 
-def answer_pipeline(action: str, parameters: State, then: str) -> State:
-    """A state that ends the waiting of a SageMaker callback step."""
+def answer_pipeline(action: str, parameters: State, then: str, refused: str, path: str = "$.unanswered") -> State:
+    """A state that ends the waiting of a SageMaker callback step; `refused` comes next if SageMaker takes no answer."""
     return {
         "Type": "Task",
         "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:sagemaker:{action}",
         "Parameters": {"CallbackToken.$": "$.callback.token", **parameters},
-        "Retry": [retry(["SageMaker.SdkClientException", "SageMaker.ThrottlingException"])],
+        "Retry": [retry(["States.TaskFailed"])],
         "ResultPath": "$.answered",
+        "Catch": [catch(["States.ALL"], refused, path)],
         "Next": then,
     }
 
 
-def entrance() -> dict[str, State]:
-    """The three kinds of input become one shape: {"ask": what the plan action takes, "callback": {"token"} if any}."""
+NO_ANSWER = "$.done.result.unanswered"
+"""Where it stands why SageMaker took no answer: a message that came twice, a pipeline that was stopped, or no right."""
+
+
+def does_it_wait(otherwise: str) -> State:
+    """A choice: without the right to answer, a pipeline waits on; else SageMaker does not wait for this answer."""
+    no_right = {"Variable": f"{NO_ANSWER}.Cause", "StringMatches": "*not authorized*", "Next": "Unanswered"}
+    return {"Type": "Choice", "Choices": [no_right], "Default": otherwise}
+
+
+def entrance(function_arn: str) -> dict[str, State]:
+    """The three kinds of input become one shape.
+
+    {"ask": what the plan action takes, "callback": {"token"} if a pipeline waits, "explicit" if somebody asked}
+    """
     return {
         "What came in?": {
             "Type": "Choice",
@@ -149,15 +186,30 @@ def entrance() -> dict[str, State]:
         "A pipeline's callback": {
             "Type": "Pass",
             "InputPath": "$[0]",
-            "Parameters": {"callback.$": "States.StringToJson($.body)"},
+            "Parameters": {"ask": {"action": "callback", "body.$": "$.body"}},
             "Next": "Its request",
         },
         "Its request": {
-            "Type": "Pass",
-            "Parameters": {"action": "plan", "request.$": "$.callback.arguments"},
-            "ResultPath": "$.ask",
-            "Next": "Plan",
+            **invoke(function_arn, "$.ask"),
+            "OutputPath": "$.Payload",
+            "Catch": [catch(["States.ALL"], "Failed where?")],
+            "Next": "Is the pipeline stopping?",
         },
+        "Is the pipeline stopping?": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.stopping", "IsPresent": True, "Next": "Let the pipeline stop"}],
+            "Default": "Plan",
+        },
+        # SageMaker asks by a second message, and waits for this answer.
+        "Let the pipeline stop": answer_pipeline(
+            "sendPipelineExecutionStepFailure",
+            {"FailureReason": "the pipeline was stopped"},
+            "Stopped",
+            "Does it wait to stop?",
+            NO_ANSWER,
+        ),
+        "Does it wait to stop?": does_it_wait("Stopped"),
+        "Stopped": {"Type": "Succeed"},
         "An S3 event": {
             "Type": "Pass",
             "Parameters": {"ask": {"action": "plan", "event.$": "$"}},
@@ -165,10 +217,14 @@ def entrance() -> dict[str, State]:
         },
         "A request": {
             "Type": "Pass",
-            "Parameters": {"ask": {"action": "plan", "request.$": "$"}},
+            "Parameters": {"ask": {"action": "plan", "request.$": "$"}, "explicit": True},
             "Next": "Plan",
         },
     }
+
+
+PLANNED = ("where", "why", "request", "requests")
+"""What the machine keeps of a plan, in place of what was asked."""
 
 
 def work(function_arn: str, run_task: State) -> dict[str, State]:
@@ -177,31 +233,39 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
     return {
         "Plan": {
             **invoke(function_arn, "$.ask"),
-            "ResultSelector": {"plan.$": "$.Payload"},
-            "ResultPath": "$.planned",
+            "ResultSelector": {f"{name}.$": f"$.Payload['{name}']" for name in PLANNED},
+            "ResultPath": "$.ask",
             "Catch": [failed],
             "Next": "Where?",
         },
         "Where?": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.planned.plan['where']", "StringEquals": "fargate", "Next": "Repack on Fargate"},
-                {"Variable": "$.planned.plan['where']", "StringEquals": "lambda", "Next": "Repack in Lambda"},
-                {"Variable": "$.planned.plan['where']", "StringEquals": "each", "Next": "Each model"},
-                {"Variable": "$.ask.request", "IsPresent": True, "Next": "Repack in Lambda"},
+                {"Variable": "$.ask['where']", "StringEquals": "fargate", "Next": "Repack on Fargate"},
+                {"Variable": "$.ask['where']", "StringEquals": "lambda", "Next": "Repack in Lambda"},
+                {"Variable": "$.ask['where']", "StringEquals": "each", "Next": "Each model"},
+                {"Variable": "$.ask['where']", "StringEquals": "refused", "Next": "Refused"},
+                {"Variable": "$.explicit", "IsPresent": True, "Next": "Repack in Lambda"},
             ],
             "Default": "Nothing to do",
         },
-        "Nothing to do": {"Type": "Succeed", "OutputPath": "$.planned.plan"},
+        "Nothing to do": {"Type": "Succeed", "OutputPath": "$.ask"},
+        "Refused": {
+            "Type": "Pass",
+            "Parameters": {"Error": "InvalidRequest", "Cause.$": "$.ask.why"},
+            "ResultPath": "$.error",
+            "Next": "Tell: failed",
+        },
         "Each model": {
             "Type": "Map",
-            "ItemsPath": "$.planned.plan.requests",
+            "ItemsPath": "$.ask.requests",
+            "ItemSelector": as_child("$$.Map.Item.Value"),
             "ItemProcessor": {"StartAt": "Start its repack", "States": {"Start its repack": start_again()}},
             "Catch": [failed],
             "End": True,
         },
         "Repack in Lambda": {
-            **invoke(function_arn, "$.planned.plan.request"),
+            **invoke(function_arn, "$.ask.request"),
             "ResultSelector": {"result.$": "$.Payload"},
             "ResultPath": "$.done",
             "Catch": [catch(TOO_BIG + LAMBDA_DIED, "Repack on Fargate", "$.handover"), failed],
@@ -222,24 +286,36 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
     }
 
 
-def success() -> dict[str, State]:
-    """The event, the pipeline's answer if one waits, the Result."""
+def success(source: str) -> dict[str, State]:
+    """The event, the pipeline's answer if one waits, the Result.
+
+    The repack has succeeded: what cannot be told or answered any more is said in the Result and fails nothing, but for
+    a right that is missing, which lets a pipeline wait.
+    """
     outputs = [{"Name": name, "Value.$": f"$.done.result.{name}"} for name in ("output_uri", "method")]
     return {
-        "Tell: repacked": tell(REPACKED, {"Detail.$": "$.done.result"}, "Does a pipeline wait?"),
+        "Tell: repacked": tell(
+            source, REPACKED, {"Detail.$": "$.done.result"}, "Does a pipeline wait?", "$.done.result.untold"
+        ),
         "Does a pipeline wait?": {
             "Type": "Choice",
             "Choices": [{"Variable": "$.callback.token", "IsPresent": True, "Next": "Answer the pipeline"}],
             "Default": "Repacked",
         },
         "Answer the pipeline": answer_pipeline(
-            "sendPipelineExecutionStepSuccess", {"OutputParameters": outputs}, "Repacked"
+            "sendPipelineExecutionStepSuccess",
+            {"OutputParameters": outputs},
+            "Repacked",
+            "Does it still wait?",
+            NO_ANSWER,
         ),
+        "Does it still wait?": does_it_wait("Repacked"),
+        "Unanswered": {"Type": "Fail", "Error": UNANSWERED, "CausePath": f"{NO_ANSWER}.Cause"},
         "Repacked": {"Type": "Succeed", "OutputPath": "$.done.result"},
     }
 
 
-def failure() -> dict[str, State]:
+def failure(source: str) -> dict[str, State]:
     """The error's name and sentence, in the event, in the pipeline's failure reason and as the execution's end."""
     reason = "States.Format('{}: {}', $.error.Error, $.error.Cause)"
     # SageMaker takes 256 characters; a sentence with two long keys in it has more.
@@ -250,6 +326,7 @@ def failure() -> dict[str, State]:
         "asked.$": "$.ask",
         "execution.$": "$$.Execution.Id",
     }
+    fail_step = "sendPipelineExecutionStepFailure"
     return {
         "Failed where?": {
             "Type": "Choice",
@@ -278,19 +355,23 @@ def failure() -> dict[str, State]:
             "ResultPath": "$.error",
             "Next": "Tell: failed",
         },
-        "Tell: failed": tell(FAILED, {"Detail": detail}, "Does a pipeline wait for it?"),
+        "Tell: failed": tell(source, FAILED, {"Detail": detail}, "Does a pipeline wait for it?", "$.untold"),
         "Does a pipeline wait for it?": {
             "Type": "Choice",
             "Choices": [{"Variable": "$.callback.token", "IsPresent": True, "Next": "Fail the pipeline's step"}],
             "Default": "Failed",
         },
-        "Fail the pipeline's step": {
-            **answer_pipeline("sendPipelineExecutionStepFailure", {"FailureReason.$": reason}, "Failed"),
-            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.unanswered", "Next": "Fail it in brief"}],
-        },
-        "Fail it in brief": answer_pipeline("sendPipelineExecutionStepFailure", {"FailureReason.$": brief}, "Failed"),
+        "Fail the pipeline's step": answer_pipeline(
+            fail_step, {"FailureReason.$": reason}, "Failed", "Fail it in brief"
+        ),
+        "Fail it in brief": answer_pipeline(fail_step, {"FailureReason.$": brief}, "Failed", "Failed"),
         "Failed": {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
     }
+
+
+def states(source: str, function_arn: str, run_task: State) -> dict[str, State]:
+    """All states of the machine, which tells of itself as `source`."""
+    return {**entrance(function_arn), **work(function_arn, run_task), **success(source), **failure(source)}
 
 
 def run_task(task: Task) -> State:
@@ -311,7 +392,7 @@ def run_task(task: Task) -> State:
                 {
                     "Name": CONTAINER,
                     "Environment": [
-                        {"Name": "REPACK_REQUEST", "Value.$": "States.JsonToString($.planned.plan.request)"},
+                        {"Name": "REPACK_REQUEST", "Value.$": "States.JsonToString($.ask.request)"},
                         {"Name": "TASK_TOKEN", "Value.$": "$$.Task.Token"},
                     ],
                 }
@@ -324,30 +405,37 @@ class Machine(Construct):
     """`machine`: the Standard state machine of one repack."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, settings: Settings, function: lambda_.IFunction, task: Task
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        function: lambda_.IFunction,
+        task: Task,
+        key: Optional[kms.IKey],
     ) -> None:
         super().__init__(scope, construct_id)
         definition = {
             "Comment": "One repack: plan, repack in Lambda or on Fargate, tell",
             "StartAt": "What came in?",
-            "States": {**entrance(), **work(function.function_arn, run_task(task)), **success(), **failure()},
+            "States": states(settings.name, function.function_arn, run_task(task)),
         }
-        self.role = self._role(function, task)
-        log_group = log_group_of(self, settings)
+        self.role = self._role(settings, function, task)
+        self.log_group = log_group_of_machine(self, settings, key)
         self.machine = sfn.StateMachine(
             self,
             "Machine",
             state_machine_type=sfn.StateMachineType.STANDARD,
             definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
             role=self.role.without_policy_updates(),
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
+            logs=log_options(self.log_group, settings),
             tracing_enabled=True,
         )
         # Its own name exists only now.
         again = allow(["states:StartExecution"], self.machine.state_machine_arn)
         iam.Policy(self, "StartAgain", roles=[self.role], statements=[again])
 
-    def _role(self, function: lambda_.IFunction, task: Task) -> iam.Role:
+    def _role(self, settings: Settings, function: lambda_.IFunction, task: Task) -> iam.Role:
         stack = Stack.of(self)
         executions = stack.format_arn(service="sagemaker", resource="pipeline", resource_name="*/execution/*")
         bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
@@ -364,7 +452,7 @@ class Machine(Construct):
                 task.execution_role.role_arn,
                 StringEquals={"iam:PassedToService": "ecs-tasks.amazonaws.com"},
             ),
-            allow(["events:PutEvents"], bus, StringEquals={"events:source": SOURCE}),
+            allow(["events:PutEvents"], bus, StringEquals={"events:source": settings.name}),
             allow(
                 ["sagemaker:SendPipelineExecutionStepSuccess", "sagemaker:SendPipelineExecutionStepFailure"], executions
             ),
@@ -372,10 +460,10 @@ class Machine(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            assumed_by=service("states.amazonaws.com"),
             inline_policies={
                 "Run": iam.PolicyDocument(statements=statements),
-                "Tell": iam.PolicyDocument(statements=[*machine_logs(), tracing()]),
+                "Tell": iam.PolicyDocument(statements=[*machine_logs(), tracing_machine()]),
             },
         )
         accept_wildcards(role, MACHINE_LOGS, "*")

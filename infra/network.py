@@ -34,4 +34,3 @@ class Network(Construct):
                 "FlowLog": ec2.FlowLogOptions(destination=ec2.FlowLogDestination.to_s3(flow_logs, "vpc/")),
             },
         )
-        self.subnet_ids = [subnet.subnet_id for subnet in self.vpc.public_subnets]

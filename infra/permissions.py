@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from aws_cdk import Acknowledgment, Stack, Token, Validations
+from aws_cdk import Acknowledgment, Aws, Stack, Token, Validations
 from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
@@ -41,9 +41,20 @@ def allow(actions: Sequence[str], *resources: str, **conditions: Mapping[str, ob
     return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions or None)
 
 
+def service(name: str) -> iam.ServicePrincipal:
+    """An AWS service as the one who takes a role, and only where it acts for this account."""
+    return iam.ServicePrincipal(name, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})
+
+
 def tracing() -> iam.PolicyStatement:
     """X-Ray knows no resources: this is its documented smallest statement."""
     return allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*")
+
+
+def tracing_machine() -> iam.PolicyStatement:
+    """A state machine asks X-Ray for its sampling rules, too."""
+    sampling = ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
+    return allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords", *sampling], "*")
 
 
 def writing_logs(log_group_arn: str) -> iam.PolicyStatement:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Optional
 
+from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -17,7 +18,7 @@ from .function import Function
 from .machine import Machine
 from .network import Network
 from .permissions import Place
-from .settings import Settings
+from .settings import Settings, WrongSetting
 from .task import Task
 from .watch import Watch
 from .worker import Worker
@@ -28,8 +29,9 @@ DEFAULTS = Settings()
 class ModelRepacker(Construct):
     """Buckets, function, task, machines, doors and watch; what is not given is made.
 
-    A given `input_bucket` must send its events to EventBridge. `subnet_ids` belong to a given `vpc`. The settings that
-    name existing resources (`input_bucket`, `kms_key_arn`, `vpc_id` …) are the stack's to resolve and not read here.
+    A given `input_bucket` must send its events to EventBridge; a given `key` must let CloudWatch Logs, SQS's senders
+    and the account's roles use it (docs/deploy.md). Tasks run in `subnets` of the `vpc`, by default its private ones,
+    and get public addresses if those are public, unless `assign_public_ip` says otherwise. Raises WrongSetting.
     """
 
     def __init__(
@@ -42,38 +44,62 @@ class ModelRepacker(Construct):
         output_bucket: Optional[s3.IBucket] = None,
         key: Optional[kms.IKey] = None,
         vpc: Optional[ec2.IVpc] = None,
-        subnet_ids: Sequence[str] = (),
+        subnets: Optional[ec2.SubnetSelection] = None,
+        assign_public_ip: Optional[bool] = None,
         alarm_topic: Optional[sns.ITopic] = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        if subnets is not None and vpc is None:
+            raise WrongSetting("subnets are those of a given vpc: give it, too")
+        if input_bucket is not None and output_bucket is not None and _same(self, input_bucket, output_bucket):
+            settings.check_one_bucket()
         self.buckets = Buckets(
             self, "Buckets", input_bucket=input_bucket, output_bucket=output_bucket, key=key, keep=settings.keep_models
         )
         if vpc is None:
-            network = Network(self, "Network", flow_logs=self.buckets.logs)
-            vpc, subnet_ids = network.vpc, network.subnet_ids
-        worker = Worker(settings, self.buckets.output, self._reads(settings), self._writes(settings), key)
-        self.function = Function(self, "Function", worker).function
-        task = Task(self, "Task", worker, vpc=vpc, subnet_ids=subnet_ids)
-        self.machine = Machine(self, "Machine", settings=settings, function=self.function, task=task).machine
-        self.batch = Batch(
+            vpc = Network(self, "Network", flow_logs=self.buckets.logs).vpc
+        subnet_ids, public = _chosen(vpc, subnets or ec2.SubnetSelection())
+        worker = Worker(
+            settings, self.buckets.input, self.buckets.output, self._reads(settings), self._writes(settings), key
+        )
+        function = Function(self, "Function", worker)
+        task = Task(
+            self,
+            "Task",
+            worker,
+            vpc=vpc,
+            subnet_ids=subnet_ids,
+            assign_public_ip=public if assign_public_ip is None else assign_public_ip,
+        )
+        machine = Machine(self, "Machine", settings=settings, function=function.function, task=task, key=key)
+        batch = Batch(
             self,
             "Batch",
             settings=settings,
-            repack=self.machine,
+            function=function.function,
+            repack=machine.machine,
             input_bucket=self.buckets.input,
             output_bucket=self.buckets.output,
             key=key,
-        ).machine
-        self.doors = Doors(self, "Doors", settings=settings, input_bucket=self.buckets.input, machine=self.machine)
+        )
+        self.function, self.machine, self.batch = function.function, machine.machine, batch.machine
+        self.log_groups = {
+            "Function": function.log_group,
+            "Task": task.log_group,
+            "Machine": machine.log_group,
+            "Batch": batch.log_group,
+        }
+        self.doors = Doors(
+            self, "Doors", settings=settings, input_bucket=self.buckets.input, machine=self.machine, key=key
+        )
         self.watch = Watch(
             self,
             "Watch",
+            settings=settings,
             function=self.function,
             machine=self.machine,
             batch=self.batch,
-            callbacks=self.doors.callbacks,
-            dead_letters=self.doors.dead_letters,
+            doors=self.doors,
             topic=alarm_topic,
         )
 
@@ -90,3 +116,26 @@ class ModelRepacker(Construct):
             Place(self.buckets.output.bucket_arn, settings.output_prefix),
             *(Place.of(self, uri) for uri in settings.also_write),
         )
+
+
+def _chosen(vpc: ec2.IVpc, selection: ec2.SubnetSelection) -> tuple[list[str], bool]:
+    """The ids of the subnets, and whether they are public."""
+    if selection.subnets:
+        # Not through the network's own selection, which asks each for its zone: one given by its id alone has none.
+        public = {subnet.subnet_id for subnet in vpc.public_subnets}
+        ids = [subnet.subnet_id for subnet in selection.subnets]
+        return ids, not public.isdisjoint(ids)
+    chosen = vpc.select_subnets(
+        availability_zones=selection.availability_zones,
+        one_per_az=selection.one_per_az,
+        subnet_filters=selection.subnet_filters,
+        subnet_group_name=selection.subnet_group_name,
+        subnet_type=selection.subnet_type,
+    )
+    return chosen.subnet_ids, chosen.has_public
+
+
+def _same(scope: Construct, one: s3.IBucket, other: s3.IBucket) -> bool:
+    """Whether two constructs stand for one bucket, as far as the template knows."""
+    names = [Stack.of(scope).resolve(bucket.bucket_name) for bucket in (one, other)]
+    return bool(names[0] == names[1])

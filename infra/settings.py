@@ -1,13 +1,18 @@
-"""The deployment's configuration: every setting with its type, default and rule, read from the CDK's context.
+"""The deployment's configuration: every setting with its type, default, meaning and rule.
 
-A setting is given as `npx aws-cdk deploy -c repacker:lambda_memory_mib=3008`, or in cdk.json under the same name.
+`Settings` are what a construct in anybody's stack takes; `StackSettings` name existing resources besides, and are read
+from the CDK's context: `npx aws-cdk deploy -c repacker:lambda_memory_mib=3008`, or cdk.json under the same name. The
+texts below the fields are the table in docs/deploy.md.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
+
+if TYPE_CHECKING:
+    from typing import Self
 
 CONTEXT = "repacker:"
 
@@ -35,14 +40,32 @@ FARGATE_MEMORY_GIB = {
 }
 """What Fargate offers: CPU units → GiB of memory."""
 
+BATCHES = "batches/"
+"""Where manifests lie in the input bucket and results in the output bucket."""
+KNOWN_SOURCES = "known-sources/"
+"""Where, in the output bucket, small objects lead from a scanned source to an output made of it. All may expire."""
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "thrifty": {},
+    "fast": {"lambda_memory_mib": 3538, "lambda_limit_gib": 40, "task_cpu": 2048, "task_memory_mib": 4096},
+}
+"""Sets of settings for a purpose; docs/cost.md computes what they bring and cost."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX = re.compile(r"(?:[^/*?$\"{}\\\s][^*?$\"{}\\]*/)?")
 S3_PREFIX = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[^*?$\"{}\\]*)")
 S3_OBJECT = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?$\"{}\\]+")
-KEY_ARN = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d{12}:key/[\w-]+")
+KEY_ARN = re.compile(
+    r"arn:[\w-]+:kms:[\w-]+:\d{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
 TOPIC_ARN = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
-VPC = re.compile(r"vpc-[0-9a-f]+")
-SUBNET = re.compile(r"subnet-[0-9a-f]+")
+VPC = re.compile(r"vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+PREFIX_LENGTH = 200
+PLACES_LENGTH = 1200
+"""Characters: a role's inline policies may have 10,240 in all, and a place stands in several of them."""
 
 
 class WrongSetting(ValueError):
@@ -53,87 +76,110 @@ class WrongSetting(ValueError):
 class Settings:
     """All that can be chosen without touching code; an empty string means "not given"."""
 
-    input_bucket: str = ""
-    """An existing bucket that sends its events to EventBridge; otherwise one is made."""
-    output_bucket: str = ""
-    """An existing bucket; otherwise one is made."""
+    name: str = "model-repacker"
+    """This instance's name: of its stack, of its metrics' namespace and of the source of its events. A second instance
+    in an account and region needs another one."""
+
     input_prefix: str = "models/"
     """An upload under it is repacked; empty for the whole bucket."""
     output_prefix: str = "models/"
     """Where the outputs of uploads go, under the same names."""
     hyperparameters_uri: str = ""
-    """The default for uploads without a `hyperparameters.json` beside them."""
+    """The `s3://bucket/key` of hyperparameters for uploads without a `hyperparameters.json` beside them."""
     also_read: tuple[str, ...] = ()
     """`s3://bucket/prefix`es that explicit requests may read besides the input prefix."""
     also_write: tuple[str, ...] = ()
     """`s3://bucket/prefix`es that explicit requests may write besides the output prefix."""
-    kms_key_arn: str = ""
-    """An existing key for both buckets; otherwise S3's own encryption."""
-    keep_models: bool = False
-    """Destroying the stack keeps the buckets that it made, and what is in them."""
+    keep_models: bool = True
+    """Buckets that were made here stay, with all that is in them, when the stack is destroyed or no longer makes them,
+    and the stack is protected from being destroyed. With `false` they go, models included."""
 
     architecture: str = "arm64"
-    lambda_memory_mib: int = 1769
-    """1769 MiB are one whole vCPU: a scan is one thread that inflates."""
+    """Of the function and the task: `arm64`, a fifth cheaper, or `x86_64`."""
+    lambda_memory_mib: int = 1280
+    """Of the function, 512 to 10240. 1769 are one vCPU; at 1280 the network is what a scan waits for."""
     lambda_concurrency: int = 10
-    """Reserved for the function; 0 reserves none."""
-    lambda_limit_gib: int = 10
-    """A larger archive goes to Fargate at once."""
+    """Executions of the function at once, reserved from the account's; 0 reserves none."""
+    lambda_limit_gib: int = 6
+    """A larger archive goes to Fargate at once, 1 to 50."""
+
+    ratio_limit: int = 200
+    """An archive that unpacks to more than 1 GiB, and to more than so many times its size, is refused as a bomb.
+    Deflate can do 1032."""
 
     task_cpu: int = 1024
+    """CPU units of the Fargate task, 1024 are one vCPU."""
     task_memory_mib: int = 2048
-    vpc_id: str = ""
-    """An existing network for the Fargate task; otherwise one is made."""
-    subnet_ids: tuple[str, ...] = ()
-    """Of that network."""
-    assign_public_ip: bool = True
-    """False for private subnets that reach ECR, CloudWatch Logs, S3 and Step Functions by themselves."""
+    """Of the task; Fargate offers certain sizes for each `task_cpu`."""
 
     batch_concurrency: int = 10
+    """Repacks of one batch at once, 1 to 1000."""
     batch_tolerated_failure_percent: int = 5
+    """A batch stops when more of its items fail, 0 to 100."""
+    batch_tolerated_failures: int = 3
+    """So many may fail in a small batch, where the percentage would be fewer."""
 
     log_retention_days: int = 30
-    alarm_topic_arn: str = ""
-    """An existing SNS topic that every alarm tells; otherwise alarms only show."""
+    """1, 7, 14, 30, 90, 180, 365, 1827 or 3653."""
+    log_execution_data: bool = False
+    """The machines' logs hold what goes from state to state, too: hyperparameters, and the tokens that answer for a
+    task or a pipeline. The executions' own history shows it in any case, to whoever may read that."""
 
     def __post_init__(self) -> None:
         """Raises WrongSetting for the first value that cannot be deployed."""
+        for field in fields(self):
+            _check_type(field.name, str(field.type), getattr(self, field.name))
+        _require(NAME.fullmatch(self.name) is not None, "name", self.name, "letters, digits and -, at most 64 of them")
+        _require(not self.name.lower().startswith("aws"), "name", self.name, "one that does not begin with aws")
         self._check_places()
         self._check_function()
         self._check_task()
-        _require(0 < self.batch_concurrency <= 1000, "batch_concurrency", self.batch_concurrency, "between 1 and 1000")
-        _require(
-            0 <= self.batch_tolerated_failure_percent <= 100,
-            "batch_tolerated_failure_percent",
-            self.batch_tolerated_failure_percent,
-            "between 0 and 100",
-        )
+        self._check_batches()
         _require(
             self.log_retention_days in RETENTION,
             "log_retention_days",
             self.log_retention_days,
             f"one of {', '.join(map(str, RETENTION))}",
         )
-        _match(TOPIC_ARN, "alarm_topic_arn", self.alarm_topic_arn, "the ARN of an SNS topic")
+
+    @classmethod
+    def of_profile(cls, profile: str, **given: Any) -> Self:
+        """The settings of a profile, with those that are given over them. Raises WrongSetting."""
+        _require(profile in PROFILES, "profile", profile, f"one of {', '.join(PROFILES)}")
+        return cls(**{**PROFILES[profile], **given})
+
+    def check_one_bucket(self) -> None:
+        """Raises WrongSetting if input and output cannot share a bucket: what lies under the output prefix is ours."""
+        ours, theirs = self.output_prefix, self.input_prefix
+        _require(
+            not ours.startswith(theirs) and not theirs.startswith(ours),
+            "output_prefix",
+            ours,
+            f"neither within {theirs!r} nor around it when both lie in one bucket, or outputs would be repacked again, "
+            "or uploads be taken for outputs",
+        )
 
     def _check_places(self) -> None:
-        _match(BUCKET, "input_bucket", self.input_bucket, "a bucket's name")
-        _match(BUCKET, "output_bucket", self.output_bucket, "a bucket's name")
         rule = "empty or a key prefix that ends with / and does not begin with one, without wildcards"
         for name in ("input_prefix", "output_prefix"):
-            _require(PREFIX.fullmatch(getattr(self, name)) is not None, name, getattr(self, name), rule)
+            prefix = getattr(self, name)
+            _require(PREFIX.fullmatch(prefix) is not None, name, prefix, rule)
+            _require(len(prefix.encode()) <= PREFIX_LENGTH, name, prefix, f"at most {PREFIX_LENGTH} bytes long")
+            _require(
+                not prefix.startswith((BATCHES, KNOWN_SOURCES)), name, prefix, f"outside {BATCHES} and {KNOWN_SOURCES}"
+            )
         _match(S3_OBJECT, "hyperparameters_uri", self.hyperparameters_uri, "s3://bucket/key")
         for name in ("also_read", "also_write"):
             for place in getattr(self, name):
                 _match(S3_PREFIX, name, place, "a list of s3://bucket/prefix")
-        _match(KEY_ARN, "kms_key_arn", self.kms_key_arn, "the ARN of a KMS key")
-        if self.input_bucket and self.input_bucket == self.output_bucket:
-            _require(
-                not self.output_prefix.startswith(self.input_prefix),
-                "output_prefix",
-                self.output_prefix,
-                f"outside {self.input_prefix!r} when both lie in one bucket, or outputs would be repacked again",
-            )
+        length = sum(len(place) for place in (*self.also_read, *self.also_write, self.hyperparameters_uri))
+        _require(
+            length <= PLACES_LENGTH,
+            "also_read",
+            length,
+            f"with also_write and hyperparameters_uri at most {PLACES_LENGTH} characters, which is what the roles' "
+            "policies have room for: give shorter prefixes",
+        )
 
     def _check_function(self) -> None:
         _require(
@@ -145,6 +191,7 @@ class Settings:
             0 <= self.lambda_concurrency <= 1000, "lambda_concurrency", self.lambda_concurrency, "between 0 and 1000"
         )
         _require(0 < self.lambda_limit_gib <= 50, "lambda_limit_gib", self.lambda_limit_gib, "between 1 and 50")
+        _require(1 <= self.ratio_limit <= 1032, "ratio_limit", self.ratio_limit, "between 1 and 1032")
 
     def _check_task(self) -> None:
         sizes = FARGATE_MEMORY_GIB.get(self.task_cpu)
@@ -158,42 +205,92 @@ class Settings:
             self.task_memory_mib,
             f"one of {', '.join(str(gib * 1024) for gib in sizes)} with task_cpu {self.task_cpu}",
         )
+
+    def _check_batches(self) -> None:
+        for name, least, most in (
+            ("batch_concurrency", 1, 1000),
+            ("batch_tolerated_failure_percent", 0, 100),
+            ("batch_tolerated_failures", 0, 1000),
+        ):
+            value = getattr(self, name)
+            _require(least <= value <= most, name, value, f"between {least} and {most}")
+
+
+@dataclass(frozen=True)
+class StackSettings(Settings):
+    """The same, with the names of what exists already, for the stack that is deployed from here."""
+
+    input_bucket: str = ""
+    """An existing bucket that sends its events to EventBridge; otherwise one is made."""
+    output_bucket: str = ""
+    """An existing bucket; otherwise one is made."""
+    kms_key_arn: str = ""
+    """An existing key for the buckets made here, all outputs, the queues and the log groups; otherwise AWS's own."""
+    vpc_id: str = ""
+    """An existing network for the Fargate task; otherwise one is made, which costs nothing while idle."""
+    subnet_ids: tuple[str, ...] = ()
+    """Of that network, with ways to ECR, CloudWatch Logs, S3 and Step Functions."""
+    assign_public_ip: bool = False
+    """Tasks in those subnets get public addresses: for public subnets without a NAT gateway."""
+    alarm_topic_arn: str = ""
+    """An existing SNS topic that every alarm tells; otherwise alarms only show."""
+
+    def __post_init__(self) -> None:
+        """Raises WrongSetting for the first value that cannot be deployed."""
+        super().__post_init__()
+        _match(BUCKET, "input_bucket", self.input_bucket, "a bucket's name")
+        _match(BUCKET, "output_bucket", self.output_bucket, "a bucket's name")
+        if self.input_bucket and self.input_bucket == self.output_bucket:
+            self.check_one_bucket()
+        _match(KEY_ARN, "kms_key_arn", self.kms_key_arn, "the ARN of a KMS key")
         _match(VPC, "vpc_id", self.vpc_id, "the id of a VPC")
         for subnet in self.subnet_ids:
             _match(SUBNET, "subnet_ids", subnet, "a list of ids of subnets")
         if bool(self.vpc_id) != bool(self.subnet_ids):
             raise WrongSetting("vpc_id and subnet_ids must be given together")
-        if not self.assign_public_ip and not self.vpc_id:
-            raise WrongSetting("assign_public_ip can be false only with vpc_id: the network made here has no NAT")
+        if self.assign_public_ip and not self.vpc_id:
+            raise WrongSetting("assign_public_ip is for a given vpc_id: tasks in the network made here have addresses")
+        _match(TOPIC_ARN, "alarm_topic_arn", self.alarm_topic_arn, "the ARN of an SNS topic")
+
+    @property
+    def makes_buckets(self) -> bool:
+        return not (self.input_bucket and self.output_bucket)
 
     @classmethod
-    def from_context(cls, context: Mapping[str, Any]) -> Settings:
+    def from_context(cls, context: Mapping[str, Any]) -> StackSettings:
         """The settings among a CDK context's values, which are JSON, or strings from the command line.
 
         Raises WrongSetting, also for a name under `repacker:` that is none of ours.
         """
         given = {name[len(CONTEXT) :]: value for name, value in context.items() if name.startswith(CONTEXT)}
-        types = {field.name: field.type for field in fields(cls)}
+        profile = str(given.pop("profile", "thrifty"))
+        types = {field.name: str(field.type) for field in fields(cls)}
         for name in given:
             if name not in types:
-                raise WrongSetting(f"{CONTEXT}{name} is no setting; there are {', '.join(sorted(types))}")
-        return cls(**{name: _parse(name, str(types[name]), value) for name, value in given.items()})
+                raise WrongSetting(f"{CONTEXT}{name} is no setting; there are {', '.join(sorted([*types, 'profile']))}")
+        return cls.of_profile(profile, **{name: _parse(name, types[name], value) for name, value in given.items()})
 
 
 def _parse(name: str, kind: str, value: Any) -> Any:
     """The value as the setting's type; the command line gives text for all of them."""
-    if kind == "int" and isinstance(value, (int, str)) and re.fullmatch(r"\d+", str(value)):
+    if kind == "int" and isinstance(value, str) and re.fullmatch(r"[0-9]+", value):
         return int(value)
-    if kind == "bool" and str(value).lower() in ("true", "false"):
-        return str(value).lower() == "true"
-    if kind == "str" and isinstance(value, str):
-        return value
-    if kind.startswith("tuple"):
+    if kind == "bool" and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if kind.startswith("tuple") and isinstance(value, (str, list)):
         items = value.split(",") if isinstance(value, str) else value
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            return tuple(item.strip() for item in items if item.strip())
+        return tuple(item.strip() if isinstance(item, str) else item for item in items if item)
+    return value
+
+
+def _check_type(name: str, kind: str, value: Any) -> None:
+    right = {
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+    }.get(kind, isinstance(value, tuple) and all(isinstance(item, str) for item in value))
     expected = {"int": "a whole number", "bool": "true or false", "str": "text"}.get(kind, "a list of texts")
-    raise WrongSetting(f"{name} must be {expected}, not {value!r}")
+    _require(right, name, value, expected)
 
 
 def _match(pattern: re.Pattern[str], name: str, value: str, rule: str) -> None:

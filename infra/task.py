@@ -5,7 +5,6 @@ Nothing touches a disk, so the root file system is read-only and the storage sta
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Sequence
 
 from aws_cdk import aws_ec2 as ec2
@@ -14,12 +13,12 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from .asset import PACKAGE
 from .logs import log_group_of
-from .permissions import accept, accept_wildcards, allow, writing_logs
+from .permissions import accept, accept_wildcards, allow, service, writing_logs
 from .worker import Worker
 
 CONTAINER = "repack"
-PROJECT = Path(__file__).parent.parent
 
 
 class Task(Construct):
@@ -33,11 +32,12 @@ class Task(Construct):
         *,
         vpc: ec2.IVpc,
         subnet_ids: Sequence[str],
+        assign_public_ip: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         settings = worker.settings
         self.subnet_ids = list(subnet_ids)
-        self.assign_public_ip = settings.assign_public_ip
+        self.assign_public_ip = assign_public_ip
         self.cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
         self.security_group = ec2.SecurityGroup(
             self, "OnlyOut", vpc=vpc, description="Nothing comes in, TLS goes out", allow_all_outbound=False
@@ -48,14 +48,13 @@ class Task(Construct):
         image = ecr_assets.DockerImageAsset(
             self,
             "Image",
-            directory=str(PROJECT),
-            file="lambda_fn/Dockerfile",
-            exclude=["*", "!lambda_fn", "**/__pycache__"],
+            directory=str(PACKAGE),
+            exclude=["**/__pycache__"],
             platform=ecr_assets.Platform.LINUX_ARM64 if arm else ecr_assets.Platform.LINUX_AMD64,
         )
-        log_group = log_group_of(self, settings)
+        self.log_group = log_group_of(self, settings, worker.key)
         self.role = self._task_role(worker)
-        self.execution_role = self._execution_role(image, log_group.log_group_arn)
+        self.execution_role = self._execution_role(image, self.log_group.log_group_arn)
         self.definition = ecs.FargateTaskDefinition(
             self,
             "Definition",
@@ -75,7 +74,7 @@ class Task(Construct):
             image=ecs.ContainerImage.from_docker_image_asset(image),
             environment=worker.environment(),
             readonly_root_filesystem=True,
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=log_group),
+            logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=self.log_group),
         )
         accept(self.definition, "The environment holds names of buckets and prefixes, and no secret.", "ECS2")
 
@@ -84,7 +83,7 @@ class Task(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=service("ecs-tasks.amazonaws.com"),
             inline_policies={"Repack": worker.policy(), "Answer": iam.PolicyDocument(statements=[answer])},
         )
         worker.accept_prefixes(role)
@@ -100,7 +99,7 @@ class Task(Construct):
         role = iam.Role(
             self,
             "ExecutionRole",
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=service("ecs-tasks.amazonaws.com"),
             inline_policies={
                 "Start": iam.PolicyDocument(statements=[pull, sign_in, writing_logs(log_group_arn)]),
             },

@@ -9,11 +9,12 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .worker import METRICS, SERVICE
+from .doors import Doors
+from .settings import Settings
+from .worker import SERVICE
 
 PERIOD = Duration.minutes(5)
 
@@ -26,23 +27,28 @@ class Watch(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        settings: Settings,
         function: lambda_.IFunction,
         machine: sfn.IStateMachine,
         batch: sfn.IStateMachine,
-        callbacks: sqs.IQueue,
-        dead_letters: sqs.IQueue,
+        doors: Doors,
         topic: Optional[sns.ITopic],
     ) -> None:
         super().__init__(scope, construct_id)
-        letters = dead_letters.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
-        waiting = callbacks.metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
+        self._namespace = settings.name
+        uploads, answers = (
+            queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
+            for queue in (doors.upload_letters, doors.callback_letters)
+        )
+        waiting = doors.callbacks.metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
         failures = _failures("repacks", machine)
         batches = _failures("batches", batch)
         throttles = function.metric_throttles(period=PERIOD)
         self.alarms = [
             self._alarm("RepacksFail", failures, 1, "A repack failed; its event and its execution say why."),
             self._alarm("BatchesFail", batches, 1, "A batch had more failed lines than it tolerates."),
-            self._alarm("DeadLetters", letters, 1, "An upload or a callback never became a repack."),
+            self._alarm("UploadLetters", uploads, 1, "The event of an upload never reached the state machine."),
+            self._alarm("CallbackLetters", answers, 1, "A callback step's message never reached the state machine."),
             self._alarm("CallbacksWait", waiting, 900, "A callback step has waited 15 minutes for its start."),
             self._alarm("Throttles", throttles, 1, "Repacks have waited half an hour for the function.", periods=6),
         ]
@@ -55,14 +61,16 @@ class Watch(Construct):
             cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(self.alarms), width=24, height=3)
         )
         self.dashboard.add_widgets(
-            _graph("Repacks by method", _ours("Repacks", by="method")),
-            _graph("Bytes moved and saved", *(_ours(name) for name in ("BytesRead", "BytesUploaded", "BytesCopied"))),
-            _graph("Seconds", _ours("Seconds", statistic="p50"), _ours("Seconds", statistic="p99")),
+            _graph("Repacks by method", self._ours("Repacks", by="method")),
+            _graph(
+                "Bytes moved and saved", *(self._ours(name) for name in ("BytesRead", "BytesUploaded", "BytesCopied"))
+            ),
+            _graph("Seconds", self._ours("Seconds", statistic="p50"), self._ours("Seconds", statistic="p99")),
         )
         self.dashboard.add_widgets(
             _graph("Executions", machine.metric_succeeded(period=PERIOD), failures, batches),
-            _graph("Errors by name", _ours("Errors", by="error")),
-            _graph("Waiting", throttles, letters, waiting),
+            _graph("Errors by name", self._ours("Errors", by="error")),
+            _graph("Waiting", throttles, uploads, answers, waiting),
         )
 
     def _alarm(
@@ -79,26 +87,26 @@ class Watch(Construct):
             alarm_description=f"{description} See docs/operate.md.",
         )
 
+    def _ours(self, name: str, *, by: str = "", statistic: str = "Sum") -> cloudwatch.IMetric:
+        """A metric that the handler emits, whole or split by one more dimension."""
+        if by:
+            schema = f'{{"{self._namespace}",service,{by}}}'
+            search = f"SEARCH('{schema} MetricName=\"{name}\" service=\"{SERVICE}\"', '{statistic}')"
+            return cloudwatch.MathExpression(expression=search, using_metrics={}, label="", period=PERIOD)
+        return cloudwatch.Metric(
+            namespace=self._namespace,
+            metric_name=name,
+            dimensions_map={"service": SERVICE},
+            statistic=statistic,
+            label=name if statistic == "Sum" else f"{name} {statistic}",
+            period=PERIOD,
+        )
+
 
 def _failures(what: str, machine: sfn.IStateMachine) -> cloudwatch.MathExpression:
     metrics = {f"{what}_failed": machine.metric_failed(), f"{what}_timed_out": machine.metric_timed_out()}
     return cloudwatch.MathExpression(
         expression=" + ".join(metrics), using_metrics=metrics, label=f"{what} failed", period=PERIOD
-    )
-
-
-def _ours(name: str, *, by: str = "", statistic: str = "Sum") -> cloudwatch.IMetric:
-    """A metric that the handler emits, whole or split by one more dimension."""
-    if by:
-        search = f"SEARCH('{{{METRICS},service,{by}}} MetricName=\"{name}\" service=\"{SERVICE}\"', '{statistic}')"
-        return cloudwatch.MathExpression(expression=search, using_metrics={}, label="", period=PERIOD)
-    return cloudwatch.Metric(
-        namespace=METRICS,
-        metric_name=name,
-        dimensions_map={"service": SERVICE},
-        statistic=statistic,
-        label=name if statistic == "Sum" else f"{name} {statistic}",
-        period=PERIOD,
     )
 
 

@@ -11,13 +11,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from .permissions import Place, accept_wildcards, allow
-from .settings import Settings
+from .settings import BATCHES, KNOWN_SOURCES, Settings
 
 SERVICE = "model-repacker"
-METRICS = "ModelRepacker"
-"""The service and the namespace under which both count."""
-KNOWN_SOURCES = "known-sources/"
-"""Where, in the output bucket, small objects lead from a scanned source to an output made of it. All may expire."""
+"""Under which both count, in the namespace of the instance's name."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,7 @@ class Worker:
     """Something that carries repacks out."""
 
     settings: Settings
+    input_bucket: s3.IBucket
     output_bucket: s3.IBucket
     reads: tuple[Place, ...]
     writes: tuple[Place, ...]
@@ -39,10 +37,11 @@ class Worker:
             "REPACK_HYPERPARAMETERS_URI": self.settings.hyperparameters_uri,
             "REPACK_KNOWN_SOURCES": f"s3://{self.output_bucket.bucket_name}/{KNOWN_SOURCES}",
             "REPACK_LAMBDA_LIMIT_BYTES": str(self.settings.lambda_limit_gib << 30),
+            "REPACK_RATIO_LIMIT": str(self.settings.ratio_limit),
             "REPACK_KMS_KEY_ID": self.key.key_arn if self.key else "",
             "REPACK_EXPECTED_BUCKET_OWNER": Aws.ACCOUNT_ID,
             "POWERTOOLS_SERVICE_NAME": SERVICE,
-            "POWERTOOLS_METRICS_NAMESPACE": METRICS,
+            "POWERTOOLS_METRICS_NAMESPACE": self.settings.name,
             "POWERTOOLS_LOG_LEVEL": "INFO",
         }
         return {name: value for name, value in given.items() if value}
@@ -82,6 +81,14 @@ class Worker:
             statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], self.key.key_arn))
         return iam.PolicyDocument(statements=statements)
 
+    def manifests(self) -> iam.PolicyDocument:
+        """What checking a batch needs, which only the function does."""
+        return iam.PolicyDocument(statements=[allow(["s3:GetObject"], self._manifests.objects)])
+
+    def accept_manifests(self, role: iam.Role) -> None:
+        """The wildcard at their end."""
+        accept_wildcards(role, "All manifests; their names are the user's.", self._manifests.objects)
+
     def accept_prefixes(self, role: iam.Role) -> None:
         """The wildcards at the ends of our prefixes."""
         places = [place for place in self.reads + self.writes if not place.whole_key]
@@ -89,6 +96,10 @@ class Worker:
             role, "All models under these prefixes, and nothing beside them.", *{place.objects for place in places}
         )
         accept_wildcards(role, "All known sources; their names are digests.", self._known_sources.objects)
+
+    @property
+    def _manifests(self) -> Place:
+        return Place(self.input_bucket.bucket_arn, BATCHES)
 
     @property
     def _known_sources(self) -> Place:

@@ -1,17 +1,82 @@
-"""The serverless repacker: puts files into a packed model without extracting, recompressing or re-uploading it."""
+"""The serverless repacker: puts files into a packed model without extracting, recompressing or re-uploading it.
 
+What is exported here is what versions speak for; everything else may change any day.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .repacker import repack
+    from .contract import (
+        AccessDenied,
+        ArchiveTooLarge,
+        EntryConflict,
+        EntryExists,
+        EntryNotFound,
+        Forecast,
+        InvalidArchive,
+        InvalidHyperparameters,
+        InvalidRequest,
+        MissingHyperparameters,
+        OutOfTime,
+        OutputChanged,
+        OutputNotProved,
+        RepackError,
+        Request,
+        Result,
+        SourceChanged,
+        SourceNotFound,
+        StoreFull,
+        StoreUnavailable,
+    )
+    from .core.gzip import Limits
+    from .repacker import forecast, read_entry, repack, run
+    from .stores.s3 import S3Access
 
-__all__ = ["repack"]
+__version__ = "0.2.0"
+"""What CHANGELOG.md tells of; the distribution takes it from here, and so can everybody."""
+
+__all__ = [
+    "AccessDenied",
+    "ArchiveTooLarge",
+    "EntryConflict",
+    "EntryExists",
+    "EntryNotFound",
+    "Forecast",
+    "InvalidArchive",
+    "InvalidHyperparameters",
+    "InvalidRequest",
+    "Limits",
+    "MissingHyperparameters",
+    "OutOfTime",
+    "OutputChanged",
+    "OutputNotProved",
+    "RepackError",
+    "Request",
+    "Result",
+    "S3Access",
+    "SourceChanged",
+    "SourceNotFound",
+    "StoreFull",
+    "StoreUnavailable",
+    "forecast",
+    "read_entry",
+    "repack",
+    "run",
+]
+
+_NOT_OF_THE_CONTRACT = {
+    "Limits": ".core.gzip",
+    "S3Access": ".stores.s3",
+    "forecast": ".repacker",
+    "read_entry": ".repacker",
+    "repack": ".repacker",
+    "run": ".repacker",
+}
 
 
 def __getattr__(name: str) -> object:
-    """`from lambda_fn import repack`, without every entry point paying for the import."""
-    if name == "repack":
-        from .repacker import repack
-
-        return repack
-    raise AttributeError(name)
+    """Each name is imported when it is asked for, so that no entry point pays for what it does not use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_NOT_OF_THE_CONTRACT.get(name, ".contract"), __name__), name)

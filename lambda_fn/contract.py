@@ -6,8 +6,9 @@ The same JSON serves the Lambda, the state machine, the Fargate task, a line of 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, get_args
 
+from .core.edit import Edit, IfPresent
 from .core.errors import (
     CALLER,
     PASSING,
@@ -16,6 +17,7 @@ from .core.errors import (
     ArchiveTooLarge,
     EntryConflict,
     EntryExists,
+    EntryNotFound,
     InvalidArchive,
     InvalidHyperparameters,
     InvalidRequest,
@@ -29,6 +31,8 @@ from .core.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from .core.history import Verify
+from .core.plan import Method
 
 __all__ = [
     "CALLER",
@@ -38,6 +42,7 @@ __all__ = [
     "ArchiveTooLarge",
     "EntryConflict",
     "EntryExists",
+    "EntryNotFound",
     "InvalidArchive",
     "InvalidHyperparameters",
     "InvalidRequest",
@@ -54,8 +59,40 @@ __all__ = [
     "StoreUnavailable",
 ]
 
-IF_PRESENT = ("replace", "keep", "error")
-VERIFY = ("once", "always", "never")
+IF_PRESENT: tuple[IfPresent, ...] = get_args(IfPresent)
+VERIFY: tuple[Verify, ...] = get_args(Verify)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_object_of_texts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(_is_text(name) and _is_text(uri) for name, uri in value.items())
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "model_uri": (_is_text, "an s3:// URI or a path"),
+    "output_uri": (_is_text, "an s3:// URI or a path"),
+    "hyperparameters_uri": (lambda value: value is None or _is_text(value), "an s3:// URI or a path"),
+    "hyperparameters": (lambda value: value is None or isinstance(value, Mapping), "a JSON object"),
+    "files": (_is_object_of_texts, "an object of entry names and URIs"),
+    "folders": (_is_object_of_texts, "an object of entry names and URIs"),
+    "remove": (
+        lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)),
+        'a list of patterns, such as ["checkpoint-*"]',
+    ),
+    "strip_root": (_is_flag, "true or false"),
+    "merge_hyperparameters": (_is_flag, "true or false"),
+    "everything": (_is_flag, "true or false"),
+    "if_present": (lambda value: value in IF_PRESENT, f"one of {', '.join(IF_PRESENT)}"),
+    "verify": (lambda value: value in VERIFY, f"one of {', '.join(VERIFY)}"),
+}
+"""What the fields of a request may be, in code and in words."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +100,8 @@ class Request:
     """What to repack. URIs are `s3://bucket/key`, or paths on the command line.
 
     With both `hyperparameters_uri` and `hyperparameters`, the latter are merged over the former, key by key.
-    With `hyperparameters_uri` alone its bytes are kept exactly as they are.
+    With `hyperparameters_uri` alone its bytes are kept exactly as they are. With `hyperparameters` alone they take the
+    place of what the archive holds, or, with `merge_hyperparameters`, are laid over it.
     """
 
     model_uri: str
@@ -71,28 +109,33 @@ class Request:
     hyperparameters: Optional[Mapping[str, Any]] = None
     hyperparameters_uri: Optional[str] = None
     files: Mapping[str, str] = field(default_factory=dict)
-    """Further entries to add or replace: name in the archive → URI of its bytes."""
-    if_present: str = "replace"
-    verify: str = "once"
+    """Further entries to add or replace: name in the archive → URI of a file, or of a folder for all that is in it."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Folders that afterwards hold exactly what lies there: name → URI of a folder, or of a .tar.gz that holds it."""
+    remove: tuple[str, ...] = ()
+    """Patterns of entries to take out, like lines of a .gitignore file (see `core.edit.matcher`)."""
+    strip_root: bool = False
+    """Take away the one folder at the top that holds everything else."""
+    merge_hyperparameters: bool = False
+    """Lay `hyperparameters` over those that the archive holds, key by key; without a `hyperparameters_uri`."""
+    everything: bool = False
+    """Put in of folders what version control, caches and macOS leave there, too."""
+    if_present: IfPresent = "replace"
+    verify: Verify = "once"
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest, in one sentence, for anything that cannot be a request."""
-        for name in ("model_uri", "output_uri", "hyperparameters_uri"):
+        for name, (fits, wanted) in KINDS.items():
             value = getattr(self, name)
-            if name == "hyperparameters_uri" and value is None:
-                continue
-            if not isinstance(value, str) or not value:
-                raise InvalidRequest(f"{name} must be an s3:// URI or a path, not {value!r}")
-        if self.hyperparameters is not None and not isinstance(self.hyperparameters, Mapping):
-            raise InvalidRequest(f"hyperparameters must be a JSON object, not {type(self.hyperparameters).__name__}")
-        if not isinstance(self.files, Mapping) or not all(
-            isinstance(name, str) and name and isinstance(uri, str) and uri for name, uri in self.files.items()
-        ):
-            raise InvalidRequest("files must be an object of entry names and URIs")
-        if self.if_present not in IF_PRESENT:
-            raise InvalidRequest(f"if_present must be one of {', '.join(IF_PRESENT)}, not {self.if_present!r}")
-        if self.verify not in VERIFY:
-            raise InvalidRequest(f"verify must be one of {', '.join(VERIFY)}, not {self.verify!r}")
+            if not fits(value):
+                shown = repr(value) if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
+                raise InvalidRequest(f"{name} must be {wanted}, not {shown}")
+        object.__setattr__(self, "remove", tuple(self.remove))
+        if self.merge_hyperparameters and self.hyperparameters is None:
+            raise InvalidRequest("merge_hyperparameters needs hyperparameters to lay over those of the archive")
+        if self.merge_hyperparameters and self.if_present != "replace":
+            raise InvalidRequest("merge_hyperparameters changes what is there, so if_present can only be replace")
+        Edit(drop=self.remove)
 
     @classmethod
     def from_json(cls, document: Any) -> Request:
@@ -115,7 +158,7 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `from_json` reads back, without what is not given."""
         document = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: value for name, value in document.items() if value not in (None, {})}
+        return {name: value for name, value in document.items() if value or (name, value) == ("hyperparameters", {})}
 
 
 @dataclass(frozen=True)
@@ -155,30 +198,71 @@ class Result:
 
     model_uri: str
     output_uri: str
-    method: str
-    """unchanged, graft, splice or rewrite."""
+    method: Method
+    why: str
+    """The reason for the method, a sentence."""
     source: SourceFacts
     output: OutputFacts
     hyperparameters_sha256: Optional[str]
     """Of the bytes now in the archive; None if the request put in other files only."""
     bytes: Bytes
     seconds: float
+    put: tuple[str, ...] = ()
+    """Paths of entries that are new, or new in content, the first hundred of `put_count`."""
+    put_count: int = 0
+    removed: tuple[str, ...] = ()
+    """Paths of entries that are gone, the first hundred of `removed_count`."""
+    removed_count: int = 0
+    hyperparameters_changed: Optional[tuple[str, ...]] = None
+    """Keys that are new or have another value, where they were laid over those of the archive; else None."""
+    hyperparameters_kept: Optional[tuple[str, ...]] = None
+    """Keys that are as the archive had them; likewise."""
     warnings: tuple[str, ...] = ()
     """What a person should know of the source and the output, a sentence each."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the same shape."""
-        return {**asdict(self), "warnings": list(self.warnings)}
+        return json_of(self)
 
     def flat(self) -> dict[str, Any]:
         """The same as one object of plain values, for callers that cannot look into nested ones (a SageMaker step).
 
-        Names are joined: `source_etag`, `output_size`, `bytes_read`. The warnings are one text of at most 1024
-        characters, all that such a step takes.
+        Names are joined: `source_etag`, `output_size`, `bytes_read`. Lists are one text of at most 1024 characters,
+        all that such a step takes.
         """
         document: dict[str, Any] = {}
         for name, value in self.to_json().items():
-            document.update(
-                {f"{name}_{part}": of for part, of in value.items()} if isinstance(value, dict) else {name: value}
-            )
-        return {**document, "warnings": "\n".join(self.warnings)[:1024]}
+            if isinstance(value, dict):
+                document.update({f"{name}_{part}": of for part, of in value.items()})
+            else:
+                document[name] = "\n".join(value)[:1024] if isinstance(value, list) else value
+        return document
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a repack would do; nothing was written."""
+
+    model_uri: str
+    output_uri: str
+    method: Method
+    why: str
+    source: SourceFacts
+    output_size: Optional[int]
+    """None where it is known only when all is encoded."""
+    bytes: Bytes
+    """What was read for this, and would be uploaded and copied; uploaded is what is known of it."""
+    put: tuple[str, ...] = ()
+    put_count: int = 0
+    removed: tuple[str, ...] = ()
+    removed_count: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the same shape."""
+        return json_of(self)
+
+
+def json_of(facts: Any) -> dict[str, Any]:
+    """A dataclass as a JSON object, its tuples as lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(facts).items()}

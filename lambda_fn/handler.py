@@ -1,13 +1,16 @@
 """The Lambda. It answers by what it is given:
 
     {"action": "plan", "request" or "event"}    where the work belongs (`planner`); nothing is written
+    {"action": "callback", "body"}              what a pipeline's message asks the state machine to plan
+    {"action": "batch", "batch", …}             what the batch machine goes on with (`batches`)
     a Request                                   the Result, flat
     an S3 event (EventBridge, notification)     {"outcomes": […]}, one for each repack or reason for none
     messages of an SQS queue with either        the messages to be delivered again
     a task of an S3 Batch Operations job        its result code
 
 An error leaves as the exception of its name, so that a state machine's Retry and Catch can tell errors apart. Where
-nobody looks at the answer but the sender would try again (events, queues), a caller's mistake is told and answered.
+nobody looks at the answer but the sender would try again (events, queues), a caller's mistake is told and answered;
+but a message that cannot be understood never counts as done: it is delivered again, and ends with the dead letters.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Tracer
 
+from . import deployed
+from .batches import Tolerance, checked
 from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
 from .core.store import Progress
-from .events import ARCHIVE, Arrival, arrivals, requests
+from .events import Arrival, arrivals, is_archive, is_s3_event, requests, unwrapped
 from .planner import Plan, each, plan
 from .settings import Settings
 from .stores import open_source
-from .stores.s3.access import named_errors
+from .stores.s3.failures import named_errors
 from .telemetry import SERVICE, logger, repacked, tell
 
 if TYPE_CHECKING:
@@ -37,6 +42,10 @@ LAST_SECONDS = 10
 """Kept back from the function's time to abort what is under way."""
 RESULT_STRING = 1024
 """Characters that S3 Batch Operations takes."""
+THROUGH_THE_MACHINE = 192 << 10
+"""Bytes of a Request: Step Functions hands 256 KiB from state to state, and an error's cause of 32 KiB comes on top."""
+INTO_THE_TASK = 6000
+"""Bytes of a Request: the overrides of an ECS task are 8192 with the state machine's token."""
 
 settings = Settings.from_environment(os.environ)
 s3 = settings.s3()
@@ -53,6 +62,11 @@ def handler(event: Any, context: LambdaContext) -> Json:
         match event:
             case {"action": "plan"}:
                 return planned(event).to_json()
+            case {"action": "callback"}:
+                return callback(event.get("body"))
+            case {"action": "batch"}:
+                tolerance = Tolerance(event["tolerated_percent"], event["tolerated_least"])
+                return batch(event["batch"], event["bucket"], tolerance)
             case {"invocationSchemaVersion": _, "tasks": _}:
                 return batch_operation(event, progress)
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
@@ -77,7 +91,10 @@ def until_time_runs_out(context: LambdaContext) -> Progress:
 def planned(event: Mapping[str, Any]) -> Plan:
     """Where a Request, or what an S3 event asks for, belongs."""
     if "event" not in event:
-        return plan(Request.from_json(event.get("request")), s3, settings.lambda_limit_bytes)
+        given = event.get("request")
+        return refused(given, THROUGH_THE_MACHINE) or for_the_task(
+            plan(deployed.request(given), s3, settings.lambda_limit_bytes)
+        )
     wanted: list[Request] = []
     why = "nothing was written"
     for arrival in arrivals(event["event"]):
@@ -93,10 +110,64 @@ def planned(event: Mapping[str, Any]) -> Plan:
         return Plan("nowhere", f"{error}: it is gone again")
 
 
+def for_the_task(found: Plan) -> Plan:
+    """The plan, if a task can be started with its request."""
+    if found.where != "fargate" or found.request is None:
+        return found
+    return refused(found.request.to_json(), INTO_THE_TASK) or found
+
+
+def refused(request: Any, room: int) -> Plan | None:
+    """A plan that refuses a request which has no room on its way through the state machine or into the task.
+
+    It is no error that is raised: what was asked must not stay in the machine's state, to be told with the error.
+    """
+    size = size_of(request)
+    if size <= room:
+        return None
+    return Plan(
+        "refused",
+        f"the request has {size} bytes of JSON and at most {room} can be handed on: "
+        "put the hyperparameters into S3 and name them by hyperparameters_uri",
+    )
+
+
+def size_of(request: Any) -> int:
+    """Its bytes as JSON."""
+    return len(json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def callback(body: Any) -> Json:
+    """What a message of a SageMaker callback step becomes in the state machine. Raises InvalidRequest.
+
+    A pipeline that is being stopped sends a second message, and goes on waiting until that is answered, too.
+    """
+    given = message(body) if isinstance(body, str) else body
+    if not isinstance(given, dict):
+        raise InvalidRequest("a callback step's message is a JSON object with token and arguments")
+    token = given.get("token")
+    return {
+        "ask": {"action": "plan", "request": given.get("arguments")},
+        "explicit": True,
+        **({"callback": {"token": token}} if isinstance(token, str) else {}),
+        **({"stopping": True} if given.get("status") == "Stopping" and isinstance(token, str) else {}),
+    }
+
+
+def batch(asked: Any, bucket: str, tolerance: Tolerance) -> Json:
+    """What the batch machine goes on with, or why it does not."""
+    try:
+        return checked(asked, bucket, settings.input_prefix, tolerance, s3)
+    except InvalidRequest as error:
+        tell(error)
+        return {"where": "refused", "why": str(error)}
+
+
 def done(event: Any, progress: Progress) -> Json:
     """The answer to a Request or an S3 event."""
+    event = unwrapped(event)
     if not is_s3_event(event):
-        return repacked(Request.from_json(event), s3, progress).flat()
+        return asked_for(deployed.request(event), progress)
     outcomes: list[Json] = []
     for arrival in arrivals(event):
         wanted, why = asked(arrival)
@@ -104,18 +175,23 @@ def done(event: Any, progress: Progress) -> Json:
     return {"outcomes": outcomes}
 
 
-def is_s3_event(event: Any) -> bool:
-    """Whether S3 sent it: through EventBridge, as a notification, or to test where those go."""
-    match event:
-        case {"source": "aws.s3"} | {"Records": _} | {"Event": "s3:TestEvent"}:
-            return True
-    return False
+def asked_for(request: Request, progress: Progress) -> Json:
+    """The Result of a Request. Out of time, one that no task can be started with is refused, not handed over."""
+    try:
+        return repacked(request, s3, progress, settings.limits).flat()
+    except OutOfTime as error:
+        if size_of(request.to_json()) <= INTO_THE_TASK:
+            raise
+        raise InvalidRequest(
+            f"{error}, but a request of more than {INTO_THE_TASK} bytes does not fit into a task: "
+            "put the hyperparameters into S3 and name them by hyperparameters_uri"
+        ) from None
 
 
 def outcome(request: Request, progress: Progress) -> Json:
     """How one repack of an event went; what trying again may mend is raised."""
     try:
-        return {"status": "repacked", **repacked(request, s3, progress).flat()}
+        return {"status": "repacked", **repacked(request, s3, progress, settings.limits).flat()}
     except RepackError as error:
         if error.category != CALLER:
             raise
@@ -134,7 +210,7 @@ def queue(event: Json, context: LambdaContext, progress: Progress) -> Json:
             done(message(record.body), progress)
         except RepackError as error:
             tell(error)
-            if error.category != CALLER:
+            if error.category != CALLER or isinstance(error, InvalidRequest):
                 raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -182,7 +258,7 @@ def batch_task(task: Mapping[str, Any], progress: Progress) -> str:
         source.close()
         if source.version_id != version:
             raise InvalidRequest(f"version {version} of {arrival.uri} is not its newest; only that is repacked")
-    results = [repacked(request, s3, progress) for request in wanted]
+    results = [repacked(request, s3, progress, settings.limits) for request in wanted]
     return ", ".join(f"{result.method}: {result.output_uri}" for result in results)
 
 
@@ -207,4 +283,4 @@ def archives(bucket: str, folder: str) -> list[str]:
         pages = s3.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=folder, Delimiter="/", **owner
         )
-        return [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(ARCHIVE)]
+        return [item["Key"] for page in pages for item in page.get("Contents", ()) if is_archive(item["Key"])]

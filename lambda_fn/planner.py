@@ -5,14 +5,11 @@ Several requests of one event belong to executions of their own, one each.
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Sequence
 
 from .contract import InvalidRequest, Request
-from .core.repack import Job
-from .repacker import gather
-from .stores import open_source, open_target
+from .repacker import likely
 from .stores.s3 import S3Access
 
 MANY = 50
@@ -24,7 +21,7 @@ class Plan:
     """What to do next, and why."""
 
     where: str
-    """nowhere, lambda, fargate, or each: an execution for each of `requests`."""
+    """nowhere, lambda, fargate, refused, or each: an execution for each of `requests`."""
     why: str
     method: str = "unknown"
     """The likely one: unchanged, graft, or unknown before a scan."""
@@ -52,17 +49,12 @@ def each(requests: Sequence[Request]) -> Plan:
 
 def plan(request: Request, s3: S3Access, lambda_limit: int) -> Plan:
     """Raises what is wrong with the request, its model's first bytes or its hyperparameters."""
-    overlay = gather(request, s3)
-    with (
-        closing(open_source(request.model_uri, s3)) as source,
-        closing(open_target(request.output_uri, s3)) as target,
-    ):
-        method = Job(source, target, overlay, request.if_present, request.verify).forecast()
-        size = source.size
-    if method == "unchanged":
-        return Plan("nowhere", f"{request.output_uri} is made of just this already", method, True, size, request)
-    if method:
-        return Plan("lambda", "the archive was scanned before: only its front changes", method, True, size, request)
+    known, size = likely(request, s3)
+    if known and known.there:
+        why = f"{request.output_uri} is made of just this already"
+        return Plan("nowhere", why, known.method, True, size, request)
+    if known:
+        return Plan("lambda", known.why, known.method, True, size, request)
     if size <= lambda_limit:
         return Plan("lambda", f"a scan of {size} bytes fits the function", size=size, request=request)
     return Plan("fargate", f"{size} bytes are more than the {lambda_limit} set for Lambda", size=size, request=request)

@@ -1,23 +1,96 @@
-"""A Request carried out: its URIs opened as stores, its overlay gathered, the core's repack run, a Result made."""
+"""A Request carried out: its URIs opened as stores, its edit gathered, the core's repack run, a Result made."""
 
 from __future__ import annotations
 
-import hashlib
+import os
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING, Mapping, Optional
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from . import hyperparameters
-from .contract import Bytes, OutputFacts, Request, Result, SourceFacts
-from .core.errors import MissingHyperparameters, SourceNotFound
+from .contents import contents_of_file, puts
+from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
+from .core import read
+from .core.edit import Content, Edit, IfPresent, Merge
+from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, of_archive
 from .core.gzip import Limits
-from .core.prefix import FILES_LIMIT
+from .core.history import Verify
+from .core.plan import Plan
 from .core.repack import Job
-from .core.store import Progress, Stages
-from .stores import access_for, open_source, open_target, read_whole
+from .core.search import Search
+from .core.store import Progress, Source, Stages
+from .core.tar import Entry
+from .inspection import Inspection
+from .stores import access_for, open_source, open_target
 
 if TYPE_CHECKING:
     from .stores.s3 import S3Access
+
+Given = Union[bytes, bytearray, memoryview, "os.PathLike[str]", Content, Mapping[str, Any]]
+"""What an entry may be given as: its bytes, the path of a file or folder, or, of hyperparameters.json, an object."""
+Path = Union[str, "os.PathLike[str]"]
+SHOWN = 100
+"""Paths in a Result."""
+HYPERPARAMETERS_LIMIT = 10 << 20
+"""Bytes of hyperparameters: they are parsed, and handed on by SageMaker and Step Functions, which take far less."""
+
+
+def repack(
+    model_uri: Path,
+    output_uri: Path,
+    files: Mapping[str, Given] = MappingProxyType({}),
+    *,
+    folders: Mapping[str, Path] = MappingProxyType({}),
+    remove: Sequence[str] = (),
+    strip_root: bool = False,
+    if_present: IfPresent = "replace",
+    verify: Verify = "once",
+    everything: bool = False,
+    s3: Optional[S3Access] = None,
+    limits: Limits = Limits(),
+    progress: Progress = lambda done, total: None,
+) -> Result:
+    """Write the archive at `model_uri`, edited, to `output_uri`; both are paths or s3:// URIs.
+
+        >>> result = repack("model.tar.gz", "out/model.tar.gz", {"hyperparameters.json": b'{"depth": 6}'})
+        >>> result.method
+        'graft'
+
+    `files` are put in: path in the archive → bytes, or a `pathlib.Path` of a file of any size or of a folder, or, of
+    hyperparameters.json, a dict. Each is the only entry of its path afterwards. `folders` afterwards hold exactly what
+    lies at a path, an `s3://bucket/prefix/`, or in a .tar.gz. `remove` takes out what matches patterns like lines of a
+    .gitignore file. `strip_root` takes away the one folder at the top that holds everything else. Every other entry
+    stays as it is and where it is. The output appears whole or not at all; it may replace the model itself.
+
+    `if_present` says what becomes of a file that is there already: replace, keep or error. `verify` says when the model
+    is surveyed in full: once (what this program made, and the store can vouch for, is believed), always, or never (the
+    mark in the archive itself is believed). `everything` puts in of folders what version control, caches and macOS
+    leave there, too. Raises the errors of `contract`.
+    """
+    began = time.monotonic()
+    request = _Given(os.fspath(model_uri), os.fspath(output_uri), verify)
+    if verify not in VERIFY:
+        raise InvalidRequest(f"verify must be one of {', '.join(VERIFY)}, not {verify!r}")
+
+    def wanted(access: Optional[S3Access]) -> Wanted:
+        at_hand, paths = {}, {}
+        for name, given in files.items():
+            if isinstance(given, os.PathLike):
+                paths[name] = os.fspath(given)
+            else:
+                at_hand[name] = _content(name, given)
+        places = {name: os.fspath(place) for name, place in folders.items()}
+        put, left_out = puts(paths, places, access, everything)
+        put.update(at_hand)
+        if hyperparameters.ENTRY in put and not isinstance(put[hyperparameters.ENTRY], Merge):
+            _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
+        return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
+
+    with _job(request, wanted, [os.fspath(place) for place in folders.values()], s3, limits, progress) as (job, asked):
+        return _result(job, request, asked, began)
 
 
 def run(
@@ -28,84 +101,208 @@ def run(
     progress: Progress = lambda done, total: None,
 ) -> Result:
     """Carry a request out. Raises the errors of `contract`; then the output is as it was."""
-    uris = [request.model_uri, request.output_uri, request.hyperparameters_uri or "", *request.files.values()]
-    s3 = access_for(uris, s3)
-    return repack(
-        request.model_uri,
-        request.output_uri,
-        gather(request, s3),
-        if_present=request.if_present,
-        verify=request.verify,
-        s3=s3,
-        limits=limits,
-        progress=progress,
-    )
+    began = time.monotonic()
+    with _job(request, partial(gather, request), _uris(request), s3, limits, progress) as (job, wanted):
+        return _result(job, request, wanted, began)
 
 
-def repack(
-    model_uri: str,
-    output_uri: str,
-    overlay: Mapping[str, bytes],
+def forecast(
+    request: Request,
     *,
-    if_present: str = "replace",
-    verify: str = "once",
     s3: Optional[S3Access] = None,
     limits: Limits = Limits(),
     progress: Progress = lambda done, total: None,
-) -> Result:
-    """Write the archive at `model_uri`, with the overlay in it, to `output_uri`; both are paths or s3:// URIs.
+) -> Forecast:
+    """What `run` would do. Nothing is written. Raises the errors that `run` would raise before it writes."""
+    with _job(request, partial(gather, request), _uris(request), s3, limits, progress) as (job, wanted):
+        plan = job.forecast() or job.plan(copying=False)
+        return Forecast(
+            request.model_uri,
+            request.output_uri,
+            plan.method,
+            plan.why,
+            _source_facts(job.source, plan),
+            plan.size,
+            Bytes(job.source.bytes_read, plan.uploaded, plan.copied),
+            plan.put[:SHOWN],
+            len(plan.put),
+            plan.removed,
+            plan.removed_count,
+            (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan)),
+        )
 
-    The output holds every entry of the model, unchanged and in order, and exactly one entry for each path of the
-    overlay (path → bytes, at most 10 MiB in all). It appears whole or not at all; it may replace the model itself.
 
-        >>> result = repack("model.tar.gz", "out/model.tar.gz", {"hyperparameters.json": b'{"depth": 6}'})
-        >>> result.method
-        'graft'
+def likely(request: Request, s3: Optional[S3Access] = None) -> tuple[Optional[Plan], int]:
+    """The plan where none needs a survey, else None; and the model's size. Only heads and inputs are read."""
+    with _job(request, partial(gather, request), _uris(request), s3, Limits(), lambda done, total: None) as (job, _):
+        return job.forecast(), job.source.size
 
-    `if_present` says what becomes of an entry that is there already: replace, keep or error. `verify` says when the
-    model is scanned in full: once (what this program made and noted so on S3 is believed), always, or never (the mark
-    in the archive itself is believed). Raises the errors of `contract`.
+
+def read_entry(
+    model_uri: Path, name: str, *, s3: Optional[S3Access] = None, limits: Limits = Limits()
+) -> Iterator[bytes]:
+    """The bytes, in chunks, of the file that extracting the archive leaves under this path.
+
+    Of one that this program put in front some KiB are read, else the archive to its end. Raises EntryNotFound,
+    EntryConflict if it is no plain file, and what a survey raises.
     """
-    began = time.monotonic()
-    s3 = access_for([model_uri, output_uri], s3)
-    with closing(open_source(model_uri, s3)) as source, closing(open_target(output_uri, s3)) as target:
-        outcome = Job(source, target, overlay, if_present, verify, limits, Stages(progress)).run()
-    findings, published = outcome.findings, outcome.published
-    held = outcome.content.get(hyperparameters.ENTRY)
+    uri = os.fspath(model_uri)
+    with closing(open_source(uri, access_for([uri], s3))) as source, of_archive(uri):
+        yield from read.read_entry(source, name, limits)
+
+
+@dataclass
+class Wanted:
+    """What a request comes to, once its inputs were looked at."""
+
+    edit: Edit
+    warnings: tuple[str, ...] = ()
+    merged: list[hyperparameters.Merged] = field(default_factory=list)
+    """Filled with what laying hyperparameters over those of the archive came to."""
+
+    def __post_init__(self) -> None:
+        self._inspection = Inspection(self.edit.put, self.edit.strip_root)
+        self._search = Search(self.edit, {})
+
+    def visit(self, entry: Entry) -> None:
+        """Have an entry inspected, unless it goes or is replaced."""
+        path = entry.path.partition("/")[2] if self.edit.strip_root else entry.path
+        if path not in self.edit.put and not self._search.goes(path, entry.is_directory):
+            self._inspection.see(entry)
+
+    def stumbling(self, plan: Plan) -> Iterator[str]:
+        """What SageMaker would stumble over in what was planned, as far as a survey has seen it."""
+        if plan.survey is not None and plan.survey.entries is not None:
+            held = plan.content.get(hyperparameters.ENTRY)
+            small = held is not None and not held.directory and held.size <= HYPERPARAMETERS_LIMIT
+            yield from self._inspection.warnings(b"".join(held.open()) if held is not None and small else None)
+
+
+def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
+    """The edit that a request asks for. Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest."""
+    put, left_out = puts(request.files, request.folders, s3, request.everything)
+    name, values, uri = hyperparameters.ENTRY, request.hyperparameters, request.hyperparameters_uri
+    merged = list[hyperparameters.Merged]()
+    if name in put:
+        if values is not None or uri is not None:
+            raise InvalidRequest(f"{name} is given twice, as a file and as hyperparameters; give it once")
+        _check(put[name], request.files.get(name))
+    elif uri is not None:
+        given = contents_of_file(uri, s3)
+        put[name] = Content.of(hyperparameters.merged(_check(given, uri), values or {}, uri).data)
+    elif values is not None and request.merge_hyperparameters:
+        hyperparameters.serialize(values)
+        put[name] = Merge.by(partial(_laid_over, values, merged))
+    elif values is not None:
+        put[name] = Content.of(hyperparameters.serialize(values))
+    if not (put or request.folders or request.remove or request.strip_root):
+        raise MissingHyperparameters("nothing to do: give hyperparameters, files, folders or what to remove")
+    edit = _edit(put, request.folders, request.remove, request.strip_root, request.if_present)
+    return Wanted(edit, _told(left_out), merged)
+
+
+def _edit(
+    put: Mapping[str, Content], folders: Iterable[str], remove: Sequence[str], strip_root: bool, if_present: IfPresent
+) -> Edit:
+    if isinstance(remove, str):
+        raise InvalidRequest(f"remove must be a list of patterns, such as [{remove!r}]")
+    return Edit(put, tuple(remove), frozenset(name.rstrip("/") for name in folders), strip_root, if_present)
+
+
+def _content(name: str, given: object) -> Content:
+    """What the Python function was given, as content. Raises InvalidRequest where it could mean several things."""
+    if isinstance(given, Content):
+        return given
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return Content.of(bytes(given))
+    if isinstance(given, Mapping) and name == hyperparameters.ENTRY:
+        return Content.of(hyperparameters.serialize(given))
+    said = f"{name} is given as {type(given).__name__}"
+    raise InvalidRequest(f"{said}; give its bytes, or the pathlib.Path of a file or folder that holds it")
+
+
+def _check(content: Content, named: Optional[str] = None) -> bytes:
+    """The hyperparameters that a file or the caller gives. Raises InvalidHyperparameters."""
+    named = named or "the hyperparameters"
+    if content.directory or content.size > HYPERPARAMETERS_LIMIT:
+        what = "a folder" if content.directory else f"a file of {content.size:,} bytes"
+        raise InvalidHyperparameters(f"{named} cannot be {what}; give a JSON file of at most 10 MiB")
+    data = b"".join(content.open())
+    hyperparameters.parse(data, named)
+    return data
+
+
+def _laid_over(values: Mapping[str, Any], done: list[hyperparameters.Merged], held: Optional[bytes]) -> bytes:
+    done[:] = [hyperparameters.merged(held or b"{}", values, "the archive's hyperparameters.json")]
+    return done[0].data
+
+
+def _told(left_out: int) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    return (f"left out of folders: {left_out} of version control, caches and macOS; --everything puts them in, too",)
+
+
+@contextmanager
+def _job(
+    request: _Given | Request,
+    gathered: Callable[[Optional[S3Access]], Wanted],
+    uris: Iterable[str],
+    s3: Optional[S3Access],
+    limits: Limits,
+    progress: Progress,
+) -> Iterator[tuple[Job, Wanted]]:
+    """Everything opened: the target first, so that whoever reads newer inputs cannot be overtaken by older ones."""
+    s3 = access_for([request.model_uri, request.output_uri, *uris], s3)
+    with closing(open_target(request.output_uri, s3)) as target:
+        wanted = gathered(s3)
+        with closing(open_source(request.model_uri, s3)) as source, of_archive(request.model_uri):
+            yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress), wanted.visit), wanted
+
+
+class _Given(NamedTuple):
+    """What the Python function and a Request have in common."""
+
+    model_uri: str
+    output_uri: str
+    verify: Verify
+
+
+def _uris(request: Request) -> list[str]:
+    return [request.hyperparameters_uri or "", *request.files.values(), *request.folders.values()]
+
+
+def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -> Result:
+    plan, published = job.run()
+    held = plan.content.get(hyperparameters.ENTRY)
+    merged = wanted.merged[0] if wanted.merged else None
+    read_twice = plan.source.bytes_read if plan.source is not job.source else 0
     return Result(
-        model_uri=model_uri,
-        output_uri=output_uri,
-        method=outcome.method,
-        source=SourceFacts(
-            source.etag,
-            source.version_id,
-            source.size,
-            findings.uncompressed_size if findings else None,
-            findings.entries if findings else None,
-        ),
+        model_uri=request.model_uri,
+        output_uri=request.output_uri,
+        method=plan.method,
+        why=plan.why,
+        source=_source_facts(job.source, plan),
         output=OutputFacts(published.etag, published.version_id, published.size, published.proof),
-        hyperparameters_sha256=hashlib.sha256(held).hexdigest() if held is not None else None,
-        bytes=Bytes(outcome.bytes_read, published.uploaded, published.copied),
+        hyperparameters_sha256=held.identity if held else None,
+        bytes=Bytes(job.source.bytes_read + read_twice, published.uploaded, published.copied),
         seconds=round(time.monotonic() - began, 3),
-        warnings=(findings.warnings if findings else ()) + published.warnings,
+        put=plan.put[:SHOWN],
+        put_count=len(plan.put),
+        removed=plan.removed,
+        removed_count=plan.removed_count,
+        hyperparameters_changed=merged.changed if merged else None,
+        hyperparameters_kept=merged.kept if merged else None,
+        warnings=(*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *published.warnings),
     )
 
 
-def gather(request: Request, s3: Optional[S3Access] = None) -> dict[str, bytes]:
-    """The overlay that a request asks for. Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest."""
-    overlay = {name: _fetch(uri, s3) for name, uri in request.files.items()}
-    if request.hyperparameters_uri is not None:
-        given = _fetch(request.hyperparameters_uri, s3)
-        overlay[hyperparameters.ENTRY] = hyperparameters.merge(given, request.hyperparameters or {})
-    elif request.hyperparameters is not None:
-        overlay[hyperparameters.ENTRY] = hyperparameters.serialize(request.hyperparameters)
-    if not overlay:
-        raise MissingHyperparameters("nothing to put in: give hyperparameters, hyperparameters_uri or files")
-    return overlay
-
-
-def _fetch(uri: str, s3: Optional[S3Access]) -> bytes:
-    try:
-        return read_whole(uri, FILES_LIMIT, s3)
-    except SourceNotFound as error:
-        raise MissingHyperparameters(f"{error}; give an existing file to put in") from None
+def _source_facts(source: Source, plan: Plan) -> SourceFacts:
+    found = plan.survey
+    return SourceFacts(
+        source.etag,
+        source.version_id,
+        source.size,
+        found.uncompressed_size if found else None,
+        found.entries if found else None,
+    )

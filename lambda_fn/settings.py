@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Mapping
 
 from .contract import InvalidRequest
+from .core.gzip import Limits
 from .stores.s3 import S3Access
 
 
@@ -23,6 +25,8 @@ class Settings:
     """For models without a `hyperparameters.json` beside them; without it they wait for one."""
     lambda_limit_bytes: int = 10 << 30
     """A larger archive, if it has to be scanned, goes to Fargate."""
+    ratio_limit: float = Limits.ratio
+    """An archive that is packed more densely than 1 to so many is refused as a bomb."""
     kms_key_id: str | None = None
     """Outputs are encrypted with it, instead of as the bucket says."""
     expected_bucket_owner: str | None = None
@@ -32,7 +36,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises InvalidRequest for a limit that is no number."""
+        """Raises InvalidRequest for a limit that is no number, and for a place that is not in S3."""
         given = {
             name.removeprefix("REPACK_").lower(): value
             for name, value in environ.items()
@@ -41,16 +45,25 @@ class Settings:
         limit = given.get("lambda_limit_bytes", str(cls.lambda_limit_bytes))
         if not limit.isascii() or not limit.isdigit():
             raise InvalidRequest(f"REPACK_LAMBDA_LIMIT_BYTES must be a number of bytes, not {limit!r}")
+        for name in ("hyperparameters_uri", "known_sources"):
+            if not given.get(name, "s3://").startswith("s3://"):
+                raise InvalidRequest(f"REPACK_{name.upper()} must begin with s3://, not {given[name]!r}")
         return cls(
             output_bucket=given.get("output_bucket"),
             output_prefix=given.get("output_prefix", ""),
             input_prefix=given.get("input_prefix", ""),
             hyperparameters_uri=given.get("hyperparameters_uri"),
             lambda_limit_bytes=int(limit),
+            ratio_limit=_ratio(given.get("ratio_limit", str(cls.ratio_limit))),
             kms_key_id=given.get("kms_key_id"),
             expected_bucket_owner=given.get("expected_bucket_owner"),
             known_sources=given.get("known_sources"),
         )
+
+    @property
+    def limits(self) -> Limits:
+        """What counts as a bomb."""
+        return Limits(ratio=self.ratio_limit)
 
     def s3(self) -> S3Access:
         """How S3 is reached, with a client of our own. Raises AccessDenied."""
@@ -59,3 +72,13 @@ class Settings:
             sse_kms_key_id=self.kms_key_id,
             known_sources=self.known_sources,
         )
+
+
+def _ratio(text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = math.nan
+    if not ratio >= 1:
+        raise InvalidRequest(f"REPACK_RATIO_LIMIT must be a number from 1, not {text!r}")
+    return ratio

@@ -26,7 +26,8 @@ from typing import Any, Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from .contract import CALLER, PASSING, TOO_BIG, InvalidRequest, OutOfTime, RepackError, Request
+from . import deployed
+from .contract import CALLER, PASSING, TOO_BIG, InvalidRequest, OutOfTime, RepackError
 from .settings import Settings
 from .telemetry import logger, repacked, tell
 
@@ -121,13 +122,14 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
         waiter.beat(done, total)
 
     try:
-        s3 = Settings.from_environment(environ).s3()
+        settings = Settings.from_environment(environ)
+        s3 = settings.s3()
         given = arguments[0] if arguments else environ.get("REPACK_REQUEST")
         if given is None:
             print("give the request as JSON in REPACK_REQUEST or as the only argument", file=sys.stderr)
             waiter.fail(InvalidRequest.__name__, "the task was started without a request")
             return USAGE
-        result = repacked(Request.from_json(parsed(given)), s3, progress)
+        result = repacked(deployed.request(parsed(given)), s3, progress, settings.limits)
     except RepackError as error:
         return failed(error, waiter)
     except Forced:

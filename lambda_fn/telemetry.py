@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .contract import CALLER, RepackError, Request, Result
+from .core.gzip import Limits
 from .core.store import Progress
 from .repacker import run
 from .stores.s3 import S3Access
@@ -29,10 +30,10 @@ logger = Logger(service=SERVICE)
 _metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 
 
-def repacked(request: Request, s3: S3Access, progress: Progress) -> Result:
+def repacked(request: Request, s3: S3Access, progress: Progress, limits: Limits) -> Result:
     """Carry a request out and tell of it. Raises the errors of `contract`, for the caller to `tell` or answer."""
     logger.append_keys(model_uri=request.model_uri, output_uri=request.output_uri)
-    result = run(request, s3=s3, progress=progress)
+    result = run(request, s3=s3, limits=limits, progress=progress)
     logger.info("repacked", result=result.flat())
     logger.remove_keys(KEYS)
     _metrics.add_metric("Repacks", MetricUnit.Count, 1)

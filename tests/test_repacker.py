@@ -14,9 +14,15 @@ import pytest
 
 import lambda_fn
 from lambda_fn.contract import Request, Result
-from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive, InvalidHyperparameters, MissingHyperparameters
+from lambda_fn.core.errors import (
+    ArchiveTooLarge,
+    InvalidArchive,
+    InvalidHyperparameters,
+    InvalidRequest,
+    MissingHyperparameters,
+)
 from lambda_fn.core.gzip import Limits
-from lambda_fn.repacker import run
+from lambda_fn.repacker import forecast, run
 from tests.archives import WANTED, Tar, entry, member, small
 
 OLD = b'{"depth": 3, "rounds": 9}'
@@ -140,3 +146,48 @@ def test_what_is_wrong_with_the_model_has_its_name(folder: Path) -> None:
     (folder / "model.tar.gz").write_bytes(gzip.compress(b"no tar at all, but long enough to be looked at" * 20))
     with pytest.raises(InvalidArchive):
         run(request(folder, hyperparameters={}))
+
+
+def test_no_hyperparameters_are_an_object_too_on_their_way_through_a_state_machine() -> None:
+    request = Request("s3://m/in.tar.gz", "s3://m/out.tar.gz", {})
+    assert Request.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert "files" not in request.to_json()
+
+
+def test_the_result_warns_of_what_sagemaker_stumbles_over_in_the_output(folder: Path) -> None:
+    parts = [entry("._w"), entry("out", kind=b"2", link="../x"), entry("code/old.py"), *small().parts]
+    (folder / "odd.tar.gz").write_bytes(member(Tar(parts).data))
+    named = {"sagemaker_program": "new.py"}
+    told = run(request(folder, "odd.tar.gz", hyperparameters=named)).warnings
+    assert [sentence.split()[0] for sentence in told] == ["out", "._w", "the"]
+    put = {"code/new.py": str(folder / "inference.py")}
+    assert run(request(folder, "odd.tar.gz", hyperparameters=named, files=put, remove=("._*", "out"))).warnings == ()
+    foreseen = forecast(request(folder, "odd.tar.gz", hyperparameters=named))
+    assert foreseen.warnings == told
+
+
+def test_a_folder_that_holds_everything_is_told_unless_it_is_taken_away(folder: Path) -> None:
+    (folder / "top.tar.gz").write_bytes(member(Tar([entry("m/w"), entry(f"m/{WANTED}", OLD)]).data))
+    (told,) = run(request(folder, "top.tar.gz", hyperparameters={"depth": 4})).warnings
+    assert told.startswith(f"everything lies in the folder m/ (m/{WANTED}, too, ")
+    asked = request(folder, "top.tar.gz", hyperparameters={"depth": 4}, merge_hyperparameters=True, strip_root=True)
+    assert run(asked).warnings == ()
+    assert json.loads(read(folder / "out.tar.gz")[WANTED]) == {"depth": 4, "rounds": 9}
+
+
+def test_hyperparameters_are_checked_however_they_come_and_their_file_is_named(folder: Path) -> None:
+    (folder / "bad.json").write_bytes(b'{"depth": 4,}')
+    bad = str(folder / "bad.json")
+    for fields in ({"hyperparameters_uri": bad}, {"files": {WANTED: bad}}):
+        with pytest.raises(InvalidHyperparameters, match=r"bad\.json cannot be read as JSON in line 1: remove the"):
+            run(request(folder, **fields))
+    for given in (Path(bad), b"{'depth': 4}", {"depth": float("nan")}):
+        with pytest.raises(InvalidHyperparameters):
+            lambda_fn.repack(str(folder / "model.tar.gz"), str(folder / "out.tar.gz"), {WANTED: given})
+    assert not (folder / "out.tar.gz").exists()
+
+
+@pytest.mark.parametrize("if_present", ["keep", "error"])
+def test_merging_changes_what_is_there(if_present: Any, folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match="if_present can only be replace"):
+        request(folder, hyperparameters={"a": 1}, merge_hyperparameters=True, if_present=if_present)

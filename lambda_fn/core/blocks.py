@@ -143,11 +143,25 @@ def closed(data: bytes, bit: int, final: bool = False) -> bytes:
 def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
     """Bits from byte `start` up to byte `stop` of `data` at which a block seems to begin."""
     yield from dynamic_blocks(data, start, stop)
-    for at in range(max(0, start - STORED_LIMIT), min(stop, len(data)) - 4):
-        if data[at] ^ data[at + 2] == 0xFF and data[at + 1] ^ data[at + 3] == 0xFF:
-            end = at + 4 + (data[at] | data[at + 1] << 8)
-            if start <= end < stop:
-                yield 8 * end
+    yield from stored_ends(data, start, stop)
+
+
+def stored_ends(data: bytes, start: int, stop: int) -> Iterator[int]:
+    """Bits from byte `start` up to byte `stop` of `data` at which a stored block seems to end.
+
+    Its length stands there twice, the second time inverted: the two differ in all of their 16 bits. All places are
+    compared at once, by one shift and one xor of the data as an integer.
+    """
+    first = max(0, start - STORED_LIMIT)
+    near = data[first:stop]
+    number = int.from_bytes(near, "little")
+    differing = (number ^ number >> 16).to_bytes(len(near), "little")[: max(0, len(near) - 2)]
+    at = differing.find(b"\xff\xff")
+    while at >= 0:
+        end = first + at + 4 + (near[at] | near[at + 1] << 8)
+        if start <= end < stop:
+            yield 8 * end
+        at = differing.find(b"\xff\xff", at + 1)
 
 
 def dynamic_blocks(data: bytes, start: int, stop: int) -> Iterator[int]:
@@ -157,8 +171,17 @@ def dynamic_blocks(data: bytes, start: int, stop: int) -> Iterator[int]:
         found = _code_length_codes(int.from_bytes(data[at : at + STRIDE + 10], "little"), count)
         for match in re.finditer("1", f"{found:b}"[::-1]):
             byte, phase = divmod(match.start(), 8)
-            if decode_from(data[at + byte : at + byte + HEADER], phase, UNKNOWN) is not None:
+            if _is_header(data[at + byte : at + byte + HEADER], phase):
                 yield 8 * (at + byte) + phase
+
+
+def _is_header(data: bytes, phase: int) -> bool:
+    """Whether a block begins at this bit of the first byte, as far as its header and its first symbol tell."""
+    try:
+        zlib.decompressobj(RAW).decompress(joined(phase, data[0]) + data[1:] if phase else data, 1)
+    except zlib.error as error:
+        return "too far back" in str(error)  # a reference to what is not known here
+    return True
 
 
 def is_dynamic(data: bytes, bit: int) -> bool:

@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, Literal, Mapping, Optional
+from functools import cached_property
+from typing import Any, Callable, Iterator, Literal, Mapping, Optional, get_args
 
 from .errors import InvalidRequest
 from .tar import normal
@@ -29,22 +30,43 @@ class Content:
     size: int
     """Bytes."""
     open: Callable[[], Iterator[bytes]]
-    """Gives the bytes in chunks, from the beginning at each call. Raises SourceChanged if they are no longer the same."""
-    identity: str
-    """The same for the same bytes only: their SHA-256, or what a store says of this version of an object."""
+    """Gives the bytes in chunks, from the beginning at each call. Raises SourceChanged if they are others by now."""
+    identify: Callable[[], str]
+    """What `identity` is, which may take as long as reading all."""
     mode: Optional[int] = None
     """Permission bits; None takes those of the entry that is replaced, else 0644, of a directory 0755."""
     directory: bool = False
 
+    @cached_property
+    def identity(self) -> str:
+        """The same for the same bytes only: their SHA-256, or what a store says of this version of an object."""
+        return self.identify()
+
     @classmethod
     def of(cls, data: bytes, mode: Optional[int] = None) -> Content:
         """A file that holds `data`."""
-        return cls(len(data), lambda: iter((data,)), hashlib.sha256(data).hexdigest(), mode)
+        return cls(len(data), lambda: iter((data,)), lambda: hashlib.sha256(data).hexdigest(), mode)
 
     @classmethod
     def empty_directory(cls, mode: Optional[int] = None) -> Content:
         """A directory with nothing in it."""
-        return cls(0, lambda: iter(()), "directory", mode, directory=True)
+        return cls(0, lambda: iter(()), lambda: "directory", mode, directory=True)
+
+
+@dataclass(frozen=True)
+class Merge(Content):
+    """What an entry shall hold, as it follows from what it holds already."""
+
+    settle: Callable[[Optional[bytes]], bytes] = lambda held: held or b""
+    """From what the archive holds under this path, None if nothing, to what it shall hold."""
+
+    @classmethod
+    def by(cls, settle: Callable[[Optional[bytes]], bytes]) -> Merge:
+        return cls(-1, lambda: iter(()), lambda: "", settle=settle)
+
+    def settled(self, held: Optional[bytes]) -> Content:
+        """The content, now that what the archive holds is known."""
+        return Content.of(self.settle(held), self.mode)
 
 
 @dataclass(frozen=True)
@@ -60,9 +82,11 @@ class Edit:
     strip_root: bool = False
     """Whether the one folder at the top that holds everything else is taken away."""
     if_present: IfPresent = "replace"
-    """What becomes of an entry that is there already, and is not dropped: it is replaced, it stays, or it is an error."""
+    """What becomes of an entry that is there already, and not dropped: it is replaced, it stays, or it is an error."""
 
     def __post_init__(self) -> None:
+        if self.if_present not in get_args(IfPresent):
+            raise InvalidRequest(f"if_present must be replace, keep or error, not {self.if_present!r}")
         for name in (*self.put, *self.folders):
             check_name(name)
         for name in (*self.put, *self.folders):
@@ -75,6 +99,11 @@ class Edit:
                 raise InvalidRequest(f"{name} cannot be a file and a folder to replace")
         for pattern in self.drop:
             matcher(pattern)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what is put in, whatever the archive holds."""
+        return not any(isinstance(content, Merge) for content in self.put.values())
 
     @property
     def digest(self) -> str:

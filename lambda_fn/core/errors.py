@@ -2,9 +2,13 @@
 
 A class's name is its public name: state machines, pipelines and people match on it. Its category says
 who can help: the caller (never retried), time (retried), or a machine with more of it (handed to Fargate).
+Each docstring says what happened, then what to do; docs/errors.md is made of them.
 """
 
 from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Iterator
 
 CALLER = "caller's mistake"
 PASSING = "passing"
@@ -22,70 +26,132 @@ class RepackError(Exception):
 
 
 class InvalidRequest(RepackError):
-    """The request itself is wrong: an unknown field, a bad URI, an impossible name."""
+    """The request itself is wrong: an unknown field, a bad URI, an impossible name.
+
+    Mend what the sentence names; nothing was read or written.
+    """
 
 
 class InvalidArchive(RepackError):
-    """The source is not an intact tar.gz."""
+    """The source is not an intact tar.gz.
+
+    Upload or pack the model again: a download was cut off, a disk failed, or it never was a tar.gz. The sentence
+    says at which byte.
+    """
 
 
 class InvalidHyperparameters(RepackError):
-    """The hyperparameters are not a UTF-8 JSON object with finite numbers and unique keys."""
+    """The hyperparameters are not a UTF-8 JSON object with finite numbers and unique keys.
+
+    Mend the JSON that the sentence quotes.
+    """
 
 
 class MissingHyperparameters(RepackError):
-    """Nothing to put in was given, or it does not exist."""
+    """Nothing to put in was given, or it does not exist.
+
+    Give hyperparameters, or the right place of them.
+    """
 
 
 class EntryExists(RepackError):
-    """The archive already holds the entry and the request says if_present=error."""
+    """The archive already holds the entry and the request says if_present=error.
+
+    Say if_present=replace or keep, or take the entry out of the model.
+    """
 
 
 class EntryConflict(RepackError):
-    """An entry of the archive stands in the overlay's way: a directory of that name, a hard link to it."""
+    """An entry of the archive stands in the edit's way: a directory of that name, a hard link to what goes.
+
+    Take out of the model what the sentence names, or choose another name.
+    """
+
+
+class EntryNotFound(RepackError):
+    """The archive holds no such entry to read.
+
+    See what there is: `python -m lambda_fn inspect`.
+    """
 
 
 class SourceNotFound(RepackError):
-    """The source does not exist."""
+    """The source does not exist.
+
+    Look at the path or key, letter by letter. Without the right to list a bucket, S3 says AccessDenied instead.
+    """
 
 
 class AccessDenied(RepackError):
-    """Reading the source or writing the output is not permitted."""
+    """Reading the source or writing the output is not permitted.
+
+    Give the right that the sentence names to whoever runs this: s3:GetObject, s3:PutObject, kms:Decrypt, a file's mode.
+    """
 
 
 class ArchiveTooLarge(RepackError):
-    """Uncompressed size or ratio are beyond the limits: most likely a bomb."""
+    """Uncompressed size or ratio are beyond the limits: most likely a bomb.
+
+    If it is none, raise the limit: `--max-ratio`, `ratio_limit` of a deployment or a step, `Limits` in Python.
+    """
 
 
 class SourceChanged(RepackError):
-    """The source was overwritten while it was read."""
+    """The source was overwritten while it was read.
+
+    Try again when nobody writes to it any more.
+    """
 
     category = PASSING
 
 
 class OutputChanged(RepackError):
-    """Somebody else wrote the output meanwhile; theirs was kept."""
+    """Somebody else wrote the output meanwhile; theirs was kept.
+
+    See whose output is wanted, then try again. Give each writer an output of its own.
+    """
 
     category = PASSING
 
 
 class OutputNotProved(RepackError):
-    """What the store says it wrote is not what was sent; it was deleted."""
+    """What the store says it wrote is not what was sent; it was deleted.
+
+    Try again. If it comes back, the store or the way to it damages data: keep the sentence and report it.
+    """
 
     category = PASSING
 
 
 class StoreUnavailable(RepackError):
-    """The store fails or throttles beyond the retries."""
+    """The store fails or throttles beyond the retries.
+
+    Try again later, with fewer at a time.
+    """
 
     category = PASSING
 
 
 class StoreFull(RepackError):
-    """No room for the output."""
+    """No room for the output.
+
+    Make room on the disk; for a rewrite in S3, see the limit that the sentence names.
+    """
 
 
 class OutOfTime(RepackError):
-    """This machine's time ends before the repack would."""
+    """This machine's time ends before the repack would.
+
+    Run it on Fargate or any machine without a time limit.
+    """
 
     category = TOO_BIG
+
+
+@contextmanager
+def of_archive(uri: str) -> Iterator[None]:
+    """Has the errors that speak of an archive, which knows no name of its own, say which one it is."""
+    try:
+        yield
+    except (InvalidArchive, ArchiveTooLarge, EntryExists, EntryConflict, EntryNotFound) as error:
+        raise type(error)(f"{uri}: {error}") from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Generator, Iterable, Optional
 
 AHEAD = 16
 """Chunks read at a time: each time the threads wake each other."""
+
+
+PORTION = 64 << 10
 
 
 class Feed:
@@ -18,12 +20,15 @@ class Feed:
         self._chunks = iter(chunks)
         self._returned: deque[bytes] = deque()
         self.position = 0
+        self.portion = PORTION
+        """Bytes taken at a time at most."""
 
     def take(self, most: Optional[int] = None) -> bytes:
-        """The next bytes, at most `most`; empty at the end."""
+        """The next bytes, at most `most` and no more than a portion; empty at the end."""
         data = self._returned.popleft() if self._returned else next(self._chunks, b"")
         self.position += len(data)
-        if most is not None and len(data) > most:
+        most = self.portion if most is None else min(most, self.portion)
+        if len(data) > most:
             self.put_back(data[most:])
             data = data[:most]
         return data
@@ -37,6 +42,8 @@ class Feed:
 
 def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same chunks, read in a thread of their own while those before them are used."""
+    from concurrent.futures import ThreadPoolExecutor  # only rewrites need it, and it is slow to import
+
     coming = iter(chunks)
 
     def few() -> list[bytes]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Iterable, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional
 
 from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import Feed
 from .inflate import CORES, PROVED, crc32
 from .relay import CHUNK, Relay
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
@@ -107,18 +109,35 @@ class Run:
     """CRC-32 of the uncompressed bytes."""
     size: int = 0
     """Uncompressed."""
+    offset: int = field(default=0, compare=False)
+    """Where its first uncompressed byte stands in the tar as a whole."""
+    member: int = field(default=0, compare=False)
+    """Offset in the source of the header of its gzip member."""
+
+
+def joined_runs(runs: Iterable[Run]) -> Run:
+    """Runs one after the other as one: its length from 0, and what it holds."""
+    whole = Run(0)
+    for run in runs:
+        whole.crc = combine_crc32(whole.crc, run.crc, run.size)
+        whole.size += run.size
+        whole.stop += run.stop - run.start
+    return whole
 
 
 class Recent(NamedTuple):
-    """A piece of output of the first member's last run."""
+    """A piece of output."""
 
+    run: Run
     offset: int
-    """Of its first byte, counted from where the run begins."""
+    """Of its first byte in the tar as a whole."""
     crc: int
     """CRC-32 of the run before it."""
     data: bytes
-    used_up: Optional[int]
-    """The position in the source up to which the decoder had then used up all; None if it was in the middle."""
+    position: int
+    """In the source, behind the input that the decoder had been given."""
+    used_up: bool
+    """Whether it had used up that input."""
 
 
 RECENT = 2 << 20
@@ -146,24 +165,36 @@ class Reader:
     runs: list[Run] = field(default_factory=list)
     """Of the first member: one, or with `cut` two."""
     recent: deque[Recent] = field(default_factory=deque)
-    """What came last, for a splice; empty after the first member."""
+    """What came last, for a splice."""
     members: int = 0
     uncompressed: int = 0
+    _helper: Optional[Executor] = field(default=None, init=False)
 
     def chunks(self) -> Iterator[bytes]:
         """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
         bytes(4 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
         feed = Feed(self.source)
-        with ThreadPoolExecutor(1, thread_name_prefix="inflate") as helper:
-            self._helper = helper if self.helped and CORES > 1 else None
+        try:
             while self._member_follows(feed):
+                member = feed.position
                 self._read_header(feed)
                 runs = self.runs if self.members == 0 else []
                 if self.cut is not None and self.members == 0:
-                    yield from self._inflate(feed, runs, stop=self.cut)
-                yield from self._inflate(feed, runs)
+                    yield from self._inflate(feed, runs, member, stop=self.cut)
+                yield from self._inflate(feed, runs, member)
                 self._check_trailer(feed, runs)
                 self.members += 1
+        finally:
+            if self._helper:
+                self._helper.shutdown()
+
+    def _help(self) -> Executor:
+        """A thread for the second core, started when there is enough to do: what it takes is slow to import."""
+        if self._helper is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._helper = ThreadPoolExecutor(1, thread_name_prefix="inflate")
+        return self._helper
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position
@@ -192,16 +223,15 @@ class Reader:
         feed.put_back(data[header.size :])
         return header
 
-    def _inflate(self, feed: Feed, runs: list[Run], stop: Optional[int] = None) -> Iterator[bytes]:
-        run = Run(start=feed.position)
+    def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
+        run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        self.recent.clear()
-        relay = Relay(feed, self._helper, self.strict, PROVED - feed.position)
+        helper = self._help if self.helped and CORES > 1 else None
+        relay = Relay(feed, helper, self.strict, PROVED - feed.position)
         for out, position, used_up in relay.pieces(stop):
-            if self.members == 0:
-                self.recent.append(Recent(run.size, run.crc, out, position if used_up else None))
-                while run.size - self.recent[0].offset > self.remembered:
-                    self.recent.popleft()
+            self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, used_up))
+            while self.uncompressed - self.recent[0].offset > self.remembered:
+                self.recent.popleft()
             run.crc = crc32(out, run.crc)
             run.size += len(out)
             self.uncompressed += len(out)
@@ -214,16 +244,14 @@ class Reader:
         run.stop = feed.position
 
     def _check_trailer(self, feed: Feed, runs: list[Run]) -> None:
-        crc = size = 0
-        for run in runs:
-            crc, size = combine_crc32(crc, run.crc, run.size), size + run.size
+        whole = joined_runs(runs)
         found = b""
         while len(found) < TRAILER_SIZE:
             data = feed.take(TRAILER_SIZE - len(found))
             if not data:
                 raise cut_off(feed.position)
             found += data
-        if found != trailer(crc, size):
+        if found != trailer(whole.crc, whole.size):
             raise InvalidArchive(
                 f"the archive is damaged: CRC-32 or length before byte {feed.position} is wrong; pack the model again"
             )

@@ -13,19 +13,26 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import Mapping, Optional
+from typing import Mapping, NamedTuple, Optional
 
 from .crc import combine_crc32
-from .errors import InvalidArchive, InvalidRequest
+from .deflate import LAST
+from .errors import InvalidArchive
 from .gzip import TRAILER_SIZE, Header, Run, parse_header, trailer
+from .header import Attributes, entry
 from .inflate import RAW, DeflateError, crc32, inflater
 from .store import Source
-from .tar import BLOCK, REGULAR, Stream, entries, normal, number, write_entry
+from .tar import SHARED_RECORDS, Entry, Stream, entries
 
-FILES_LIMIT = 10 << 20
-"""Bytes that may be put into one archive: they are held in memory, and uploaded."""
+PREFIX_LIMIT = 10 << 20
+"""Bytes of tar that a prefix has at most: it is held in memory, and made anew each time."""
+COMMENT_LIMIT = 511
+"""Bytes of a gzip header's comment: Go's reader takes no more (compress/gzip, readString)."""
 
 PEEK = 64 << 10
+FIRST = 1 << 20
+"""Bytes of tar in which the first entry's header is looked for."""
+MARK_SIZE = len("model-repacker 1 prefix= rest= crc= length=") + 8 + 16 + 8 + 16
 UNREADABLE: tuple[type[Exception], ...] = (*DeflateError, InvalidArchive, IndexError)
 _MARK = re.compile(
     rb"model-repacker 1 prefix=([0-9a-f]{8}) rest=([0-9a-f]{16}) crc=([0-9a-f]{8}) length=([0-9a-f]{16})(?: (.*))?",
@@ -42,16 +49,22 @@ class Prefix:
     size: int = 0
 
 
-def make_prefix(files: Mapping[str, bytes], mtime: int) -> Prefix:
-    """The files as tar entries in the order of their names, deflated up to a full flush.
+class Written(NamedTuple):
+    """An entry as we write it: a regular file, or a directory."""
 
-    Raises InvalidRequest if they are too many bytes.
-    """
-    if sum(map(len, files.values())) > FILES_LIMIT or 3 * BLOCK * len(files) > FILES_LIMIT:
-        raise InvalidRequest(
-            f"the files to put in are too many, or have more than {FILES_LIMIT} bytes; pack them with the model instead"
-        )
-    tar = b"".join(write_entry(name, files[name], mtime) for name in sorted(files))
+    data: bytes
+    attributes: Attributes
+    directory: bool = False
+
+    def to_bytes(self, name: str) -> bytes:
+        return entry(name, self.data, self.attributes, self.directory)
+
+
+def make_prefix(files: Mapping[str, Written]) -> Prefix:
+    """The files as tar entries in the order of their names, deflated up to a full flush."""
+    if not files:
+        return Prefix()
+    tar = b"".join(files[name].to_bytes(name) for name in sorted(files))
     compressor = zlib.compressobj(level=6, wbits=RAW)
     return Prefix(compressor.compress(tar) + compressor.flush(zlib.Z_FULL_FLUSH), crc32(tar), len(tar))
 
@@ -63,7 +76,7 @@ class Head:
     header: Header
     mtime: int = 0
     """Of the first entry, in seconds: what we put in front takes it over, so that no clock gets into the output."""
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, Written] = field(default_factory=dict)
     """What our prefix holds."""
     prefix: Prefix = Prefix()
     rest: Optional[Run] = None
@@ -88,8 +101,15 @@ class Head:
             rest.crc,
             rest.size,
         )
-        comment = mark if self.comment is None else mark + b" " + self.comment
+        if not prefix.size:
+            return replace(self.header, comment=self.comment).to_bytes()
+        comment = mark if self.comment is None else (mark + b" " + self.comment)[:COMMENT_LIMIT]
         return replace(self.header, comment=comment).to_bytes() + prefix.deflated
+
+    @property
+    def comment_is_cut(self) -> bool:
+        """Whether the source's own comment is too long to stand behind our mark."""
+        return len(self.comment or b"") > COMMENT_LIMIT - MARK_SIZE - 1
 
     @staticmethod
     def trailer(prefix: Prefix, rest: Run) -> bytes:
@@ -115,7 +135,7 @@ def read_head(source: Source) -> Head:
     rest_start = header.size + prefix_size
     rest = Run(rest_start, rest_start + rest_size, crc, size)
     plain = Head(header, _first_mtime(data[header.size :]), comment=mark[5])
-    if prefix_size > 2 * FILES_LIMIT or rest.stop + TRAILER_SIZE > source.size:
+    if prefix_size > 2 * PREFIX_LIMIT or rest.stop + TRAILER_SIZE > source.size:
         return plain
     if len(data) < rest_start:
         data += source.read(len(data), rest_start)
@@ -126,33 +146,44 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     """The head with the prefix that a mark tells of, None if anything about it is not as we write it."""
     inflate = inflater()
     try:
-        tar = inflate.decompress(deflated, 2 * FILES_LIMIT)
-        files, mtime = _files(tar)
+        tar = inflate.decompress(deflated, 2 * PREFIX_LIMIT)
+        if inflate.eof or not inflate.needs_input:
+            return None
+        inflate.decompress(LAST, 1)
+        if not inflate.eof or inflate.unused_data:  # it does not end on a block's end
+            return None
+        files = _files(tar)
     except UNREADABLE:
         return None
     prefix = Prefix(deflated, crc32(tar), len(tar))
-    whole = not inflate.eof and inflate.needs_input and deflated.endswith(b"\0\0\xff\xff")
     proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
-    return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if whole and proved else None
+    mtime = next(iter(files.values())).attributes.mtime if files else plain.mtime
+    return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
 
 
-def _files(tar: bytes) -> tuple[dict[str, bytes], int]:
-    """The files of a prefix and the time they share. Raises InvalidArchive if it is none of ours."""
-    files: dict[str, bytes] = {}
-    mtime, end, stream = 0, 0, Stream([tar])
-    for entry in entries(stream):
-        if entry.type not in REGULAR or entry.name != normal(entry.name) or entry.name in files or entry.sparse:
+def _files(tar: bytes) -> dict[str, Written]:
+    """The files of a prefix. Raises InvalidArchive unless each of its entries is, to the byte, as we write it."""
+    files: dict[str, Written] = {}
+    end, stream = 0, Stream([tar])
+    for found in entries(stream):
+        name = found.name.rstrip("/")
+        attributes = Attributes(found.mode, int(found.mtime), found.uid, found.gid, found.uname, found.gname)
+        files[name] = Written(stream.read(found.data_size), attributes, found.is_directory)
+        if name != found.path or files[name].to_bytes(name) != tar[found.start : found.stop]:
             raise InvalidArchive("this prefix is not ours")
-        files[entry.name] = stream.read(entry.data_size)
-        mtime, end = int(entry.mtime), entry.stop
-    if end != len(tar):
+        end = found.stop
+    if end != len(tar) or list(files) != sorted(files):
         raise InvalidArchive("this prefix is not ours")
-    return files, mtime
+    return files
 
 
 def _first_mtime(deflated: bytes) -> int:
-    """The time field of the tar's first block, 0 if it cannot be had: the scan says what is wrong with it."""
+    """The time of the first entry, 0 if it cannot be had from so few bytes: the survey says what is wrong with it."""
     try:
-        return min(max(0, number(inflater().decompress(deflated, BLOCK)[136:148])), 8**11 - 1)
+        stream = Stream([inflater().decompress(deflated, FIRST)])
+        first: Entry = next(entry for entry in entries(stream) if entry.type != SHARED_RECORDS)
+        return min(max(0, int(first.mtime)), 8**11 - 1)
+    except StopIteration:
+        return 0
     except UNREADABLE:
         return 0

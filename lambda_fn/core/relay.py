@@ -22,16 +22,18 @@ and on the portions they come in, which are the same for both.)
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Generator, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, NamedTuple, Optional
 
 from .blocks import HEADER, UNKNOWN, WINDOW, decode_from, dynamic_blocks, joined
 from .errors import InvalidArchive
-from .feed import Feed
+from .feed import PORTION, Feed
 from .inflate import DeflateError, Proof, inflater, strict_inflater
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 CHUNK = 128 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
@@ -41,6 +43,9 @@ ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
 LEG_IN, LEG_OUT = 4 << 20, 5 << 20
 """Bytes that a leg has at most, and should have inflated. Two legs are in memory, the helper's inflated, too."""
+LEAST_IN, USUAL_OUT = 512, 512 << 10
+"""Bytes fed at a time at least, and inflated from them at most where that can be had: where the input was used up, a
+splice knows its place."""
 SEARCHED = 4
 """Chunks at the beginning of a leg in which a block is looked for."""
 HEAD = 2 << 20
@@ -111,10 +116,13 @@ class Runner:
 class Relay:
     """One deflate stream (RFC 1951) of a feed; without a helper, one runner inflates it all.
 
-    With `strict` it is read as zlib reads it, else its first `proved` bytes are (see `inflate`).
+    A helper's thread is asked for when there is enough for it to do. With `strict` the stream is read as zlib reads it,
+    else its first `proved` bytes are (see `inflate`).
     """
 
-    def __init__(self, feed: Feed, helper: Optional[Executor] = None, strict: bool = False, proved: int = 0) -> None:
+    def __init__(
+        self, feed: Feed, helper: Optional[Callable[[], Executor]] = None, strict: bool = False, proved: int = 0
+    ) -> None:
         self._feed, self._helper = feed, None if strict else helper
         self._runner = Runner(strict_inflater() if strict else inflater(), most=CHUNK if helper else CHUNK_ALONE)
         self._proof = Proof(proved) if proved > 0 and not strict else None
@@ -137,7 +145,7 @@ class Relay:
             while not self.eof and (chunk := self._feed.take(stop and stop - self._feed.position)):
                 yield from self._run(chunk)
                 if self._helper and stop is None and self._position - self._begin >= ALONE:
-                    yield from self._laps(self._helper)
+                    yield from self._laps(self._helper())
         except DeflateError:
             raise InvalidArchive(
                 f"the archive is damaged: no deflate data before byte {self._position}; pack the model again"
@@ -146,12 +154,14 @@ class Relay:
 
     def _run(self, chunk: bytes) -> Iterator[Piece]:
         self._position += len(chunk)
+        before = self._size
         if self._proof:
             self._proof.take(chunk)
         for piece in self._runner.run(chunk, self._position):
             self._size += len(piece.data)
             self._last.append(piece)
             yield piece
+        self._feed.portion = max(LEAST_IN, min(PORTION, len(chunk) * USUAL_OUT // max(1, self._size - before)))
 
     def _laps(self, helper: Executor) -> Iterator[Piece]:
         """All that is left, in laps of a leg for the runner and, if help is of use, one for the helper."""

@@ -1,276 +1,108 @@
-"""The repack itself: scan, plan, publish.
-
-unchanged   the archive holds the overlay already     the source as it is
-graft       none of it is there                       a new prefix, the rest verbatim
-splice      old entries have to go                    the same, and their neighbourhoods encoded anew
-rewrite     a splice cannot do it                     everything anew
-"""
+"""The repack itself: recall or survey, plan, publish."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import Collection, Iterator, Mapping, Optional
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Callable, Iterator, Mapping, Optional
 
-from .errors import InvalidRequest, RepackError
-from .feed import read_ahead
-from .gzip import TRAILER_SIZE, Limits, Run
-from .prefix import Head, make_prefix, read_head
-from .recipe import Copy, Literal, Recipe
-from .rewrite import rewritten
-from .scan import Findings, reported, scan
-from .search import Search, Spot
-from .splice import ENCODE_LIMIT, Cut, Spliced, splice
-from .store import Present, Published, Source, Stages, Target
-from .tar import normal
-
-HELD = "held"
-"""In a note: digests of the contents that the source held already, rightly spelled."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a repack went."""
-
-    method: str
-    published: Published
-    content: Mapping[str, bytes]
-    """What the archive now holds under the overlay's names, as far as this run has seen it."""
-    findings: Optional[Findings] = None
-    bytes_read: int = 0
+from .edit import Edit
+from .gzip import Limits
+from .history import History, Verify, carried_on, held
+from .plan import Front, Plan, plan
+from .prefix import Head, read_head
+from .store import Published, Source, Stages, Target
+from .survey import Survey, survey
+from .tar import Entry
 
 
 @dataclass(frozen=True)
 class Job:
-    """One repack: from where, to where, what goes in."""
+    """One repack: from where, to where, what is wanted."""
 
     source: Source
     target: Target
-    overlay: Mapping[str, bytes]
-    if_present: str = "replace"
-    verify: str = "once"
+    edit: Edit
+    verify: Verify = "once"
     limits: Limits = field(default_factory=Limits)
     stages: Stages = field(default_factory=lambda: Stages(lambda done, total: None))
+    visit: Callable[[Entry], None] = lambda entry: None
+    """Called with every entry of the source, where it is surveyed."""
 
-    def run(self) -> Outcome:
-        """Scan, plan, publish. Raises the errors of `errors`; then nothing is published."""
-        check_names(self.overlay)
-        if present := self._there():
-            there = Published(present.size, present.etag, present.version_id, 0, 0, None)
-            return Outcome("unchanged", there, self.overlay if self.if_present == "replace" else {})
+    def run(self) -> tuple[Plan, Published]:
+        """Make it so. Raises the errors of `errors`; then nothing is published."""
+        with self._recalled() as recalled:
+            made = recalled or self.plan()
+            if made.there:
+                return made, made.there
+            published = self.target.publish(made.source, made.recipe, made.note, self.stages.next())
+        if recalled is None and made.method != "unchanged":
+            self._history.remember()
+        return made, published
+
+    def plan(self, copying: bool = True) -> Plan:
+        """What has to be done, from a survey; unless it is for show, the store may be `copying` meanwhile."""
         head = read_head(self.source)
-        if findings := self._trusted(head):
-            return self._from(findings)
-        with self._earlier() as known:
-            if known:
-                return self._regraft(*known)
-        outcome = self._from_scan(head)
-        if outcome.method != "unchanged" and self._recognizable:
-            self.target.remember(self.source, self._made_of)
-        return outcome
+        found = self._survey(head, copying)
+        return self._noted(plan(self.source, found, self.edit, self.limits), held(found))
 
-    def forecast(self) -> Optional[str]:
-        """The likely method where `run` needs no scan, "unchanged" if the output is there already; None if it scans.
-
-        Reads next to nothing and writes nothing. Raises what `run` raises for an overlay or a source that cannot be.
-        """
-        check_names(self.overlay)
-        if self._there():
-            return "unchanged"
-        if self._trusted(read_head(self.source)):
-            return "graft"
-        with self._earlier() as known:
-            return "graft" if known else None
-
-    def _there(self) -> Optional[Present]:
-        """What lies at the target, if it is made of just this already."""
-        present = self.target.present
-        if self.verify == "always" or self.source.etag is None or present is None:
-            return None
-        return present if self.note.items() <= present.note.items() else None
+    def forecast(self) -> Optional[Plan]:
+        """What `run` would do where it needs no survey, else None. Raises what `run` would raise for it."""
+        with self._recalled() as recalled:
+            return recalled
 
     @contextmanager
-    def _earlier(self) -> Iterator[Optional[tuple[Source, Head]]]:
-        """An output that was made of the same version of the source, with other contents, and its head."""
-        believed = self.verify != "always" and self._recognizable
-        earlier = self.target.earlier(self.source, self._made_of) if believed else None
-        if earlier is None:
-            yield None
+    def _recalled(self) -> Iterator[Optional[Plan]]:
+        """The plan that needs no survey; None if there is none."""
+        history = self._history
+        if present := history.there():
+            there = Published(present.size, present.etag, present.version_id, 0, 0, None)
+            why = "the output is made of just this already"
+            content = self.edit.put if self.edit.if_present == "replace" else {}
+            yield Plan("unchanged", why, [], self.source, content=content, there=there)
             return
-        with closing(earlier):
-            yield (earlier, head) if (head := self._head_of(earlier)) else None
+        if trusted := history.trusted(read_head(self.source)):
+            yield self._noted(plan(self.source, trusted, self.edit, self.limits), {})
+            return
+        with history.earlier() as known:
+            if known is None:
+                yield None
+                return
+            output, found = known
+            made = plan(output, found, self.edit, self.limits)
+            why = "the model was surveyed for an earlier output, of which only the front changes"
+            yield self._noted(replace(made, method="graft", why=why), carried_on(output.note))
 
-    def _head_of(self, earlier: Source) -> Optional[Head]:
-        """Its head, if a repack of the source would differ from it in the front alone.
+    def _noted(self, made: Plan, more: Mapping[str, str]) -> Plan:
+        """The plan, with the note of what it makes.
 
-        It would not if the source itself holds one of the contents: that entry stays where it is.
+        There is none where what is put in depended on the source, or where a later look could not tell the source's
+        version: then nobody would believe it, and contents need not be read for it.
         """
-        if any(digest(data) in earlier.note.get(HELD, "") for data in self.overlay.values()):
-            return None
-        try:
-            head = read_head(earlier)
-        except RepackError:  # it is archived, or gone, or not ours to read
-            return None
-        return head if head.rest and head.files.keys() == self.overlay.keys() else None
+        noted = self.edit.settled and self.source.etag is not None
+        return replace(made, note={**self._history.note, **more} if noted else {})
 
-    def _regraft(self, earlier: Source, head: Head) -> Outcome:
-        """The earlier output with another front, which is what a scan of the source would lead to."""
-        assert head.rest is not None
-        recipe = graft(Findings(head, Search(()), head.rest), self.overlay, kept(head.rest), earlier.size)
-        published = self.target.publish(earlier, recipe, {**earlier.note, **self.note}, self.stages.next())
-        return Outcome("graft", published, self.overlay, bytes_read=earlier.bytes_read + self.source.bytes_read)
+    @property
+    def _history(self) -> History:
+        return History(self.source, self.target, self.edit, self.verify)
 
-    def _from_scan(self, head: Head) -> Outcome:
-        findings = self._scan(head)
-        return self._from(findings) if findings else self._rewrite(head, self.overlay)
-
-    def _from(self, findings: Findings) -> Outcome:
-        """Plan and publish."""
-        change = findings.search.change(self.overlay, self.if_present, findings.head.files)
-        content = {**self._seen(findings), **change.files}
-        if not change.files:
-            return self._publish("unchanged", [Copy(0, self.source.size)], content, findings)
-        rest: Optional[Spliced] = kept(findings.rest)
-        if change.removed:
-            rest = splice(self.source, findings.rest, cuts(findings, change.removed))
-        if rest is None:
-            return self._rewrite(findings.head, change.files, findings)
-        recipe = graft(findings, change.files, rest, self.source.size)
-        return self._publish("splice" if change.removed else "graft", recipe, content, findings)
-
-    def _trusted(self, head: Head) -> Optional[Findings]:
-        """What the mark says, if it is enough and the request or our own note allows to believe it."""
-        believed = self.verify == "never" or (self.verify == "once" and "overlay" in self.source.note)
-        if not believed or head.rest is None or not head.files.keys() >= self.overlay.keys():
-            return None
-        return Findings(head, Search(()), head.rest)
-
-    def _scan(self, head: Head) -> Optional[Findings]:
-        """The scan, a graft's copy running beside it; None if it turned out that only a rewrite will do."""
-        expected = Run(head.rest_start)
-        prefix = make_prefix({**head.files, **self.overlay}, head.mtime)
-        shift = len(head.grafted(prefix, expected)) - head.rest_start
-
-        def only_rewrite(search: Search) -> bool:
-            if self.if_present != "replace" or head.rest is not None:
-                return False
-            removed = search.change(self.overlay, self.if_present, {}).removed
-            return bool(removed) and not spliceable(search, removed)
-
-        return scan(
-            self.source,
+    def _survey(self, head: Head, copying: bool) -> Survey:
+        ahead = self.target.ahead if copying else None
+        shift = self._shift(head) if ahead else None
+        source = self.source
+        return survey(
+            source,
             head,
-            self.overlay,
+            self.edit,
             self.limits,
-            self.stages.next(0 if self.target.copies_beside else self.source.size),
-            stream=lambda: self.target.anticipate(self.source, shift),
-            stop=only_rewrite,
+            self.stages.next(0 if shift is not None else source.size),
+            stream=(lambda: ahead.anticipate(source, shift)) if ahead and shift is not None else None,
+            visit=self.visit,
         )
 
-    def _seen(self, findings: Findings) -> dict[str, bytes]:
-        """The contents under the overlay's names if nothing changes."""
-        if self.if_present == "replace":
-            return dict(self.overlay)
-        hits = {name: hits.content for name, hits in findings.search.hits.items() if hits.content is not None}
-        return {name: data for name, data in {**findings.head.files, **hits}.items() if name in self.overlay}
-
-    def _publish(self, method: str, recipe: Recipe, content: Mapping[str, bytes], findings: Findings) -> Outcome:
-        published = self.target.publish(self.source, recipe, {**self.note, **held(findings)}, self.stages.next())
-        return Outcome(method, published, content, findings, self.source.bytes_read)
-
-    def _rewrite(self, head: Head, files: Mapping[str, bytes], findings: Optional[Findings] = None) -> Outcome:
-        prefix = make_prefix({**head.files, **files}, head.mtime)
-        rest = Run(0)
-        stream = self.source.stream()
-        ahead = read_ahead(stream) if self.source.swift else stream  # others read ahead themselves
-        chunks = reported(ahead, self.source.size, self.stages.next())
-        published = self.target.write(
-            self.source,
-            len(head.grafted(prefix, rest)),
-            rewritten(chunks, self.limits, head, prefix, files, rest),
-            lambda: head.grafted(prefix, rest),
-            {**self.note, **(held(findings) if findings else {})},
-        )
-        return Outcome("rewrite", published, {**self.overlay, **files}, findings, self.source.bytes_read)
-
-    @property
-    def note(self) -> dict[str, str]:
-        """What the output is made from, kept beside it: the same note means the same output."""
-        contents = [hashlib.sha256(self.overlay[name]).hexdigest() for name in sorted(self.overlay)]
-        return {**self._made_of, "overlay": hashlib.sha256("".join(contents).encode()).hexdigest()}
-
-    @property
-    def _made_of(self) -> dict[str, str]:
-        """The note less the contents: outputs of the same differ in their fronts alone."""
-        names = json.dumps([self.if_present, *sorted(self.overlay)])
-        return {
-            "format": "1",
-            "source": self.source.etag or "",
-            "source-version": self.source.version_id or "",
-            "names": hashlib.sha256(names.encode()).hexdigest(),
-        }
-
-    @property
-    def _recognizable(self) -> bool:
-        """Whether this version of the source can be told from others, and its outputs differ in their fronts alone."""
-        return self.source.etag is not None and self.if_present == "replace"
-
-
-def digest(data: bytes) -> str:
-    """Short, since a note has little room; where two are alike by chance, no more is lost than a shortcut."""
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def held(findings: Findings) -> dict[str, str]:
-    """What a note says of the contents that the source held already."""
-    found = [hits.content for name, hits in sorted(findings.search.hits.items()) if hits.are(name)]
-    digests = ",".join(digest(data) for data in found if data is not None)
-    return {HELD: digests} if digests else {}
-
-
-def spliceable(search: Search, removed: Collection[str]) -> list[Spot]:
-    """Where the removed entries lie; nothing if they are too many for a splice, too large or in a later member."""
-    spots = [spot for spot in search.spots if spot.entry.path in removed]
-    if len(spots) < sum(search.hits[name].count for name in removed):
-        return []
-    possible = all(spot.recent and spot.entry.stop - spot.entry.start <= ENCODE_LIMIT for spot in spots)
-    return spots if possible else []
-
-
-def cuts(findings: Findings, removed: Collection[str]) -> list[Cut]:
-    """What to cut out of the rest, in order; nothing if no splice can do it."""
-    before = findings.head.prefix.size
-    spots = spliceable(findings.search, removed)
-    found = [Cut(spot.entry.start - before, spot.entry.stop - before, spot.recent) for spot in spots]
-    within = all(cut.stop <= findings.rest.size for cut in found)  # the last may go on in the second member
-    return found if within else []
-
-
-def kept(rest: Run) -> Spliced:
-    """The rest as it is."""
-    return Spliced([Copy(rest.start, rest.stop)], rest)
-
-
-def graft(findings: Findings, files: Mapping[str, bytes], rest: Spliced, size: int) -> Recipe:
-    """New first bytes, what is left of the first member, its new trailer, and further members verbatim."""
-    head = findings.head
-    prefix = make_prefix({**head.files, **files}, head.mtime)
-    recipe: Recipe = [
-        Literal(head.grafted(prefix, rest.run)),
-        *rest.recipe,
-        Literal(Head.trailer(prefix, rest.run)),
-        Copy(findings.rest.stop + TRAILER_SIZE, size),
-    ]
-    return [piece for piece in recipe if piece.size]
-
-
-def check_names(overlay: Mapping[str, bytes]) -> None:
-    """Raises InvalidRequest unless every name is a path that lies inside the archive, and none lies below another."""
-    for name in overlay:
-        if not name or "\0" in name or name != normal(name) or name == ".." or name.startswith("../"):
-            raise InvalidRequest(f"{name!r} cannot be a name in the archive; write it like code/inference.py")
-        for at, char in enumerate(name):
-            if char == "/" and name[:at] in overlay:
-                raise InvalidRequest(f"{name[:at]} cannot be a file and hold {name}")
+    def _shift(self, head: Head) -> Optional[int]:
+        """How far a graft would move the rest; None if that cannot be told before."""
+        if not self.edit.settled:
+            return None
+        size = Front.foreseen(head, self.edit).size
+        return None if size is None else size - head.rest_start

@@ -1,42 +1,51 @@
-"""The rewrite: what no recipe can do safely is streamed through inflater, tar and compressor, in constant memory.
+"""The rewrite: what no recipe can do is streamed through inflater, tar and compressor, in constant memory.
 
-The safety net of the other methods, and the only one that makes new bytes of old ones. The entries that stay pass
+The safety net of the other methods, and the only one that makes new bytes of all old ones. The entries that stay pass
 through as the blocks they are; the output has our prefix and mark, so that the next repack is a graft.
 """
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Mapping, Union
+from typing import Collection, Iterator, Union
 
-from .deflate import deflate
-from .gzip import Limits, Reader, Run
-from .prefix import Head, Prefix
+from .edit import Edit
+from .feed import read_ahead
+from .gzip import Limits, Reader
+from .prefix import Head
 from .search import Search
-from .tar import Stream, entries
+from .store import Source
+from .tar import SHARED_RECORDS, Stream, entries
 
 
 def rewritten(
-    source: Iterable[bytes], limits: Limits, head: Head, prefix: Prefix, files: Mapping[str, bytes], rest: Run
-) -> Iterator[bytes]:
-    """The new archive without its first bytes: the deflated rest and the trailer.
+    source: Source, limits: Limits, head: Head, edit: Edit, going: Collection[str]
+) -> Iterator[Union[bytes, memoryview]]:
+    """The tar behind our own entries, edited, without the entries of the paths `going`.
 
-    All entries of the paths in `files` are left out. `rest` gets the figures for `head.grafted`. Raises
-    InvalidArchive, ArchiveTooLarge, EntryConflict, and what reading the source raises.
+    Raises InvalidArchive, ArchiveTooLarge, and what reading the source raises.
     """
-    reader = Reader(source, limits, helped=False, remembered=0)  # the second core compresses, and nothing is spliced
-    yield from deflate(_kept(Stream(reader.chunks()), head, files), rest)
-    yield Head.trailer(prefix, rest)
-
-
-def _kept(tar: Stream, head: Head, files: Mapping[str, bytes]) -> Iterator[Union[bytes, memoryview]]:
-    search = Search(files)
-    end = 0
+    stream = source.stream()
+    chunks = read_ahead(stream) if source.swift else stream  # others read ahead themselves
+    reader = Reader(chunks, limits, helped=False, remembered=0)  # the second core compresses
+    tar = Stream(reader.chunks())
+    search = Search(edit, head.files)
+    shared: list[bytes] = []
+    end, gone = 0, False
     for entry in entries(tar):
         end = entry.stop
-        if entry.start < head.prefix.size or search.see(entry):
+        if entry.start < head.prefix.size:
             continue
-        yield entry.blocks
-        yield from tar.pieces(entry.padded_size)
-    search.change(files, "replace", {})
+        verdict = search.see(entry)
+        if entry.type == SHARED_RECORDS:
+            shared.append(entry.blocks)
+        elif verdict.gone or verdict.name in going:
+            gone = True
+        else:
+            yield from shared
+            shared, gone = [], False
+            yield verdict.header or entry.blocks
+            yield from tar.pieces(entry.padded_size)
+    if not gone:  # else they have nothing left to speak for
+        yield from shared
     yield bytes(tar.position - end)  # the zero block that ended the entries
     yield from tar.rest()

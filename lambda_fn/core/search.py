@@ -1,115 +1,259 @@
-"""What the scan looks for: every spelling of the wanted names, and whatever would stand in their way."""
+"""The search: what an edit makes of each entry of an archive, looked at once and in order.
+
+What is kept of the entries does not grow with the archive, but for what the edit touches. Whether an entry that is
+replaced has to go is not known before all of them were seen: it may hold just what is put in.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterable, Mapping, Optional
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Collection, Mapping, NamedTuple, Optional
 
-from .errors import EntryConflict, EntryExists
-from .gzip import Recent
-from .prefix import FILES_LIMIT
-from .tar import HARD_LINK, Entry, normal
+from .edit import Content, Edit, matcher
+from .errors import EntryConflict
+from .header import Attributes, respelled
+from .links import Links
+from .names import disputed, normal
+from .prefix import Written
+from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, SYMBOLIC_LINK, Entry
 
-SPLICED = 8
-"""Entries that a splice may take out: for each, the scan keeps the 2 MiB before it."""
+NAMES = 100
+"""Names of entries that go which are kept, to be shown."""
+
+
+class Verdict(NamedTuple):
+    """What becomes of an entry that does not simply stay."""
+
+    gone: bool = False
+    """It goes, whatever else there is."""
+    name: Optional[str] = None
+    """The path put in which it has to make room for, if that is not there already."""
+    header: Optional[bytes] = None
+    """Its header blocks as they are spelled where it stays."""
 
 
 @dataclass
 class Hits:
-    """The entries that extracting would write to one wanted path."""
+    """The entries that extracting would write to one path that is put in."""
 
-    count: int
-    last: Entry
+    count: int = 0
+    exact: bool = False
+    """Whether the last is spelled just so."""
+    attributes: Attributes = field(default_factory=Attributes)
+    """Of the last that is no link to itself, as are the following."""
+    file: bool = True
+    """Whether it is a plain file, or the directory that is wanted."""
+    identity: Optional[str] = None
+    """SHA-256 of what it holds, where that was looked at."""
     content: Optional[bytes] = None
-    """Of the last, None if it is no plain file or all that is held would have more than FILES_LIMIT bytes."""
+    """What it holds, where that was wanted."""
+
+    def hold(self, name: str, content: Content) -> bool:
+        """Whether there is one entry, spelled just so, that holds this."""
+        mode = self.attributes.mode & 0o7777
+        return self.are(name) and self.identity == content.identity and content.mode in (None, mode)
 
     def are(self, name: str) -> bool:
         """Whether there is one entry, spelled just so."""
-        return self.count == 1 and self.last.name == name
+        return self.count == 1 and self.exact
 
 
-@dataclass(frozen=True)
-class Spot:
-    """Where a hit lies, for a splice."""
+@dataclass
+class Shared:
+    """A pax record shared by all that follow, which has nothing to speak for if all of these go."""
 
-    entry: Entry
-    recent: tuple[Recent, ...]
-    """What the scan had decoded when it came to the entry."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What must become of an archive."""
-
-    files: Mapping[str, bytes]
-    """To put in front."""
-    removed: frozenset[str]
-    """Paths whose entries must go."""
+    number: int
+    """Of its touch."""
+    gone: bool = False
+    """Whether an entry after it goes for certain."""
+    names: set[str] = field(default_factory=set)
+    """Paths put in that entries after it have to make room for."""
 
 
 class Search:
-    """Looks at each entry once and keeps what `change` needs, in memory that does not grow with the archive."""
+    """Sees every entry once. Raises EntryConflict, at the end, for what cannot be had in this archive."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = frozenset(names)
+    def __init__(self, edit: Edit, ours: Mapping[str, Written]) -> None:
+        self.edit = edit
         self.hits: dict[str, Hits] = {}
-        self.spots: list[Spot] = []
-        """Of the first SPLICED hits."""
-        self._obstacles: dict[str, str] = {}
-        self._above = {name[:at]: name for name in self.names for at, char in enumerate(name) if char == "/"}
-        self._below = tuple(name + "/" for name in self.names)
+        self.root: Optional[str] = None
+        """The folder at the top that is stripped."""
+        self.warnings: list[str] = []
+        self.removed = 0
+        self.names: list[str] = []
+        """Of the first entries that go for certain."""
+        self.carried = dict(ours)
+        """Our own entries, in front, that stay if they are not replaced."""
+        self.obstacles: dict[str, str] = {}
+        """Path put in → what stands in its way."""
+        self._conflict: Optional[str] = None
+        self._patterns = [matcher(pattern) for pattern in edit.drop]
+        self._matched: set[int] = set()
+        self._above = {
+            name[:at]: name for name in (*edit.put, *edit.folders) for at in range(len(name)) if name[at] == "/"
+        }
+        self._folded = {_folded(name): name for name in edit.put}
+        self._links = Links()
+        for name, written in ours.items():
+            self._see_ours(name, written)
 
-    @property
-    def held(self) -> int:
-        """Bytes of content that are kept."""
-        return sum(len(hits.content) for hits in self.hits.values() if hits.content)
+    def see(self, entry: Entry) -> Verdict:
+        """What becomes of an entry behind our own ones."""
+        path, header = entry.path, None
+        if not path or entry.type == SHARED_RECORDS:
+            return Verdict()
+        if self.edit.strip_root and not self._exempt(path, entry.is_directory):
+            inner = self._inside(path)
+            if inner is None:
+                return Verdict(gone=True) if entry.is_directory else self._refuse(f"{path} is no folder at its top")
+            path, header = inner, respelled(entry, self._stripped)
+            self._check_links(entry, path)
+        if self.goes(path, entry.is_directory) and not self._replaced(path, entry.is_directory):
+            self._count(path)
+            return Verdict(gone=True)
+        if path in self.edit.put and entry.is_directory == self.edit.put[path].directory:
+            return Verdict(name=path, header=header) if self._hit(path, entry) else Verdict(header=header)
+        self._see_other_paths(entry, path)
+        self._stays(path, entry.is_directory, f"the archive holds {path}")
+        if entry.type == HARD_LINK:
+            self._check_target(path, self._stripped(normal(entry.link)))
+        return Verdict(header=header)
 
-    def see(self, entry: Entry, recent: Iterable[Recent] = ()) -> Optional[Hits]:
-        """The hits that `entry`, before which came `recent`, is the last of; None if it is no hit."""
-        path = entry.path
-        if path in self.names and not entry.is_directory:
-            count = self.hits[path].count if path in self.hits else 0
-            self.hits[path] = Hits(count + 1, entry)
-            if len(self.spots) < SPLICED:
-                self.spots.append(Spot(entry, tuple(recent)))
-            return self.hits[path]
-        if path in self.names:
-            self._obstacles.setdefault(path, f"the archive holds a directory called {path}")
-        elif path in self._above and not entry.is_directory:
-            self._obstacles.setdefault(self._above[path], f"{path} is no directory in the archive")
-        elif path.startswith(self._below):
-            name = next(name for name in self.names if path.startswith(name + "/"))
-            self._obstacles.setdefault(name, f"the archive holds {path}, below it")
-        elif entry.type == HARD_LINK and (target := normal(entry.link)) in self.names:
-            self._obstacles.setdefault(target, f"{path} is a hard link to {target} and its content would change too")
-        return None
+    def goes(self, path: str, directory: bool) -> bool:
+        """Whether the edit takes out an entry of this path, whatever is put in."""
+        found = path + "/" * directory
+        for number, pattern in enumerate(self._patterns):
+            if pattern.match(found):
+                self._matched.add(number)
+                return True
+        if path in self.edit.folders:
+            return not directory
+        return bool(self.edit.folders) and any(path[:at] in self.edit.folders for at in _slashes(path))
 
-    def change(self, overlay: Mapping[str, bytes], if_present: str, prefix: Mapping[str, bytes]) -> Change:
-        """What must change so that the archive, which begins with `prefix`, holds the overlay.
+    def _replaced(self, path: str, directory: bool) -> bool:
+        """Whether what goes is put in again, so that it may as well stay if it holds just that."""
+        content = self.edit.put.get(path) if self.edit.if_present == "replace" else None
+        return content is not None and content.directory == directory
 
-        Raises EntryExists, EntryConflict.
-        """
-        files: dict[str, bytes] = {}
-        removed = set()
-        for name, data in overlay.items():
-            hits = self.hits.get(name)
-            if if_present == "error" and (hits or name in prefix):
-                raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
-            if hits is None:
-                if (name in prefix and if_present == "keep") or prefix.get(name) == data:
-                    continue
-            elif name not in prefix and hits.are(name) and (if_present == "keep" or hits.content == data):
-                continue
-            if name in self._obstacles:
-                raise EntryConflict(f"cannot put in {name}: {self._obstacles[name]}; take it out of the model first")
-            files[name] = _kept(hits) if hits and if_present == "keep" else data
-            if hits:
-                removed.add(name)
-        return Change(files, frozenset(removed))
+    def finish(self) -> None:
+        """All entries were seen. Raises EntryConflict."""
+        if self.edit.strip_root and self.root is None:
+            self._refuse("it has no folder at its top")
+        if self._conflict:
+            raise EntryConflict(self._conflict)
+        for number, pattern in enumerate(self.edit.drop):
+            if number not in self._matched:
+                self.warnings.append(f"nothing in the archive matches {pattern}, which was to be removed")
+
+    def check(self, changed: Collection[str]) -> None:
+        """Raises EntryConflict if something stands in the way of one of the paths that are put in."""
+        for name in changed:
+            if name in self.obstacles:
+                raise EntryConflict(f"cannot put in {name}: {self.obstacles[name]}; take it out of the model first")
+
+    def _see_ours(self, name: str, written: Written) -> None:
+        if self.goes(name, written.directory) and not self._replaced(name, written.directory):
+            self._count(name)
+            del self.carried[name]
+        elif self.edit.strip_root and name not in self.edit.put:
+            self._refuse(f"{name} lies at its top, where an earlier repack put it")
+        elif name not in self.edit.put or written.directory != self.edit.put[name].directory:
+            self._stays(name, written.directory, f"an earlier repack put {name} into the archive")
+
+    def _hit(self, path: str, entry: Entry) -> bool:
+        """Whether this entry may have to make room for what is put in."""
+        hits = self.hits.setdefault(path, Hits())
+        hits.count += 1
+        if entry.type == HARD_LINK and self._stripped(normal(entry.link)) == path and hits.count > 1:
+            return True  # GNU tar was given the file twice
+        doubted = disputed(path, map(self._stripped, entry.readings), self.edit.put.__contains__)
+        hits.exact = self._stripped(entry.name).rstrip("/") == path and doubted is None
+        hits.file = entry.is_directory or (entry.type in REGULAR and not entry.sparse)
+        hits.attributes = Attributes(entry.mode & 0o7777, 0, entry.uid, entry.gid, entry.uname, entry.gname)
+        hits.identity = "directory" if entry.is_directory else None
+        hits.content = None
+        return not entry.is_directory
+
+    def _stays(self, path: str, directory: bool, what: str) -> None:
+        """Note what an entry stands in the way of."""
+        if path in self.edit.put:
+            self.obstacles.setdefault(path, f"{what}, which is {'a' if directory else 'no'} directory")
+        elif path in self._above and not directory:
+            self.obstacles.setdefault(self._above[path], f"{what}, which is no directory")
+        for at in _slashes(path):
+            above = self.edit.put.get(path[:at])
+            if above and not above.directory:
+                self.obstacles.setdefault(path[:at], f"{what}, below it")
+        other = self._folded.get(_folded(path)) if self._folded else None
+        if other is not None and other != path:
+            self.warnings.append(f"{what}, which disks that fold case or Unicode forms would merge with {other}")
+
+    def _check_target(self, path: str, target: str) -> None:
+        """A hard link that stays, while what it links to goes or changes, would be broken or change, too."""
+        if self.goes(target, directory=False):
+            self._refuse(f"{path} is a hard link to {target}, which goes; remove both or neither")
+        elif target in self.edit.put:
+            self.obstacles.setdefault(target, f"{path} is a hard link to {target} and its content would change too")
+
+    def _see_other_paths(self, entry: Entry, path: str) -> None:
+        """Some readers write to a path that is put in where others do not: nobody could tell what is there then."""
+        readings = map(self._stripped, entry.readings) if self.edit.strip_root else entry.readings
+        name = disputed(path, readings, self.edit.put.__contains__)
+        if name is not None:
+            self.obstacles.setdefault(name, f"some readers write {entry.name!r} there, and others do not")
+        through = self._links.leads(entry, self.edit.put)
+        if through is not None:
+            self.obstacles.setdefault(through, f"{path} lies behind a symbolic link that may lead there")
+        self._links.see(entry)
+
+    # --- The root that is stripped ---
+
+    def _exempt(self, path: str, directory: bool) -> bool:
+        """Whether an entry beside the root does not count, since it goes or is replaced under the name that it has."""
+        top = path.partition("/")[0]
+        if top == path:
+            return path in self.edit.put or self.goes(path, directory)
+        return self.goes(top, directory=True) or (self.root not in (None, top) and path in self.edit.put)
+
+    def _inside(self, path: str) -> Optional[str]:
+        """The path below the root, None for the root itself."""
+        top, _, inner = path.partition("/")
+        self.root = self.root or top
+        if top != self.root:
+            self._refuse(f"it has more than one entry at its top, {self.root} and {top}")
+        return inner or None
+
+    def _stripped(self, name: str) -> str:
+        if not self.edit.strip_root or self.root is None:
+            return name
+        path = normal(name)
+        inner = path[len(self.root) + 1 :] if path.startswith(self.root + "/") else path
+        return inner + "/" if name.endswith("/") and inner else inner
+
+    def _check_links(self, entry: Entry, path: str) -> None:
+        if entry.type == HARD_LINK and not normal(entry.link).startswith(f"{self.root}/"):
+            self._refuse(f"{path} is a hard link to {entry.link}, which lies outside of {self.root}")
+        if entry.type == SYMBOLIC_LINK and not entry.link.startswith("/"):
+            folder = entry.path.rpartition("/")[0]
+            if not f"{normal(f'{folder}/{entry.link}')}/".startswith(f"{self.root}/"):
+                self._refuse(f"{path} is a symbolic link to {entry.link}, which lies outside of {self.root}")
+
+    def _refuse(self, why: str) -> Verdict:
+        stripping = "the root cannot be stripped: " if self.edit.strip_root else ""
+        self._conflict = self._conflict or stripping + why
+        return Verdict()
+
+    def _count(self, path: str) -> None:
+        self.removed += 1
+        if len(self.names) < NAMES:
+            self.names.append(path)
 
 
-def _kept(hits: Hits) -> bytes:
-    """The content that extracting leaves: the last entry's."""
-    if hits.content is None:
-        raise EntryConflict(f"cannot keep {hits.last.name}: it is no plain file of at most {FILES_LIMIT} bytes")
-    return hits.content
+def _slashes(path: str) -> list[int]:
+    return [at for at, char in enumerate(path) if char == "/"] if "/" in path else []
+
+
+def _folded(path: str) -> str:
+    """What a disk that ignores case, or keeps one Unicode normal form, makes of a path."""
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()

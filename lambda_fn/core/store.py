@@ -39,18 +39,24 @@ class Source(Protocol):
     size: int
     etag: Optional[str]
     version_id: Optional[str]
-    note: Mapping[str, str]
-    """What `Target.publish` was told to keep beside the object when this program made it; else empty."""
     swift: bool
     """Whether bytes come faster than one core can inflate them."""
     bytes_read: int
     """Bytes that came from the store so far, for the Result."""
 
+    @property
+    def note(self) -> Mapping[str, str]:
+        """What `Target.publish` was told to keep beside these very bytes when this program made them; else empty."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether this object is known to be an output of ours, by a word that nobody else could have left."""
+
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a small range."""
 
-    def stream(self) -> Iterator[bytes]:
-        """The whole object in order, in chunks of at most 64 KiB, each a `bytes` of its own."""
+    def stream(self, start: int = 0, stop: Optional[int] = None) -> Iterator[bytes]:
+        """A range in order, the whole object if none is given, in chunks of at most 64 KiB, each of its own."""
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -83,44 +89,45 @@ class Published:
     """What a person should know of how the store keeps it, a sentence each."""
 
 
-class Target(Protocol):
-    """The place of one output. Exactly one of `publish` and `write` is called, once."""
+class Memory(Protocol):
+    """Where a store remembers which outputs were made of which sources. It saves work, and never fails."""
 
-    present: Optional[Present]
-    """What lies there now."""
-    copies_beside: bool
-    """Whether what is anticipated is copied while it is streamed, so that little is left for `publish`."""
-
-    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
-        """An output whose note says all of `made_of`, to read from: what lies there now, or one that `remember` knows.
+    def find(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
+        """An output whose note says all of `made_of`, to read from: what lies at the target now, or a remembered one.
 
         None if there is none, or none that can be read.
         """
 
     def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
-        """Let later Targets find what was just published, as the `earlier` output of this version of the source.
+        """Let later Targets find what was just published, as an output of this version of the source."""
 
-        It is for saving work only: it may do nothing, and it never fails.
-        """
+
+class CopiesAhead(Protocol):
+    """A store that copies beside the survey, so that little is left for `publish`."""
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, told that the recipe will most likely put each byte of it to its offset plus `shift`.
 
-        A store that gains by it copies beside the scan; what turns out wrong is put right by `publish`.
+        What turns out wrong is put right by `publish`.
         """
+
+
+class Target(Protocol):
+    """The place of one output, opened before anything that goes into it is read. `publish` is called once at most."""
+
+    present: Optional[Present]
+    """What lies there now."""
+    ahead: Optional[CopiesAhead]
+    """None where copying ahead gains nothing."""
+
+    @property
+    def memory(self) -> Optional[Memory]:
+        """None where a store remembers nothing."""
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
         """Make the output as the recipe says, all or nothing.
 
         It replaces what lay there when the Target was opened, and only that: otherwise OutputChanged.
-        """
-
-    def write(
-        self, source: Source, head_size: int, body: Iterator[bytes], head: Callable[[], bytes], note: Mapping[str, str]
-    ) -> Published:
-        """Make the output of new bytes only, all or nothing, in constant memory.
-
-        The output is `head()`, `head_size` bytes long and asked for when `body` has ended, then the body's chunks.
         """
 
     def close(self) -> None:

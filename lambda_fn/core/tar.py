@@ -12,7 +12,6 @@ watched: a header that lies there, and that we do not take for one, is somebody 
 from __future__ import annotations
 
 import re
-import tarfile
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Iterator, Literal, Mapping, Optional
 
@@ -20,7 +19,7 @@ from .errors import InvalidArchive
 from .names import disputed, normal, readings
 from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
 
-__all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number", "write_entry"]
+__all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number"]
 
 BLOCK = 512
 HEADER_LIMIT = 1 << 20
@@ -483,11 +482,3 @@ def number(field: bytes) -> int:
 def padded_number(field: bytes) -> int:
     """A number that no boundary hangs on, in which AIX has NULs for leading zeros."""
     return number(field.lstrip(b"\0") or b"0")
-
-
-def write_entry(name: str, data: bytes, mtime: int) -> bytes:
-    """A regular file as a tar entry, padding included: ustar, with a pax header where the name needs it."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = len(data), mtime, 0o644
-    header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-    return header + data + bytes(padded(len(data)) - len(data))

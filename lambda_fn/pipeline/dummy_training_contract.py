@@ -17,7 +17,7 @@ DUMMY_TRAINING_CONTRACT = ScriptContract(
         "output-dir": "/opt/ml/processing/output/model",
     },
     required_env_vars=[],
-    optional_env_vars={"IF_PRESENT": "replace", "HYPERPARAMETERS_REQUIRED": "true"},
+    optional_env_vars={"IF_PRESENT": "replace", "HYPERPARAMETERS_REQUIRED": "true", "RATIO_LIMIT": "200"},
     framework_requirements={"python": ">=3.9"},
     description="Puts hyperparameters.json into a pretrained model.tar.gz without extracting it, for the packaging and "
     "payload steps that follow. The standard library is enough; with isal it is faster.",

@@ -30,9 +30,9 @@ ParameterString: Any = _module("core.workflow.parameters", "workflow.parameters"
 EXECUTION_ID: Any = _variables.ExecutionVariables.PIPELINE_EXECUTION_ID
 
 
-def join(*parts: Any) -> Any:
+def join(*parts: Any, on: str = "/") -> Any:
     """The parts with slashes between; a pipeline variable, whatever the parts are."""
-    return _functions.Join(on="/", values=list(parts))
+    return _functions.Join(on=on, values=list(parts))
 
 
 def sklearn_image(framework_version: str, region: str) -> str:

@@ -16,14 +16,19 @@ from typing import Iterator, Optional
 PACKAGE = Path(__file__).resolve().parent.parent
 NEEDED = (
     "__init__.py",
+    "contents.py",
     "contract.py",
     "hyperparameters.py",
+    "inspection.py",
     "repacker.py",
     "core/*.py",
     "stores/__init__.py",
     "stores/local.py",
 )
 """Of our package, all on the standard library; what knows AWS stays here."""
+
+SHARED_SCRIPT = "pipeline/dummy_training.py"
+"""What another script than this one has to import."""
 
 ARCHIVE = "sourcedir.tar.gz"
 LAUNCHER = "runproc.sh"
@@ -37,17 +42,23 @@ cd /opt/ml/processing/input/code && tar -xzf sourcedir.tar.gz || {
         tee /opt/ml/output/message >&2
     exit 1
 }
-exec python3 dummy_training.py "$@"
+exec python3 SCRIPT "$@"
 """
 
 
-def files(wheels: Optional[Path] = None) -> dict[str, bytes]:
+def launcher(script: str) -> bytes:
+    """What the job's entry point runs."""
+    return LAUNCHER_TEXT.replace("SCRIPT", script).encode()
+
+
+def files(wheels: Optional[Path] = None, script: str = "dummy_training.py") -> dict[str, bytes]:
     """Name in the archive → bytes. `wheels` is a folder of wheels for the container's Python and platform.
 
     Raises ValueError for a wheel that cannot simply be unpacked.
     """
-    found = {"dummy_training.py": (PACKAGE / "pipeline" / "dummy_training.py").read_bytes()}
-    for pattern in NEEDED:
+    found = {script: (PACKAGE / "pipeline" / script).read_bytes()}
+    shared = () if SHARED_SCRIPT.endswith(script) else ("pipeline/__init__.py", SHARED_SCRIPT)
+    for pattern in (*NEEDED, *shared):
         for path in sorted(PACKAGE.glob(pattern)):
             found[f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}"] = path.read_bytes()
     for wheel in sorted(wheels.glob("*.whl")) if wheels else ():
@@ -65,7 +76,7 @@ def _unpacked(wheel: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def digest(contents: dict[str, bytes]) -> str:
-    """SHA-256 of the names, the bytes and the launcher; compressed bytes would differ between versions of zlib."""
+    """SHA-256 of names, bytes and the launcher's text; compressed bytes would differ between versions of zlib."""
     seal = hashlib.sha256(LAUNCHER_TEXT.encode())
     for name, data in contents.items():
         seal.update(f"{name}\0{len(data)}\0".encode() + data)

@@ -51,6 +51,11 @@ def _distinct(words: list[str]) -> list[str]:
     return list(kept.values())
 
 
+def _once(names: list[str]) -> list[str]:
+    """Stripped, in order, each once: `PytorchTraining` and `PyTorchTraining` are two."""
+    return list(dict.fromkeys(filter(None, map(str.strip, names))))
+
+
 LogicalName = Annotated[str, AfterValidator(_logical)]
 Words = Annotated[list[str], AfterValidator(_distinct)]
 
@@ -63,7 +68,7 @@ class DependencySpec(BaseModel):
     logical_name: LogicalName
     dependency_type: DependencyType
     required: bool = True
-    compatible_sources: Words = Field(default_factory=list)
+    compatible_sources: Annotated[list[str], AfterValidator(_once)] = Field(default_factory=list)
     """Types of the steps that can give it."""
     semantic_keywords: Words = Field(default_factory=list)
     """Lowercase words that names of fitting outputs contain."""

@@ -1,11 +1,12 @@
 """The places where archives lie, each with a Source and a Target as `core.store` asks for them.
 
-A URI tells which: `s3://bucket/key` is an object, everything else a path on the local disk. What S3 needs is
-imported when the first S3 URI comes.
+A URI tells which: `s3://bucket/key` is an object; a word with `:/` after it, or an ARN, is neither that nor meant as a
+path; everything else is a path on the local disk. What S3 needs is imported when the first S3 URI comes.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Iterable, Optional
 
 from ..core.errors import InvalidRequest
@@ -14,6 +15,10 @@ from .local import LocalSource, LocalTarget
 
 if TYPE_CHECKING:
     from .s3 import S3Access
+
+
+# Of one letter it is a drive of Windows.
+NO_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|arn:")
 
 
 def access_for(uris: Iterable[str], s3: Optional[S3Access] = None) -> Optional[S3Access]:
@@ -29,7 +34,7 @@ def open_source(uri: str, s3: Optional[S3Access] = None) -> Source:
     """The archive at `uri`, pinned to what it is now. Raises SourceNotFound, AccessDenied, StoreUnavailable."""
     access = access_for([uri], s3)
     if access is None or not uri.startswith("s3://"):
-        return LocalSource(uri)
+        return LocalSource(_path(uri))
     from .s3 import S3Source
 
     return S3Source(uri, access)
@@ -39,10 +44,17 @@ def open_target(uri: str, s3: Optional[S3Access] = None) -> Target:
     """The place of an output. Raises AccessDenied, StoreUnavailable, InvalidRequest."""
     access = access_for([uri], s3)
     if access is None or not uri.startswith("s3://"):
-        return LocalTarget(uri)
+        return LocalTarget(_path(uri))
     from .s3 import S3Target
 
     return S3Target(uri, access)
+
+
+def _path(uri: str) -> str:
+    """Raises InvalidRequest for what somebody meant as the address of something else."""
+    if NO_PATH.match(uri):
+        raise InvalidRequest(f"{uri} is neither a path nor s3://bucket/key, which are all that can be read and written")
+    return uri
 
 
 def read_whole(uri: str, limit: int, s3: Optional[S3Access] = None) -> bytes:

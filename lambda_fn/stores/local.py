@@ -9,14 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
 from ..core.errors import AccessDenied, InvalidRequest, SourceChanged, SourceNotFound, StoreFull, StoreUnavailable
-from ..core.recipe import Copy, Literal, Recipe
-from ..core.store import Present, Progress, Published, Source
+from ..core.recipe import Copy, Late, Literal, Made, Recipe, size
+from ..core.store import CopiesAhead, Memory, Present, Progress, Published, Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 READ_SIZE = 64 << 10
 COPY_SIZE = 16 << 20
@@ -39,6 +40,9 @@ def named_errors(path: str) -> Iterator[None]:
             raise AccessDenied(f"{path}: {os.strerror(errno.EROFS).lower()}") from None
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             raise InvalidRequest(f"{path}: {os.strerror(error.errno).lower()}") from None
+        if error.errno == errno.ESPIPE:
+            unfit = f"{path} lies on a disk that is written from front to back only, as mounted buckets are"
+            raise InvalidRequest(f"{unfit}; write to another folder, or to the bucket's s3:// URI") from None
         raise StoreUnavailable(f"{path}: {error.strerror or error}") from None
 
 
@@ -49,6 +53,7 @@ class LocalSource:
     version_id: Optional[str] = None
     note: Mapping[str, str] = {}
     swift = True
+    ours = False  # a file has no place for a word that only we could have left
 
     def __init__(self, path: str) -> None:
         """Raises SourceNotFound, AccessDenied."""
@@ -57,7 +62,7 @@ class LocalSource:
         with named_errors(path):
             if "\0" in path:
                 raise InvalidRequest(f"{path!r} is no path")
-            if Path(path).exists() and not Path(path).is_file():
+            if os.path.exists(path) and not os.path.isfile(path):
                 raise SourceNotFound(f"{path} is not a file")
             self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         self._opened = os.fstat(self.fd)
@@ -72,11 +77,11 @@ class LocalSource:
             raise self._changed()
         return data
 
-    def stream(self) -> Iterator[bytes]:
-        """The whole file in chunks. Raises SourceChanged."""
-        at = 0
-        while at < self.size:
-            data = self.read(at, min(at + READ_SIZE, self.size))
+    def stream(self, start: int = 0, stop: Optional[int] = None) -> Iterator[bytes]:
+        """A range, or the whole file, in chunks. Raises SourceChanged."""
+        at, stop = start, self.size if stop is None else stop
+        while at < stop:
+            data = self.read(at, min(at + READ_SIZE, stop))
             at += len(data)
             yield data
         self.check()
@@ -101,15 +106,16 @@ class LocalTarget:
     """A path for one output."""
 
     present: Optional[Present] = None
-    copies_beside = True
+    memory: Optional[Memory] = None
 
     def __init__(self, path: str) -> None:
         """Raises AccessDenied, InvalidRequest."""
         if "\0" in path:
             raise InvalidRequest(f"{path!r} is no path")
         self.path = os.path.realpath(path)
+        self.ahead: Optional[CopiesAhead] = self
         self._temporary: Optional[str] = None
-        self._made_folders: list[Path] = []
+        self._made_folders: list[str] = []
         self._fd = -1
         self._copy: Optional[_Copy] = None
         self._anticipated: Optional[tuple[Source, int]] = None
@@ -118,13 +124,6 @@ class LocalTarget:
                 raise InvalidRequest(f"{path} is a folder; name the new archive")
             if os.path.exists(self.path) and not os.path.isfile(self.path):
                 raise InvalidRequest(f"{path} is a device, pipe or socket; name the new archive")
-
-    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Optional[Source]:
-        """None: a file has no note."""
-        return None
-
-    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
-        """Nothing is kept beside a file."""
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, the source copied into the temporary file meanwhile."""
@@ -149,42 +148,52 @@ class LocalTarget:
         if self._is(source) and recipe == [Copy(0, source.size)]:
             return Published(source.size, None, None, 0, 0, None)
         self._open()
-        at = uploaded = 0
+        if any(isinstance(piece, Made) and piece.size is None for piece in recipe):
+            self._abandon_copy()  # so that nothing stands where it was foreseen
         with named_errors(self.path):
             if self._copy:
                 self._copy.finish()
-            for piece in recipe:
-                if isinstance(piece, Literal):
-                    write_all(self._fd, piece.data, at)
-                    uploaded += piece.size
-                elif self._anticipated != (source, at - piece.start):
-                    self._copy_range(source, piece, at)
-                at += piece.size
+            at, late = self._carry_out(source, recipe, progress)
+            for place, piece in late:
+                write_all(self._fd, piece.data(), place)
             if isinstance(source, LocalSource):
                 source.check()
             self._appear(at)
-        return Published(at, None, None, uploaded, at - uploaded, None)
+        copied = sum(piece.size for piece in recipe if isinstance(piece, Copy))
+        return Published(at, None, None, at - copied, copied, None)
 
-    def write(
-        self, source: Source, head_size: int, body: Iterator[bytes], head: Callable[[], bytes], note: Mapping[str, str]
-    ) -> Published:
-        """Make the output of new bytes only. Raises AccessDenied, StoreFull, SourceChanged."""
-        self._open()
-        self._abandon_copy()
-        at = head_size
-        with named_errors(self.path):
-            with ThreadPoolExecutor(1, thread_name_prefix="write") as beside:  # the disk writes while we compress
-                written: Optional[Future[int]] = None
-                for chunk in body:
-                    if written:
-                        written.result()
-                    written = beside.submit(write_all, self._fd, chunk, at)
-                    at += len(chunk)
+    def _carry_out(self, source: Source, recipe: Recipe, progress: Progress) -> tuple[int, list[tuple[int, Late]]]:
+        """Write all that can be written now; the output's size, and what has to be written late, and where."""
+        at, late = 0, []
+        for piece in recipe:
+            if isinstance(piece, Literal):
+                at += write_all(self._fd, piece.data, at)
+            elif isinstance(piece, Made):
+                at = self._write_made(piece, at)
+            elif isinstance(piece, Late):
+                late.append((at, piece))
+                at += piece.size
+            else:
+                if self._anticipated != (source, at - piece.start):
+                    self._copy_range(source, piece, at)
+                at += piece.size
+            progress(at, max(at, size(recipe) or source.size))
+        return at, late
+
+    def _write_made(self, piece: Made, at: int) -> int:
+        """Write what is made, while the next of it is made; returns where it ends."""
+        from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
+
+        with ThreadPoolExecutor(1, thread_name_prefix="write") as beside:
+            written: Optional[Future[int]] = None
+            for chunk in piece.chunks():
                 if written:
                     written.result()
-            write_all(self._fd, head(), 0)
-            self._appear(at)
-        return Published(at, None, None, at, 0, None)
+                written = beside.submit(write_all, self._fd, chunk, at)
+                at += len(chunk)
+            if written:
+                written.result()
+        return at
 
     def close(self) -> None:
         """Remove the temporary file, and the folders made for it, unless the output is there."""
@@ -198,18 +207,21 @@ class LocalTarget:
             self._temporary = None
         while self._made_folders:
             with suppress(OSError):  # somebody else has put something there
-                self._made_folders.pop().rmdir()
+                os.rmdir(self._made_folders.pop())
 
     def _open(self) -> None:
         if self._fd >= 0:
             return
-        folder = Path(self.path).parent
+        folder = os.path.dirname(self.path)
         with named_errors(self.path):
-            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            missing, above = [], folder
+            while not os.path.exists(above):
+                missing.append(above)
+                above = os.path.dirname(above)
             for path in reversed(missing):
                 self._made_folders.append(path)  # before it is made, since a signal may come between
-                path.mkdir()
-            self._temporary = str(folder / f".repack-{os.urandom(8).hex()}")
+                os.mkdir(path)
+            self._temporary = os.path.join(folder, f".repack-{os.urandom(8).hex()}")
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
             self._fd = os.open(self._temporary, flags, 0o666)
             if os.path.exists(self.path):
@@ -275,13 +287,19 @@ class _Copy(threading.Thread):
 
 
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
-    """Copy a range between files, inside the kernel where it can (Linux, one file system). Raises SourceChanged."""
+    """Copy a range between files, inside the kernel where it can. Raises SourceChanged.
+
+    Where it cannot (two file systems, a network disk, a container that forbids it) it has many ways to say so, one of
+    them being that 0 bytes were copied: whatever it says, reading and writing tell what is true.
+    """
+    in_kernel = hasattr(os, "copy_file_range")
     while start < stop:
-        try:
-            done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
-        except (AttributeError, OSError) as error:
-            if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
-                raise
+        done = 0
+        if in_kernel:
+            with suppress(OSError):
+                done = os.copy_file_range(source, target, min(stop - start, COPY_SIZE), start, at)
+            in_kernel = done > 0
+        if not done:
             done = write_all(target, os.pread(source, min(stop - start, 1 << 20), start), at)
         if not done:
             raise SourceChanged("the source was cut short while it was copied; try again when it is complete")
@@ -292,6 +310,11 @@ def write_all(fd: int, data: bytes, at: int) -> int:
     """Write all of `data` at an offset; a disk that fills up may take a part first."""
     view = memoryview(data)
     while view:
-        done = os.pwrite(fd, view, at)
+        try:
+            done = os.pwrite(fd, view, at)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE)) from error
+            raise
         view, at = view[done:], at + done
     return len(data)

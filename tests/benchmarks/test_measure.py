@@ -20,6 +20,7 @@ def test_the_peak_is_that_of_the_largest_process_started() -> None:
     assert 192 <= race([Contender("child", child)], 1)["child"].peak < 192 + max(64, floor())
 
 
+@pytest.mark.slow
 def test_the_output_is_weighed_and_removed(tmp_path: Path) -> None:
     output = tmp_path / "output"
     write = python(f"open({str(output)!r}, 'xb').write(bytes(1000))")

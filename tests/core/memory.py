@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from lambda_fn.core.recipe import Copy, Literal, Recipe
-from lambda_fn.core.repack import Job, Outcome
-from lambda_fn.core.store import Present, Progress, Published, Source
+from lambda_fn.core.edit import Content, Edit
+from lambda_fn.core.plan import Plan
+from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
+from lambda_fn.core.repack import Job
+from lambda_fn.core.store import CopiesAhead, Memory, Present, Progress, Published, Source
 
 
 class MemorySource:
@@ -16,6 +18,7 @@ class MemorySource:
     version_id: str | None = None
     note: Mapping[str, str] = {}
     swift = True
+    ours = False
 
     def __init__(self, data: bytes, chunk: int = 64 << 10) -> None:
         self.data, self.size, self.chunk, self.bytes_read = data, len(data), chunk, 0
@@ -25,9 +28,10 @@ class MemorySource:
         self.bytes_read += stop - start
         return self.data[start:stop]
 
-    def stream(self) -> Iterator[bytes]:
-        for at in range(0, self.size, self.chunk):
-            yield self.read(at, min(at + self.chunk, self.size))
+    def stream(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        stop = self.size if stop is None else stop
+        for at in range(start, stop, self.chunk):
+            yield self.read(at, min(at + self.chunk, stop))
 
     def close(self) -> None: ...
 
@@ -36,52 +40,55 @@ class MemoryTarget:
     """The place of one output."""
 
     present: Present | None = None
-    copies_beside = False
+    memory: Memory | None = None
+    ahead: CopiesAhead | None = None
 
     def __init__(self) -> None:
         self.data: bytes | None = None
         self.recipe: Recipe | None = None
 
-    def earlier(self, source: Source, made_of: Mapping[str, str]) -> Source | None:
-        return None
-
-    def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
-
-    def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
-        return source.stream()
-
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
         assert self.data is None
         assert isinstance(source, MemorySource)
         self.recipe = recipe
-        self.data = b"".join(
-            piece.data if isinstance(piece, Literal) else source.data[piece.start : piece.stop] for piece in recipe
-        )
-        assert all(0 <= piece.start < piece.stop <= source.size for piece in recipe if isinstance(piece, Copy))
-        return Published(len(self.data), None, None, 0, 0, None)
-
-    def write(
-        self, source: Source, head_size: int, body: Iterator[bytes], head: Callable[[], bytes], note: Mapping[str, str]
-    ) -> Published:
-        assert self.data is None
-        rest = b"".join(body)
-        first = head()
-        assert len(first) == head_size
-        self.data = first + rest
-        return Published(len(self.data), None, None, len(self.data), 0, None)
+        parts: list[bytes | Late] = []
+        for piece in recipe:
+            if isinstance(piece, Copy):
+                assert 0 <= piece.start < piece.stop <= source.size
+                parts.append(source.data[piece.start : piece.stop])
+            elif isinstance(piece, Made):
+                made = b"".join(piece.chunks())
+                if piece.size is not None:
+                    assert piece.size == len(made)
+                    assert made == b"".join(piece.chunks())
+                parts.append(made)
+            else:
+                parts.append(piece.data if isinstance(piece, Literal) else piece)
+        late = {id(part): part.data() for part in parts if isinstance(part, Late)}
+        assert all(len(late[id(part)]) == part.size for part in parts if isinstance(part, Late))
+        self.data = data = b"".join(late[id(part)] if isinstance(part, Late) else part for part in parts)
+        copied = sum(piece.size for piece in recipe if isinstance(piece, Copy))
+        return Published(len(data), None, None, len(data) - copied, copied, None)
 
     def close(self) -> None: ...
 
 
 def repacked(
-    archive: bytes, overlay: Mapping[str, bytes], chunk: int = 64 << 10, **options: object
-) -> tuple[bytes, Outcome]:
-    """The output and how it went. Raises the errors of `errors`; then there is no output."""
+    archive: bytes,
+    put: Mapping[str, bytes] | Edit,
+    chunk: int = 64 << 10,
+    if_present: str = "replace",
+    **options: object,
+) -> tuple[bytes, Plan]:
+    """The output and the plan that made it. Raises the errors of `errors`; then there is no output."""
     target = MemoryTarget()
     try:
-        outcome = Job(MemorySource(archive, chunk), target, overlay, **options).run()  # type: ignore[arg-type]
+        if not isinstance(put, Edit):
+            contents = {name: Content.of(data) for name, data in put.items()}
+            put = Edit(contents, if_present=if_present)  # type: ignore[arg-type]
+        plan, _ = Job(MemorySource(archive, chunk), target, put, **options).run()  # type: ignore[arg-type]
     except BaseException:
         assert target.data is None
         raise
     assert target.data is not None
-    return target.data, outcome
+    return target.data, plan

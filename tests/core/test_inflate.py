@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-import shutil
 import struct
 import subprocess
 import sys
@@ -78,45 +76,12 @@ def standard(folder: Path) -> dict[str, object]:
     return scans(sys.executable, folder, ENGINES["zlib"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_findings_do_not_depend_on_the_inflater(engine: str, folder: Path, standard: dict[str, object]) -> None:
     scanned = scans(sys.executable, folder, ENGINES[engine])
     assert scanned["engine"] == engine
     assert scanned["found"] == standard["found"]
-
-
-REPACKS = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from lambda_fn import repack
-for name in sys.argv[4:]:
-    print(repack(sys.argv[2] + name, sys.argv[3] + name, {"hyperparameters.json": b"{}"}).method)
-"""
-
-
-def test_python_3_9_repacks_with_the_standard_library_alone(tmp_path: Path) -> None:
-    python = shutil.which("python3.9")
-    if not python or subprocess.run([python, "-c", ""], capture_output=True).returncode:
-        pytest.skip("no python3.9 here")
-    plain = Tar([entry("w", archives.noise(90_000)), *archives.small().parts])
-    sources = {
-        "graft": member(plain.data),
-        "splice": member(Tar([*plain.parts, entry(WANTED, b"old"), *plain.parts]).data),
-        "rewrite": member(Tar([*plain.parts, *[entry(WANTED)] * 9]).data),
-    }
-    for name, data in sources.items():
-        (tmp_path / name).write_bytes(data)
-    printed = {}
-    for version, command in {"old": [python, "-S", "-E"], "new": [sys.executable, "-S", "-E"]}.items():
-        arguments = ["-c", REPACKS, str(ROOT), f"{tmp_path}/", f"{tmp_path}/{version} ", *sources]
-        run = subprocess.run([*command, *arguments], capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        printed[version] = run.stdout.split()
-    assert printed["old"] == printed["new"]
-    for name in sources:
-        digests = {hashlib.sha256((tmp_path / f"{version} {name}").read_bytes()).digest() for version in printed}
-        assert len(digests) == 1, "the same bytes on either Python"
-        assert archives.gunzip((tmp_path / f"new {name}").read_bytes()).count(WANTED.encode()) == 1
 
 
 def front(size: int) -> bytes:

@@ -17,8 +17,10 @@ from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
 from lambda_fn.core.relay import Piece, Relay
 from lambda_fn.core.splice import HELD_BACK
-from tests.archives import PROGRAMS, SINGLE, member, noise
-from tests.core.test_splice import CONTENTS, FIXED_CODES, content, skewed, stored, words
+from tests.archives import PROGRAMS, SINGLE, SLOW, member, noise
+from tests.core.contents import skewed, words
+from tests.core.test_splice import CONTENTS, FIXED_CODES, content, stored
+from tests.programs import asking, at_hand
 
 LOW = bytes(range(64)) * 4
 """A translation to bytes that have codes of their own but nothing to refer to."""
@@ -26,6 +28,7 @@ AFTER = noise(300_000, 99)
 ENCODERS = {**SINGLE, **PROGRAMS}
 HEADERS = {"FNAME", "FCOMMENT", "FHCRC", "FEXTRA", "all header fields", "zero padding"}
 """Of these only the gzip around the deflate data differs."""
+STORED = {"zlib 0", "pigz -0", "libdeflate 0"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +47,7 @@ def inflated(stream: bytes, chunk: int, helped: bool) -> tuple[list[Piece], byte
     """The pieces, what the feed still holds, and whether a helper became the runner."""
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     with ThreadPoolExecutor(1) as helper:
-        runners = Relay(feed, helper if helped else None)
+        runners = Relay(feed, (lambda: helper) if helped else None)
         first = runners._runner
         pieces = list(runners.pieces())
         assert runners.eof or not feed.take()
@@ -76,16 +79,18 @@ def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTE
 contents = st.builds(content, st.sampled_from(sorted(CONTENTS)), st.sampled_from([9_000, 300_000]), st.integers(0, 9))
 
 
+@pytest.mark.slow
 @given(
     st.lists(contents, min_size=1, max_size=8).map(b"".join),
-    st.sampled_from(sorted(ENCODERS.keys() - HEADERS)),
+    st.sampled_from(sorted(at_hand(ENCODERS).keys() - HEADERS - SLOW)),
     st.integers(3_000, 70_000),
 )
 def test_two_runners_make_what_one_makes(data: bytes, encoder: str, chunk: int) -> None:
     event("with help" if assert_as_by_one(data, deflated(data, encoder), chunk) else "alone")
 
 
-@pytest.mark.parametrize("encoder", sorted(ENCODERS.keys() - HEADERS - FIXED_CODES - {"zlib 0", "pigz -0"}))
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", asking(ENCODERS, sorted(ENCODERS.keys() - HEADERS - FIXED_CODES - STORED)))
 def test_the_helper_is_of_use(encoder: str) -> None:
     data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(8))
     assert assert_as_by_one(data, deflated(data, encoder), 40_000)
@@ -99,6 +104,7 @@ def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pyte
         assert assert_as_by_one(data, deflated(data, encoder), 40_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [b"\0", b"ab", b"abc", bytes(range(250))])
 def test_what_repeats_is_not_taken_for_what_it_resembles(unit: bytes) -> None:
     data = b"".join(words(150_000, seed) + unit * (900_000 // len(unit)) + noise(9_000, seed) for seed in range(5))
@@ -128,6 +134,7 @@ def test_what_reads_alike_inside_of_stored_blocks_is_no_block() -> None:
     assert_as_by_one(data, stream + LAST, 65_540)
 
 
+@pytest.mark.slow
 def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes over all the same, and goes on from the middle of a chunk."""
     monkeypatch.setattr(relay, "LEG_OUT", 9_000_000)
@@ -161,6 +168,7 @@ def test_a_stream_that_is_cut_off_does_not_end(end: int) -> None:
         assert sum(len(piece.data) for piece in pieces) < 4_000_000
 
 
+@pytest.mark.slow
 def test_damage_is_found_where_it_is() -> None:
     data = b"".join(words(500_000, seed) for seed in range(6))
     stream = deflated(data)
@@ -198,7 +206,7 @@ def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     tracemalloc.start()
     with ThreadPoolExecutor(1) as helper:
-        size = sum(len(piece.data) for piece in Relay(feed, helper).pieces())
+        size = sum(len(piece.data) for piece in Relay(feed, lambda: helper).pieces())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size == sum(map(len, parts))

@@ -18,10 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.core.errors import InvalidArchive
-from lambda_fn.core.tar import HEADER_LIMIT, Entry, Stream, entries, number, write_entry
+from lambda_fn.core.header import Attributes
+from lambda_fn.core.header import entry as written
+from lambda_fn.core.tar import HEADER_LIMIT, Entry, Stream, entries, number
 from tests import archives
 from tests.archives import entry, raw_header, shared
 from tests.core.test_pax import record
+from tests.programs import asking
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +49,7 @@ def starts(tar: archives.Tar) -> Iterator[int]:
         at += len(part.blocks)
 
 
-@pytest.mark.parametrize("tool", archives.TREE_TARS)
+@pytest.mark.parametrize("tool", asking(archives.TREE_TARS))
 def test_every_tools_entries_are_seen_as_python_sees_them(tool: str, tmp_path: Path) -> None:
     data = archives.pack_tree(tool, tmp_path / "tree")
     file = tmp_path / "data.tar"
@@ -205,16 +208,11 @@ texts = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=300
 
 @given(texts.filter(lambda name: name.strip("/") != ""), st.binary(max_size=2000))
 def test_what_is_written_is_read_by_python(name: str, data: bytes) -> None:
-    name = name.encode("utf-8", "ignore").decode() or "x"
-    blocks = write_entry(name, data, 1_700_000_000)
+    name = name.encode("utf-8", "ignore").decode().rstrip("/") or "x"
+    blocks = written(name, data, Attributes(mtime=1_700_000_000))
     with tarfile.open(fileobj=io.BytesIO(blocks)) as tar:
         (info,) = tar
-        assert (info.name, info.mode, info.mtime, info.type) == (
-            name.rstrip("/"),
-            0o644,
-            1_700_000_000,
-            tarfile.REGTYPE,
-        )
+        assert (info.name, info.mode, info.mtime, info.type) == (name, 0o644, 1_700_000_000, tarfile.REGTYPE)
         assert tar.extractfile(info).read() == data  # type: ignore[union-attr]
 
 
@@ -554,7 +552,7 @@ def test_a_sparse_map_has_an_end() -> None:
 
 def test_undecodable_names_are_written_as_they_are() -> None:
     for name in ("\udcff", "ü\udcfe", "\udcff" * 120):
-        (found,) = read(write_entry(name, b"x", 7))
+        (found,) = read(written(name, b"x", Attributes(mtime=7)))
         assert (found.name, found.mtime, found.mode, found.type) == (name, 7, 0o644, b"0")
 
 

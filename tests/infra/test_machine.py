@@ -11,11 +11,26 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from moto.core.exceptions import JsonRESTError
+from moto.events.models import EventsBackend
+from moto.sagemaker.responses import SageMakerResponse
+from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_ecs import (
+    StateTaskServiceEcs,
+)
 
 from docs.cost import TRANSITIONS
-from infra.machine import HEARTBEAT_SECONDS, LAMBDA_DIED, LAMBDA_SECONDS
+from infra.machine import FARGATE_FULL, HEARTBEAT_SECONDS, LAMBDA_BUSY, LAMBDA_DIED, LAMBDA_SECONDS
+from lambda_fn.deployed import PARENT
+from lambda_fn.handler import THROUGH_THE_MACHINE
 from lambda_fn.task import DONE, STOPPED
-from tests.infra.conftest import Deployment
+from tests.infra.concrete import Concrete, states
+from tests.stand_ins.stack import Deployment, Json, received
 
 
 def archive(**entries: bytes) -> bytes:
@@ -229,17 +244,6 @@ def test_a_callers_mistake_fails_without_retry_and_says_its_sentence(deployment:
     assert told["detail"]["asked"]["request"]["model_uri"] == request["model_uri"]
 
 
-def received(deployment: Deployment, queue: str) -> list[Any]:
-    """All that lies in a queue, oldest first."""
-    sqs, url = deployment.client("sqs"), deployment.outputs[queue]
-    events = []
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            events.append(json.loads(message["Body"]))
-    return events
-
-
 def test_a_success_is_told_with_its_result(deployment: Deployment) -> None:
     received(deployment, "Told")
     request = request_for(deployment, "told")
@@ -268,6 +272,192 @@ def test_a_pipelines_callback_is_answered(deployment: Deployment, monkeypatch: p
         assert "sagemaker:SendPipelineExecutionStepFailure" in asked
 
 
+def callback(**message: Any) -> list[dict[str, Any]]:
+    """A message of a callback step as the pipe hands it over."""
+    return [{"messageId": "1", "body": json.dumps(message), "eventSource": "aws:sqs"}]
+
+
+def answered(deployment: Deployment, given: Any) -> tuple[dict[str, Any], set[str]]:
+    """How an execution ended, and what it asked of SageMaker."""
+    before = len(deployment.calls)
+    done = deployment.execute(given)
+    asked = {action for _, action, _ in deployment.calls[before:]}
+    return done, {
+        action.removeprefix("sagemaker:SendPipelineExecutionStep") for action in asked if "Pipeline" in action
+    }
+
+
+def test_a_callback_that_asks_for_nothing_fails_its_step_at_once(deployment: Deployment) -> None:
+    done, told = answered(deployment, callback(token="abcdefghij", status="Executing"))
+    assert (done["error"], told) == ("InvalidRequest", {"Failure"})
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", "7"])
+def test_a_message_that_is_no_callback_fails_and_is_told(deployment: Deployment, body: str) -> None:
+    received(deployment, "Told")
+    done, told = answered(deployment, [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}])
+    assert (done["status"], done["error"], told) == ("FAILED", "InvalidRequest", set())
+    assert [event["detail"]["error"] for event in received(deployment, "Told")] == ["InvalidRequest"]
+
+
+def test_a_pipeline_that_is_being_stopped_is_let_go_and_nothing_is_repacked(deployment: Deployment) -> None:
+    request = request_for(deployment, "stopping")
+    done, told = answered(deployment, callback(token="abcdefghij", arguments=request, status="Stopping"))
+    assert (done["status"], told) == ("SUCCEEDED", {"Failure"})
+    assert not any(state.startswith("Repack in") for state in done["states"])
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [
+        ("Pipeline step callback token has expired or was already used", "SUCCEEDED"),
+        ("User: role is not authorized to perform: sagemaker:SendPipelineExecutionStepSuccess", "FAILED"),
+    ],
+)
+def test_an_answer_that_nobody_takes_fails_no_repack_but_a_missing_right_does(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, cause: str, status: str
+) -> None:
+    without_waiting(deployment)
+
+    def refuse(self: Any) -> Any:
+        raise JsonRESTError("ValidationException", cause)
+
+    monkeypatch.setattr(SageMakerResponse, "send_pipeline_execution_step_success", refuse)
+    request = request_for(deployment, f"refused-{status}")
+    done = deployment.execute(callback(token="abcdefghij", arguments=request), "WithoutWaiting")
+    assert done["status"] == status, done
+    if status == "SUCCEEDED":
+        assert cause in done["output"]["unanswered"]["Cause"]
+        assert done["output"]["output_uri"] == request["output_uri"]
+    else:
+        assert done["error"] == "PipelineUnanswered"
+    assert hyperparameters_in(deployment.get(request["output_uri"])) == {"name": f"refused-{status}"}
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_an_event_that_cannot_be_sent_keeps_no_pipeline_waiting(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    without_waiting(deployment)
+
+    def refuse(self: Any, *given: Any) -> Any:
+        raise JsonRESTError("InternalException", "the bus is down")
+
+    monkeypatch.setattr(EventsBackend, "put_events", refuse)
+    request = request_for(deployment, f"untold-{good}", **({} if good else {"if_present": "never"}))
+    before = len(deployment.calls)
+    done = deployment.execute(callback(token="abcdefghij", arguments=request), "WithoutWaiting")
+    asked = {action for _, action, _ in deployment.calls[before:]}
+    if good:
+        assert done["status"] == "SUCCEEDED", done
+        assert done["output"]["untold"]["Cause"]
+        assert "sagemaker:SendPipelineExecutionStepSuccess" in asked
+    else:
+        assert done["error"] == "InvalidRequest"
+        assert "sagemaker:SendPipelineExecutionStepFailure" in asked
+
+
+def without_waiting(deployment: Deployment) -> None:
+    """A machine like the deployed one that tries again at once."""
+    if "WithoutWaiting" not in deployment.outputs:
+        client = deployment.client("stepfunctions")
+        deployed = client.describe_state_machine(stateMachineArn=deployment.outputs["StateMachineArn"])
+        definition = json.loads(deployed["definition"])
+        for state in definition["States"].values():
+            for retrier in state.get("Retry", []):
+                retrier.update(IntervalSeconds=1, BackoffRate=1.0, MaxAttempts=min(2, retrier["MaxAttempts"]))
+        made = client.create_state_machine(
+            name="WithoutWaiting", definition=json.dumps(definition), roleArn=deployed["roleArn"]
+        )
+        deployment.outputs["WithoutWaiting"] = made["stateMachineArn"]
+
+
+def test_more_than_fits_through_the_machine_is_refused_with_an_event_that_holds_none_of_it(
+    deployment: Deployment,
+) -> None:
+    received(deployment, "Told")
+    request = request_for(deployment, "wide", hyperparameters={"wide": "w" * THROUGH_THE_MACHINE})
+    done = deployment.execute(request)
+    assert (done["status"], done["error"]) == ("FAILED", "InvalidRequest")
+    assert "hyperparameters_uri" in done["cause"]
+    [told] = received(deployment, "Told")
+    assert len(json.dumps(told)) < 4096
+
+
+def test_a_wide_request_that_fits_lies_in_no_state_twice(deployment: Deployment) -> None:
+    request = request_for(deployment, "fits", hyperparameters={"wide": "w" * (140 << 10)})
+    done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", done
+    history = deployment.client("stepfunctions").get_execution_history(
+        executionArn=done["executionArn"], maxResults=1000
+    )
+    sizes = [
+        len(details[side])
+        for event in history["events"]
+        for details in event.values()
+        if isinstance(details, dict)
+        for side in ("input", "output", "parameters")
+        if side in details
+    ]
+    assert max(sizes) < 256 << 10
+
+
+def test_a_parents_name_in_the_input_is_taken(deployment: Deployment) -> None:
+    request = request_for(deployment, "child", **{PARENT: "arn:aws:states:eu-west-1:1:execution:theirs:1"})
+    done = deployment.execute(request)
+    assert done["status"] == "SUCCEEDED", done
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"files": {"x": "/etc/passwd"}}, {"output_uri": "/tmp/x"}, {"hyperparameters_uri": "https://host/h.json"}],
+)
+def test_only_s3_is_read_and_written(deployment: Deployment, change: dict[str, Any]) -> None:
+    done = deployment.execute(request_for(deployment, "elsewhere", **change))
+    assert (done["status"], done["error"]) == ("FAILED", "InvalidRequest")
+    assert "s3://bucket/key only" in done["cause"]
+
+
+@pytest.mark.parametrize("errors", [LAMBDA_BUSY, FARGATE_FULL], ids=["lambda", "fargate"])
+def test_whoever_waits_for_room_waits_for_a_day(template: Json, errors: list[str]) -> None:
+    retriers = [
+        retrier
+        for definition in Concrete(template).machines().values()
+        for _, state in states(definition)
+        for retrier in state.get("Retry", [])
+        if set(retrier["ErrorEquals"]) == set(errors)
+    ]
+    assert retriers
+    for retrier in retriers:
+        waits, longest = retrier["IntervalSeconds"], 0.0
+        for _ in range(retrier["MaxAttempts"]):
+            longest += min(waits, retrier["MaxDelaySeconds"])
+            waits *= retrier["BackoffRate"]
+        assert retrier["JitterStrategy"] == "FULL"
+        assert longest / 2 >= 24 * 3600, "full jitter waits for half of that on average"
+        assert retrier["MaxAttempts"] * 5 < 20_000, "an execution has 25,000 events"
+
+
+@pytest.mark.parametrize("name", ["AmazonECS.Unknown", "ECS.InvalidParameterException"])
+def test_a_task_without_room_is_started_when_there_is_some(
+    deployment: Deployment, big_for_lambda: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    without_waiting(deployment)
+    start, refusals = StateTaskServiceEcs._eval_service_task, [name, name]
+
+    def full(self: Any, env: Any, *given: Any, **more: Any) -> Any:
+        if refusals:
+            error = CustomErrorName(error_name=refusals.pop())
+            details: Any = {"taskFailedEventDetails": {"error": error.error_name, "cause": "no capacity"}}
+            raise FailureEventException(FailureEvent(env, error, HistoryEventType.TaskFailed, details))
+        return start(self, env, *given, **more)
+
+    monkeypatch.setattr(StateTaskServiceEcs, "_eval_service_task", full)
+    done = deployment.execute(request_for(deployment, f"no-room/{name}"), "WithoutWaiting")
+    assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
+    assert refusals == []
+
+
 def test_a_batch_runs_every_line_and_tolerates_a_bad_one(deployment: Deployment) -> None:
     requests = [request_for(deployment, f"batch-{number}") for number in range(20)]
     deployment.put("models/defaults.json", b'{"a": 1}')
@@ -289,10 +479,45 @@ def test_a_batch_with_more_bad_lines_than_it_tolerates_fails(deployment: Deploym
     request = request_for(deployment, "untolerated")
     nowhere = f"s3://{deployment.outputs['InputBucket']}/models/nowhere.tar.gz"
     uri = deployment.put("models/untolerated/hyperparameters.json", b"{}")
-    lines = [f"{model},{request['output_uri']},{uri}" for model in (request["model_uri"], nowhere, nowhere)]
+    lines = [f"{model},{request['output_uri']},{uri}" for model in (request["model_uri"], *[nowhere] * 4)]
     deployment.put("batches/bad.csv", "\n".join(["model_uri,output_uri,hyperparameters_uri", *lines]).encode())
     done = deployment.execute({"manifest": "batches/bad.csv"}, "BatchMachineArn", seconds=120)
     assert (done["status"], done["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({}, 'a batch is {"manifest": "batches/name.csv"} or {"prefix": "models/old/"}, and nothing else'),
+        ({"manifest": "batches/semicolons.csv"}, "must begin with a line that names model_uri and output_uri"),
+        ({"manifest": "batches/none.csv"}, "does not exist"),
+        ({"prefix": "models/nothing-here/"}, "nothing lies under s3://"),
+    ],
+)
+def test_a_wrong_batch_starts_nothing_and_says_so_in_one_sentence(
+    deployment: Deployment, asked: dict[str, Any], sentence: str
+) -> None:
+    deployment.put("batches/semicolons.csv", b"model_uri;output_uri\na;b")
+    done = deployment.execute(asked, "BatchMachineArn")
+    assert (done["status"], done["error"]) == ("FAILED", "InvalidRequest")
+    assert sentence in done["cause"]
+    assert done["states"] == ["What to repack", "Check it", "Lines or objects?", "Refused"]
+
+
+def test_what_a_batch_starts_is_linked_to_it(deployment: Deployment) -> None:
+    deployment.put("models/linked/model.tar.gz", archive(weights=b"w" * 5000))
+    deployment.put("models/linked/hyperparameters.json", b"{}")
+    done = deployment.execute({"prefix": "models/linked/"}, "BatchMachineArn")
+    assert done["status"] == "SUCCEEDED"
+    parents = [given.get(PARENT) for given in inputs(deployment) if "models/linked/model.tar.gz" in json.dumps(given)]
+    assert parents == [done["executionArn"]]
+
+
+def inputs(deployment: Deployment) -> list[dict[str, Any]]:
+    """What the executions of the repack machine were started with."""
+    client = deployment.client("stepfunctions")
+    executions = client.list_executions(stateMachineArn=deployment.outputs["StateMachineArn"])["executions"]
+    return [json.loads(client.describe_execution(executionArn=of["executionArn"])["input"]) for of in executions]
 
 
 def test_an_empty_cell_of_a_batch_counts_as_not_given(deployment: Deployment) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Iterator
 
 import pytest
 
-from tests.infra.conftest import LAMBDA_KEY, MACHINE_KEY, PROJECT, REGION, TASK_KEY, Deployment
 from tests.infra.test_machine import archive, request_for
+from tests.stand_ins.stack import LAMBDA_KEY, MACHINE_KEY, PROJECT, REGION, TASK_KEY, Deployment
 
 ROLES = {
     LAMBDA_KEY: ["RepackerFunctionRole"],

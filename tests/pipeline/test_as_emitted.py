@@ -6,7 +6,6 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from lambda_fn.pipeline.builder_dummy_training_step import DummyTrainingStepBuil
 from lambda_fn.pipeline.config_dummy_training_step import DummyTrainingConfig
 from lambda_fn.repacker import run
 from lambda_fn.stores.s3 import S3Access
+from tests.stand_ins.downstream import PACKAGING, PAYLOAD, ROLE, following
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
+pytestmark = [pytest.mark.needs("unshare"), pytest.mark.filterwarnings("ignore")]  # the SDK's own warnings
 
-ROLE = "arn:aws:iam::123456789012:role/pipeline"
 MODEL = {"model.bin": bytes(range(256)) * 256, "code/inference.py": b"pass\n"}
 OUTPUT = "p/dummy_training/output/execution/model.tar.gz"
 
@@ -187,57 +186,6 @@ def test_a_job_that_fails_says_why_in_log_and_exit_message(
     assert "Traceback" not in ended.log
     assert not exists(sagemaker.s3, OUTPUT)
     assert not list((sagemaker.place / "ml/processing/output/model").iterdir())
-
-
-# What follows the step in users' pipelines: a packaging step that extracts, adds code/ and packs anew, and a payload
-# step that looks the hyperparameters up by their exact name.
-
-PACKAGING = """
-import pathlib, tarfile, tempfile
-work = pathlib.Path(tempfile.mkdtemp())
-with tarfile.open("/opt/ml/processing/input/model/model.tar.gz", "r:*") as tar:
-    tar.extractall(work)
-(work / "code").mkdir(exist_ok=True)
-(work / "code" / "serve.py").write_text("pass")
-with tarfile.open("/opt/ml/processing/output/packaged/model.tar.gz", "w:gz") as tar:
-    for path in work.rglob("*"):
-        if path.is_file():
-            tar.add(path, arcname=str(path.relative_to(work)))
-"""
-
-PAYLOAD = """
-import json, tarfile
-with tarfile.open("/opt/ml/processing/input/model/model.tar.gz", "r:gz") as tar:
-    found = next((member for member in tar if member.name == "hyperparameters.json"), None)
-    if found is None:
-        raise SystemExit("hyperparameters.json is not in the archive")
-    hyperparameters = json.load(tar.extractfile(found))
-samples = [{"depth": hyperparameters["depth"], "sample": number} for number in range(3)]
-with open("/opt/ml/processing/output/payload/samples.json", "w") as file:
-    json.dump(samples, file)
-"""
-
-
-def following(session: Any, folder: Path, name: str, script: str, model: Any) -> Any:
-    """A processing step that runs a script on a model, as users write them with the SDK."""
-    path = folder / f"{name}.py"
-    path.write_text(script)
-    module = import_module("sagemaker.core.processing" if sdk.V3 else "sagemaker.processing")
-    processor = module.ScriptProcessor(
-        image_uri="image",
-        command=["python3"],
-        role=ROLE,
-        instance_type="ml.m5.large",
-        instance_count=1,
-        base_job_name=name,
-        sagemaker_session=session,
-    )
-    arguments = processor.run(
-        code=str(path),
-        inputs=[sdk.processing_input("model", model, "/opt/ml/processing/input/model")],
-        outputs=[sdk.processing_output(name, f"/opt/ml/processing/output/{name}", f"s3://models/{name}")],
-    )
-    return sdk.processing_step(arguments, name=name)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,8 @@ EVERYTHING: dict[str, Any] = {
     "tags": {"team": "churn"},
     "if_present": "keep",
     "hyperparameters_required": False,
+    "max_runtime_in_seconds": 3600,
+    "ratio_limit": 1000,
 }
 
 
@@ -131,7 +135,12 @@ def test_all_settings_arrive(build: Build, define: Define) -> None:
         "alias/volume",
     )
     assert job["ProcessingOutputConfig"]["KmsKeyId"] == "alias/output"
-    assert job["Environment"] == {"IF_PRESENT": "keep", "HYPERPARAMETERS_REQUIRED": "false"}
+    assert job["Environment"] == {
+        "IF_PRESENT": "keep",
+        "HYPERPARAMETERS_REQUIRED": "false",
+        "RATIO_LIMIT": "1000",
+    }
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
     assert job["NetworkConfig"] == {
         "EnableNetworkIsolation": True,
         "EnableInterContainerTrafficEncryption": True,
@@ -202,6 +211,35 @@ def test_what_is_uploaded_is_encrypted_with_the_output_s_key(build: Build, s3: A
     uri = build(output_kms_key="alias/output")._prepare_hyperparameters_file()
     head = s3.head_object(Bucket="models", Key=uri.removeprefix("s3://models/"))
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/output")
+
+
+def test_what_was_uploaded_for_another_key_is_not_taken(build: Build, s3: Any) -> None:
+    plain = build()._prepare_hyperparameters_file()
+    uris = {build(output_kms_key=key)._prepare_hyperparameters_file() for key in ("alias/one", "alias/two")}
+    assert len({plain, *uris}) == 3
+    for uri in uris:
+        head = s3.head_object(Bucket="models", Key=uri.removeprefix("s3://models/"))
+        assert head["ServerSideEncryption"] == "aws:kms"
+
+
+def test_retry_policies_are_the_sdk_s_own(build: Build, define: Define) -> None:
+    retry = import_module("sagemaker.mlops.workflow.retry" if sdk.V3 else "sagemaker.workflow.retry")
+    policy = retry.StepRetryPolicy(exception_types=[retry.StepExceptionTypeEnum.THROTTLING], max_attempts=3)
+    (step,) = define(build(retry_policies=[policy]).create_step())["Steps"]
+    assert step["RetryPolicies"] == [policy.to_request()]
+
+
+def test_hyperparameters_in_a_file_are_uploaded_as_they_are(build: Build, s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "params.txt").write_bytes(b'{"depth":   6}')
+    uri = build(hyperparameters=(tmp_path / "params.txt").as_uri())._prepare_hyperparameters_file()
+    assert s3.get_object(Bucket="models", Key=uri.removeprefix("s3://models/"))["Body"].read() == b'{"depth":   6}'
+
+
+def test_an_empty_object_is_an_object(build: Build, define: Define, s3: Any) -> None:
+    for where in ({}, ELSEWHERE):
+        assert define(build(**where, hyperparameters={}).create_step())
+    uri = build(hyperparameters={})._prepare_hyperparameters_file()
+    assert s3.get_object(Bucket="models", Key=uri.removeprefix("s3://models/"))["Body"].read() == b"{}\n"
 
 
 def test_pipeline_variables_work_wherever_sagemaker_allows_them(build: Build, define: Define, s3: Any) -> None:
@@ -308,6 +346,63 @@ def test_a_dummy_training_step_can_follow_another(build: Build, define: Define) 
     assert inputs_of(definition)["pretrained_model_path"] == first.output(step).expr
 
 
+@pytest.fixture
+def train(session: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Makes the SDK's training step, with a specification of such a type."""
+    # SDK v3 asks whether the role may train; moto cannot say.
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    session.boto_session.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=document)
+    allowed = "<Response><SimulatePrincipalPolicyResult/></Response>"
+    responses = import_module("moto.iam.responses").IamResponse
+    monkeypatch.setattr(responses, "simulate_principal_policy", lambda self: allowed, raising=False)
+
+    def step_of_type(step_type: str) -> Any:
+        machine = {"instance_type": "ml.m5.large", "instance_count": 1}
+        if sdk.V3:
+            compute = import_module("sagemaker.core.training.configs").Compute(**machine)
+            trainer = import_module("sagemaker.train.model_trainer").ModelTrainer
+            made = trainer(training_image="image", role=ROLE, compute=compute, sagemaker_session=session).train()
+            step_class = import_module("sagemaker.mlops.workflow.steps").TrainingStep
+        else:
+            estimator = import_module("sagemaker.estimator").Estimator
+            made = estimator("image", role=ROLE, sagemaker_session=session, **machine).fit()
+            step_class = import_module("sagemaker.workflow.steps").TrainingStep
+        step = step_class(name="Train", step_args=made)
+        model = OutputSpec(
+            logical_name="model_output",
+            output_type=DependencyType.MODEL_ARTIFACTS,
+            property_path="properties.ModelArtifacts.S3ModelArtifacts",
+        )
+        step._spec = StepSpecification(step_type=step_type, node_type=NodeType.SOURCE, outputs=[model])
+        return step
+
+    return step_of_type
+
+
+@pytest.mark.parametrize("step_type", ["PyTorchTraining", "HouseTraining"])
+@pytest.mark.parametrize("where", ["processing", "lambda"])
+def test_what_a_training_step_gives_is_found(
+    build: Build, define: Define, train: Callable[[str], Any], step_type: str, where: str
+) -> None:
+    source = train(step_type)
+    builder = build(pretrained_model_path=None, where=where, function_arn=ARN)
+    definition = define(source, builder.create_step(dependencies=[source]))
+    artifacts = {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}
+    arguments = definition["Steps"][-1]["Arguments"]
+    if where == "lambda":
+        assert arguments["model_uri"] == artifacts
+    else:
+        assert inputs_of(definition)["pretrained_model_path"] == artifacts
+
+
+def test_a_step_that_ran_elsewhere_can_be_followed_by_another(build: Build, define: Define) -> None:
+    first = build(step_name="First", where="lambda", function_arn=ARN)
+    step = first.create_step()
+    definition = define(step, build().create_step(dependencies=[step]))
+    assert inputs_of(definition)["pretrained_model_path"] == first.model(step).expr
+
+
 @pytest.mark.parametrize("name", ["model_input", "ModelOutputPath", "model_data"])
 def test_an_output_goes_where_it_is_told_by_name_or_alias(build: Build, define: Define, name: str) -> None:
     definition = define(build().create_step(outputs={name: "s3://models/out"}))
@@ -315,13 +410,13 @@ def test_an_output_goes_where_it_is_told_by_name_or_alias(build: Build, define: 
     assert named(job["ProcessingOutputConfig"]["Outputs"], "Output") == {"model_input": "s3://models/out"}
 
 
-def test_caching_is_the_config_s_unless_the_call_says_otherwise(build: Build, define: Define) -> None:
+def test_caching_is_off_unless_config_or_call_say_otherwise(build: Build, define: Define) -> None:
     def cached(step: Any) -> Any:
         return define(step)["Steps"][0]["CacheConfig"]
 
-    assert cached(build().create_step()) == {"Enabled": True, "ExpireAfter": "P30D"}
-    assert cached(build().create_step(enable_caching=False))["Enabled"] is False
-    assert cached(build(enable_caching=False).create_step())["Enabled"] is False
+    assert cached(build().create_step())["Enabled"] is False
+    assert cached(build().create_step(enable_caching=True)) == {"Enabled": True, "ExpireAfter": "P30D"}
+    assert cached(build(enable_caching=True).create_step())["Enabled"] is True
 
 
 REQUEST = {
@@ -354,27 +449,150 @@ def test_one_line_sends_the_same_request_elsewhere(
     assert builder.output(step).expr == {"Get": f"Steps.DummyTraining.OutputParameters['{answered[0]}']"}
 
 
-def test_a_folder_is_sent_elsewhere_as_the_object_in_it(
-    build: Build, define: Define, resolved: Callable[..., Any]
-) -> None:
-    source = giver(build, "Before", TRAINED)
-    builder = build(where="lambda", function_arn=ARN, hyperparameters="s3://models/params")
-    emitted = define(source, builder.create_step(dependencies=[source], outputs={"model_input": "s3://models/out"}))
-    path = "Steps.Before.ProcessingOutputConfig.Outputs['model_data'].S3Output.S3Uri"
-    request = resolved(emitted["Steps"][-1]["Arguments"], {path: "s3://models/before"})
-    assert request["model_uri"] == "s3://models/before/model.tar.gz"
-    assert request["hyperparameters_uri"] == "s3://models/params/hyperparameters.json"
-    assert request["output_uri"] == "s3://models/out/model.tar.gz"
+ELSEWHERE = {"where": "lambda", "function_arn": ARN}
+KNOWN = {
+    "Parameters.Object": "s3://models/in/churn.tar.gz",
+    "Parameters.Folder": "s3://models/in",
+    "Parameters.Slashed": "s3://models/in/",
+    "Steps.Before.ProcessingOutputConfig.Outputs['model_data'].S3Output.S3Uri": "s3://models/in",
+    "Execution.PipelineExecutionId": "execution",
+}
 
 
-def test_an_output_folder_that_is_a_variable_is_sent_elsewhere_as_the_object_in_it(
-    build: Build, define: Define, resolved: Callable[..., Any]
+def expression(kind: str, before: Any) -> Any:
+    """A model's place in one of the ways that users write it; a step before this one may give it."""
+    given = sdk.resolve(before, TRAINED.property_path)
+    parameter = sdk.ParameterString
+    return {
+        "object": "s3://models/in/model.tar.gz",
+        "tgz": "s3://models/in/churn.tgz",
+        "capitals": "s3://models/in/CHURN.TAR.GZ",
+        "spaces": "s3://models/in/my model.tar.gz",
+        "folder": "s3://models/in",
+        "slashed folder": "s3://models/in/",
+        "version": "s3://models/v1.2",
+        "parameter": parameter(name="Object"),
+        "parameter of an object": parameter(name="Object", default_value="s3://models/other.tar.gz"),
+        "parameter of a folder": parameter(name="Folder", default_value="s3://models/other"),
+        "parameter of a slashed folder": parameter(name="Slashed", default_value="s3://models/other/"),
+        "job's output": given,
+        "object in a job's output": sdk.join(given, "model.tar.gz"),
+        "object in a parameter": sdk.join(parameter(name="Folder"), "model.tar.gz"),
+        "the execution's folder": sdk.join("s3://models", sdk.EXECUTION_ID),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "downloaded"),
+    [
+        ("object", "in/model.tar.gz", "in/model.tar.gz"),
+        ("tgz", "in/churn.tgz", "in/churn.tgz"),
+        ("capitals", "in/CHURN.TAR.GZ", "in/CHURN.TAR.GZ"),
+        ("spaces", "in/my model.tar.gz", "in/my model.tar.gz"),
+        ("folder", "in/model.tar.gz", "in/"),
+        ("slashed folder", "in/model.tar.gz", "in/"),
+        ("version", "v1.2/model.tar.gz", "v1.2/"),
+        ("parameter", "in/churn.tar.gz", "in/churn.tar.gz"),
+        ("parameter of an object", "in/churn.tar.gz", "in/churn.tar.gz"),
+        ("parameter of a folder", "in/model.tar.gz", "in"),
+        ("parameter of a slashed folder", "in/model.tar.gz", "in/"),
+        ("job's output", "in/model.tar.gz", "in"),
+        ("object in a job's output", "in/model.tar.gz", "in/model.tar.gz"),
+        ("object in a parameter", "in/model.tar.gz", "in/model.tar.gz"),
+        ("the execution's folder", "execution/model.tar.gz", "execution"),
+    ],
+)
+def test_a_place_means_the_same_wherever_the_step_runs(
+    build: Build, define: Define, resolved: Callable[..., Any], kind: str, asked: str, downloaded: str
 ) -> None:
-    folder = sdk.ParameterString(name="Out")
-    step = build(where="lambda", function_arn=ARN).create_step(outputs={"model_input": folder})
-    (emitted,) = define(step, parameters=[folder])["Steps"]
-    request = resolved(emitted["Arguments"], {"Parameters.Out": "s3://models/out"})
-    assert request["output_uri"] == "s3://models/out/model.tar.gz"
+    parameters = [sdk.ParameterString(name=name) for name in ("Object", "Folder", "Slashed")]
+    before = giver(build, "Before", TRAINED)
+    inputs = {"pretrained_model_path": expression(kind, before)}
+    steps = [build(step_name="Job").create_step(inputs=inputs), build(**ELSEWHERE).create_step(inputs=inputs)]
+    _, job, request = define(before, *steps, parameters=parameters)["Steps"]
+    assert resolved(request["Arguments"], KNOWN)["model_uri"] == f"s3://models/{asked}"
+    places = named(resolved(job["Arguments"], KNOWN)["ProcessingInputs"], "Input")
+    assert places["pretrained_model_path"] == f"s3://models/{downloaded}"
+
+
+def test_hyperparameters_in_a_folder_are_asked_for_by_name(build: Build, define: Define) -> None:
+    (request,) = define(build(**ELSEWHERE, hyperparameters="s3://models/params").create_step())["Steps"]
+    assert request["Arguments"]["hyperparameters_uri"] == "s3://models/params/hyperparameters.json"
+    (job,) = define(build(hyperparameters="s3://models/params").create_step())["Steps"]
+    assert named(job["Arguments"]["ProcessingInputs"], "Input")["hyperparameters_path"] == "s3://models/params/"
+
+
+OUT = "s3://models/out/model.tar.gz"
+
+
+@pytest.mark.parametrize(
+    "kind", ["folder", "slashed folder", "object", "parameter", "object in a parameter", "object after a slash"]
+)
+def test_an_output_means_the_same_wherever_the_step_runs(
+    build: Build, define: Define, resolved: Callable[..., Any], kind: str
+) -> None:
+    out = sdk.ParameterString(name="Out")
+    given = {
+        "folder": "s3://models/out",
+        "slashed folder": "s3://models/out/",
+        "object": OUT,
+        "parameter": out,
+        "object in a parameter": sdk.join(out, "model.tar.gz"),
+        "object after a slash": sdk.join(out, "/model.tar.gz", on=""),
+    }[kind]
+    builders = [build(step_name="Job"), build(**ELSEWHERE)]
+    steps = [builder.create_step(outputs={"model_input": given}) for builder in builders]
+    job, request = define(*steps, parameters=[out])["Steps"]
+    known = {"Parameters.Out": "s3://models/out"}
+    folder = named(resolved(job["Arguments"], known)["ProcessingOutputConfig"]["Outputs"], "Output")["model_input"]
+    known["Steps.Job.ProcessingOutputConfig.Outputs['model_input'].S3Output.S3Uri"] = folder
+    known["Steps.DummyTraining.OutputParameters['output_uri']"] = resolved(request["Arguments"], known)["output_uri"]
+    models = [builder.model(step).expr for builder, step in zip(builders, steps, strict=True)]
+    assert resolved(models, known) == [OUT, OUT]
+
+
+@pytest.mark.parametrize("given", ["s3://models/out/churn.tar.gz", "parameter", "slashed"])
+def test_an_output_that_a_job_cannot_give_that_name_is_refused(build: Build, given: str) -> None:
+    if given == "parameter":
+        given = sdk.ParameterString(name="Out", default_value="s3://models/out/model.tar.gz")
+    elif given == "slashed":
+        given = sdk.ParameterString(name="Out", default_value="s3://models/out/")
+    with pytest.raises(ValueError, match=r"puts model\.tar\.gz into a folder"):
+        build().create_step(outputs={"model_input": given})
+
+
+def register(session: Any, model: Any) -> Any:
+    """A ModelStep that registers the model, whose code is in it."""
+    settings: dict[str, Any] = {"image_uri": "image", "sagemaker_session": session}
+    environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+    if sdk.V3:
+        module, steps = "sagemaker.serve.model_builder", "sagemaker.mlops.workflow.model_step"
+        builder = import_module(module).ModelBuilder
+        made = builder(s3_model_data_url=model, env_vars=environment, role_arn=ROLE, **settings)
+    else:
+        steps = "sagemaker.workflow.model_step"
+        made = import_module("sagemaker.model").Model(model_data=model, env=environment, role=ROLE, **settings)
+    types = {"content_types": ["application/json"], "response_types": ["application/json"]}
+    registration = made.register(model_package_group_name="churn", **types)
+    return import_module(steps).ModelStep(name="Register", step_args=registration)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, ELSEWHERE, {"where": "callback", "queue_url": QUEUE}], ids=["processing", "lambda", "callback"]
+)
+def test_a_model_can_be_registered_wherever_the_step_runs(
+    build: Build, define: Define, resolved: Callable[..., Any], session: Any, settings: dict[str, Any]
+) -> None:
+    builder = build(**settings)
+    step = builder.create_step()
+    first, second = define(step, register(session, builder.model(step)))["Steps"]
+    (container,) = second["Arguments"]["InferenceSpecification"]["Containers"]
+    known = {
+        "Steps.DummyTraining.ProcessingOutputConfig.Outputs['model_input'].S3Output.S3Uri": "s3://models/out",
+        "Steps.DummyTraining.OutputParameters['output_uri']": OUT,
+    }
+    assert resolved(container["ModelDataUrl"], known) == OUT
+    assert (first["Name"], second["Type"]) == ("DummyTraining", "RegisterModel")
 
 
 def test_what_is_awaited_from_elsewhere_is_part_of_every_result() -> None:
@@ -386,7 +604,7 @@ def test_what_is_awaited_from_elsewhere_is_part_of_every_result() -> None:
     [
         ({"pretrained_model_path": None}, {}, "there is no model: set pretrained_model_path"),
         ({"hyperparameters": None}, {}, "there are no hyperparameters: .* set hyperparameters_required=False"),
-        ({}, {"inputs": {"model": MODEL}}, "model is no input of this step; .*'classic'"),
+        ({}, {"inputs": {"model": MODEL}}, "model is no input of this step; these are pretrained_model_path and"),
         ({}, {"inputs": {"model_artifacts_input": MODEL}}, "is no input of this step"),
         ({}, {"inputs": {"pretrained_model_path": "model.tar.gz"}}, "give s3://bucket/prefix"),
         ({}, {"outputs": {"model_output": "s3://models/out"}}, "whose only one is model_input"),
@@ -405,7 +623,8 @@ def test_a_step_that_cannot_be_built_is_refused(
 
 
 def test_without_hyperparameters_there_is_no_input_for_them(build: Build, define: Define) -> None:
-    step = build(hyperparameters=None, hyperparameters_required=False).create_step()
+    for required in (False, "unless_in_model"):
+        step = build(hyperparameters=None, hyperparameters_required=required).create_step()
     assert set(inputs_of(define(step))) == {"pretrained_model_path", "code", "entrypoint"}
 
 
@@ -417,3 +636,9 @@ def test_a_builder_refuses_what_would_start_a_job_or_cannot(session: Any) -> Non
         DummyTrainingStepBuilder(config, session)
     with pytest.raises(ValueError, match="must be a DummyTrainingConfig, not dict"):
         DummyTrainingStepBuilder({}, session, ROLE)  # type: ignore[arg-type]
+
+
+def test_what_assemblers_of_the_family_give_is_taken(session: Any) -> None:
+    config = DummyTrainingConfig(pipeline_s3_loc="s3://models/p")
+    given = {"notebook_root": Path(), "registry_manager": object(), "dependency_resolver": object()}
+    assert DummyTrainingStepBuilder(config=config, sagemaker_session=session, role=ROLE, **given)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from lambda_fn.contract import (
     AccessDenied,
+    ArchiveTooLarge,
     EntryExists,
     InvalidArchive,
     InvalidHyperparameters,
@@ -68,7 +71,7 @@ def test_the_newer_names_of_the_channels_and_folders_for_files_are_accepted(job:
     assert main(inputs, {"model_output": str(job.output)}, {}, None).stat().st_size
 
 
-@pytest.mark.parametrize("name", ["churn-v3.tar.gz", "a b.tar.gz"])
+@pytest.mark.parametrize("name", ["churn-v3.tar.gz", "a b.tar.gz", "churn.tgz", "CHURN.TAR.GZ"])
 def test_a_file_that_kept_its_own_name_in_s3_is_found(job: Job, name: str) -> None:
     job.model.rename(job.model.parent / name)
     job.hyperparameters.rename(job.hyperparameters.parent / "params-v3.json")
@@ -81,6 +84,14 @@ def test_a_neighbour_that_came_with_the_same_prefix_does_not_matter(job: Job) ->
     assert job.run().exists()
 
 
+def test_what_macos_puts_beside_a_file_does_not_count(job: Job) -> None:
+    job.model.rename(job.model.parent / "churn.tar.gz")
+    job.hyperparameters.rename(job.hyperparameters.parent / "params.json")
+    for folder, name in ((job.model.parent, "._churn.tar.gz"), (job.hyperparameters.parent, "._params.json")):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    assert job.run().exists()
+
+
 def test_two_candidates_are_refused_by_name(job: Job) -> None:
     job.model.rename(job.model.parent / "a.tar.gz")
     (job.model.parent / "b.tar.gz").write_bytes(b"")
@@ -90,7 +101,25 @@ def test_two_candidates_are_refused_by_name(job: Job) -> None:
 
 def test_a_missing_model_is_named(job: Job) -> None:
     job.model.unlink()
-    with pytest.raises(SourceNotFound, match=str(job.model)):
+    with pytest.raises(SourceNotFound, match=rf"{job.model}, where there is no file at all"):
+        job.run()
+    for name in ("model.zip", "._model.tar.gz", "weights.bin"):
+        (job.model.parent / name).write_bytes(b"")
+    with pytest.raises(SourceNotFound, match=r"where there is model\.zip, weights\.bin; give"):
+        job.run()
+
+
+def test_of_many_files_that_are_no_model_ten_are_named(job: Job) -> None:
+    job.model.unlink()
+    for number in range(12):
+        (job.model.parent / f"{number:02}.bin").write_bytes(b"")
+    with pytest.raises(SourceNotFound, match=r"08\.bin, 09\.bin and 2 more; give"):
+        job.run()
+
+
+def test_hyperparameters_of_another_suffix_are_named(job: Job) -> None:
+    job.hyperparameters.rename(job.hyperparameters.parent / "params.yaml")
+    with pytest.raises(MissingHyperparameters, match=r"where there is params\.yaml; .* as a \.json"):
         job.run()
 
 
@@ -112,6 +141,50 @@ def test_without_hyperparameters_the_model_is_validated_all_the_same(job: Job) -
     with pytest.raises(InvalidArchive):
         job.run(HYPERPARAMETERS_REQUIRED="false")
     assert not list(job.output.iterdir())
+
+
+@pytest.mark.parametrize("name", ["hyperparameters.json", "./hyperparameters.json"])
+@pytest.mark.parametrize("own", [b'{"old": 1}', b"{}"])
+def test_a_model_with_hyperparameters_of_its_own_needs_none(
+    job: Job, name: str, own: bytes, make_archive: Callable[..., bytes], entries_of: Callable[..., dict[str, bytes]]
+) -> None:
+    job.hyperparameters.unlink()
+    job.model.write_bytes(make_archive({**MODEL, name: own}))
+    found = entries_of(job.run(HYPERPARAMETERS_REQUIRED="unless_in_model").read_bytes())
+    assert found["hyperparameters.json" if "hyperparameters.json" in found else name] == own
+    assert len(found) == len(MODEL) + 1
+
+
+def test_a_model_without_hyperparameters_of_its_own_needs_some(
+    job: Job, entries_of: Callable[..., dict[str, bytes]]
+) -> None:
+    output = job.run(HYPERPARAMETERS_REQUIRED="unless_in_model")
+    assert entries_of(output.read_bytes())["hyperparameters.json"] == HYPERPARAMETERS
+    output.unlink()
+    job.hyperparameters.unlink()
+    with pytest.raises(MissingHyperparameters, match=r"neither does the model hold hyperparameters\.json nor"):
+        job.run(HYPERPARAMETERS_REQUIRED="unless_in_model")
+    assert not list(job.output.iterdir())
+
+
+@pytest.fixture
+def zeros(job: Job) -> Job:
+    """A job with a model of 1 GiB and a bit that is all zeros: a new, sparse-initialised one."""
+    size = (1 << 30) + (1 << 20)
+    with gzip.open(job.model, "wb", compresslevel=1) as packed:
+        entry = tarfile.TarInfo("model.bin")
+        entry.size = size
+        packed.write(entry.tobuf())
+        for _ in range(size >> 20):
+            packed.write(bytes(1 << 20))
+        packed.write(bytes(1024))
+    return job
+
+
+def test_the_limit_of_the_ratio_can_be_raised(zeros: Job) -> None:
+    with pytest.raises(ArchiveTooLarge, match="200 times its size"):
+        zeros.run()
+    assert zeros.run(RATIO_LIMIT="5000").exists()
 
 
 def test_hyperparameters_that_are_there_are_put_in_even_if_not_required(
@@ -140,7 +213,10 @@ def test_if_present_error_refuses(job: Job, make_archive: Callable[..., bytes]) 
         job.run(IF_PRESENT="error")
 
 
-@pytest.mark.parametrize("environment", [{"IF_PRESENT": "perhaps"}, {"HYPERPARAMETERS_REQUIRED": "no"}])
+@pytest.mark.parametrize(
+    "environment",
+    [{"IF_PRESENT": "perhaps"}, {"HYPERPARAMETERS_REQUIRED": "no"}, {"RATIO_LIMIT": "many"}, {"RATIO_LIMIT": "0.5"}],
+)
 def test_a_setting_that_is_none_is_refused(job: Job, environment: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest, match=f"{next(iter(environment.values()))}"):
         job.run(**environment)
@@ -187,6 +263,16 @@ def test_the_command_line_has_a_parameter_for_each_path(job: Job, entries_of: Ca
     assert run.returncode == 0, run.stderr
     assert json.loads(entries_of((job.output / "model.tar.gz").read_bytes())["hyperparameters.json"]) == {"depth": 6}
     assert "graft" in run.stderr
+
+
+def test_the_log_says_which_inflater_ran(job: Job, tmp_path: Path) -> None:
+    plain = subprocess.run([sys.executable, "-S", *command(job)[1:]], capture_output=True, text=True)
+    assert "inflates with zlib" in plain.stderr
+    (tmp_path / "isal").mkdir()
+    (tmp_path / "isal/__init__.py").write_text("raise ImportError('made for another Python')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    other = subprocess.run(command(job), capture_output=True, text=True, env=environment)
+    assert "because isal cannot be imported: made for another Python" in other.stderr
 
 
 def test_the_command_line_ends_with_the_error_s_name_and_sentence(job: Job) -> None:

@@ -31,7 +31,7 @@ def test_every_byte_and_name_counts() -> None:
 
 def test_only_source_is_shipped_and_nothing_that_knows_aws() -> None:
     names = set(shipped.files())
-    assert {"dummy_training.py", "lambda_fn/repacker.py", "lambda_fn/core/scan.py"} <= names
+    assert {"dummy_training.py", "lambda_fn/repacker.py", "lambda_fn/core/survey.py"} <= names
     assert not {name for name in names if not name.endswith(".py")}
     assert not {name for name, data in shipped.files().items() if b"import boto" in data}
 

@@ -21,7 +21,29 @@ SLOW_DOWN = "503"
 DELAYED = "delayed"  # the server does it, the answer takes longer than the client waits
 DENIED = "403"
 FAULTS = (DROPPED, LOST, TRUNCATED, FAILED, SLOW_DOWN, DELAYED)
-ANSWERS = {FAILED: (500, "InternalError"), SLOW_DOWN: (503, "SlowDown"), DENIED: (403, "AccessDenied")}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The server never hears of it; this is what is answered."""
+
+    status: int
+    code: str
+    message: str = "on purpose"
+
+
+ANSWERS = {
+    FAILED: Refused(500, "InternalError"),
+    SLOW_DOWN: Refused(503, "SlowDown"),
+    DENIED: Refused(403, "AccessDenied"),
+}
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The server does it; its answer's body is this instead."""
+
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -36,17 +58,18 @@ class Seen:
     """Bytes of its body."""
 
 
-def at(number: int, fault: str) -> Fault:
+def at(number: int, fault: Fails) -> Fault:
     """One request goes wrong."""
     return lambda seen: fault if seen.number == number else None
 
 
-def always(operation: str, fault: str) -> Fault:
+def always(operation: str, fault: Fails) -> Fault:
     """All requests of a kind go wrong."""
     return lambda seen: fault if seen.operation == operation else None
 
 
-Fault = Callable[[Seen], str | None]
+Fails = str | Refused | Changed
+Fault = Callable[[Seen], Fails | None]
 """What goes wrong with a request; None lets it pass."""
 
 
@@ -109,9 +132,13 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.proxy.fault(seen)
         if fault == DROPPED:
             return self.reset()
-        if fault in ANSWERS:
-            return self.answer_error(*ANSWERS[fault])
+        if isinstance(fault, str) and fault in ANSWERS:
+            fault = ANSWERS[fault]
+        if isinstance(fault, Refused):
+            return self.answer_error(fault)
         status, headers, answer = self.forward(body)
+        if isinstance(fault, Changed):
+            answer = fault.body
         if fault == DELAYED:
             time.sleep(self.proxy.delay)
         if fault == LOST:
@@ -146,10 +173,10 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.reset()
 
-    def answer_error(self, status: int, code: str) -> None:
-        text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>on purpose</Message></Error>"
-        body = b"" if self.command == "HEAD" else text.encode()
-        self.answer(status, [("Content-Type", "application/xml")], body, cut=False)
+    def answer_error(self, refused: Refused) -> None:
+        said = f"<Code>{refused.code}</Code><Message>{refused.message}</Message>"
+        body = b"" if self.command == "HEAD" else f"<?xml version='1.0'?><Error>{said}</Error>".encode()
+        self.answer(refused.status, [("Content-Type", "application/xml")], body, cut=False)
 
     def reset(self) -> None:
         self.wfile.flush()

@@ -1,51 +1,44 @@
-"""How S3 is reached: the client, the options every request carries, and failures under our own names."""
+"""How S3 is reached: the client, and the options every request carries."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional
+from functools import cached_property
+from typing import Any, Callable, Mapping, Optional
 
-import urllib3.exceptions
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-)
-from botocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
-from ...core.errors import AccessDenied, InvalidRequest, RepackError, StoreUnavailable
+from ...core.errors import InvalidRequest
+from .failures import code, named_errors, status
+from .place import Place
 
-KEY_BYTES = 1024
 CONNECTIONS = 16
+CONNECT_TIMEOUT = 10
+READ_TIMEOUT = 20
+"""Seconds until a silent S3 is asked again; most answers begin within one."""
+ATTEMPTS = 6
+THINKING_TIMEOUT = 90
+"""Seconds for what S3 thinks over before it answers: a copy, a completion."""
+THINKING_ATTEMPTS = 4
+REASONLESS = (400, 401, 403, 405, 501)
+"""What HEAD answers without saying why."""
+R2 = ".r2.cloudflarestorage.com"
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where one object lies. The key is taken as it stands in the URI: S3 URIs are not percent-encoded."""
-
-    bucket: str
-    key: str
-
-    @classmethod
-    def parse(cls, uri: str) -> Place:
-        """From `s3://bucket/key`. Raises InvalidRequest."""
-        scheme, _, path = uri.partition("://")
-        bucket, _, key = path.partition("/")
-        if scheme != "s3" or not bucket or not key:
-            raise InvalidRequest(f"{uri!r} is not the URI of an object: s3://bucket/key")
-        if len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES:
-            raise InvalidRequest(f"the key of {uri!r} is longer than the {KEY_BYTES} bytes S3 allows")
-        return cls(bucket, key)
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+def config(read_timeout: int = READ_TIMEOUT, attempts: int = ATTEMPTS) -> Config:
+    """How a client of ours asks."""
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        tcp_keepalive=True,
+        # We state the checksum of every byte sent; botocore's own would be a second one of another kind.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
 
 
 @dataclass(frozen=True)
@@ -56,36 +49,77 @@ class S3Access:
     expected_bucket_owner: Optional[str] = None
     """The account that must own every bucket used."""
     sse_kms_key_id: Optional[str] = None
-    """Encrypt outputs with this key; None leaves it to the bucket's default."""
+    """Encrypt outputs with this key; None keeps the source's where it has one, and else the bucket's default."""
+    sse_kms: bool = False
+    """Encrypt outputs by KMS in any case: without a key of one's own, with the account's."""
     storage_class: Optional[str] = None
     """Of outputs; None keeps the source's."""
+    acl: Optional[str] = None
+    """A canned ACL of outputs, where a bucket's policy wants one ("bucket-owner-full-control")."""
     request_payer: bool = False
     """Pay for requests to requester-pays buckets."""
     known_sources: Optional[str] = None
     """`s3://bucket/prefix/` of the pointers to outputs of scanned sources (see `known`); None keeps none."""
+    equal_parts: Optional[bool] = None
+    """Whether the store wants parts of one size, but for the last; None: Cloudflare R2 does, others do not."""
+    more_patient: Optional[Callable[[], Any]] = None
+    """Makes a client that waits longer for answers; None: `client` is patient enough."""
 
     @classmethod
-    def default(cls, **options: Any) -> S3Access:
-        """With a client of our own, by the environment's credentials, region and endpoint. Raises AccessDenied."""
-        config = Config(
-            retries={"mode": "standard", "max_attempts": 6},
-            max_pool_connections=CONNECTIONS,
-            connect_timeout=10,
-            read_timeout=120,  # S3 may think for a minute over a copy of 5 GiB
-            tcp_keepalive=True,
-            # We state the checksum of every byte sent; botocore's own would be a second one of another kind.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
+    def default(
+        cls,
+        *,
+        profile: Optional[str] = None,
+        region: Optional[str] = None,
+        endpoint_url: Optional[str] = None,
+        **options: Any,
+    ) -> S3Access:
+        """With clients of our own, by the environment's credentials, region and endpoint unless others are given.
+
+        Raises AccessDenied, InvalidRequest.
+        """
+
+        def make(read_timeout: int, attempts: int) -> Any:
+            asking = config(read_timeout, attempts)
+            return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=asking)
+
         with named_errors("S3"):
-            return cls(get_session().create_client("s3", config=config), **options)
+            try:
+                session = Session(profile=profile)
+                client = make(READ_TIMEOUT, ATTEMPTS)
+            except BotoCoreError:
+                raise
+            except ValueError as error:
+                raise InvalidRequest(
+                    f"{error}; see AWS_ENDPOINT_URL, which is written like https://host:port"
+                ) from error
+        return cls(client, more_patient=lambda: make(THINKING_TIMEOUT, THINKING_ATTEMPTS), **options)
+
+    @cached_property
+    def patient(self) -> Any:
+        """The client for what S3 thinks over."""
+        return self.more_patient() if self.more_patient else self.client
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether it is AWS's own S3, which does as it is documented."""
+        return ".amazonaws." in str(self.client.meta.endpoint_url)
+
+    @property
+    def parts_are_equal(self) -> bool:
+        """Whether the store refuses parts of different sizes."""
+        if self.equal_parts is None:
+            return R2 in str(self.client.meta.endpoint_url)
+        return self.equal_parts
 
     def on(self, place: Place) -> dict[str, Any]:
         """The arguments of every request for this object."""
-        arguments: dict[str, Any] = {"Bucket": place.bucket, "Key": place.key, **self._payer}
-        if self.expected_bucket_owner:
-            arguments["ExpectedBucketOwner"] = self.expected_bucket_owner
-        return arguments
+        return {**self.on_bucket(place), "Key": place.key, **self._payer}
+
+    def on_bucket(self, place: Place) -> dict[str, Any]:
+        """The arguments of a request for its bucket."""
+        owner = {"ExpectedBucketOwner": self.expected_bucket_owner} if self.expected_bucket_owner else {}
+        return {"Bucket": place.bucket, **owner}
 
     def copying(self, place: Place, version_id: Optional[str], etag: Optional[str]) -> dict[str, Any]:
         """The arguments of a request that copies from this object, if it still is what it was."""
@@ -96,60 +130,40 @@ class S3Access:
         return arguments
 
     @property
-    def encryption(self) -> dict[str, Any]:
-        """The arguments of a request that begins an output."""
+    def ownership(self) -> dict[str, Any]:
+        """The arguments of a request that begins an output: by which key and for whom."""
+        acl = {"ACL": self.acl} if self.acl else {}
         if self.sse_kms_key_id is None:
-            return {}
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key_id}
+            return {**acl, "ServerSideEncryption": "aws:kms"} if self.sse_kms else acl
+        return {**acl, "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key_id}
+
+    def head(self, place: Place, version_id: Optional[str] = None) -> Mapping[str, Any]:
+        """What HEAD says of an object; empty if there is none. Raises botocore's errors, with their reasons."""
+        asked = {**self.on(place), **({"VersionId": version_id} if version_id else {})}
+        try:
+            head: Mapping[str, Any] = self.client.head_object(**asked, ChecksumMode="ENABLED")
+        except ClientError as refused:
+            if status(refused) == 404:
+                return {}
+            if status(refused) not in REASONLESS:
+                raise
+            reason = self._reason(asked)
+            if reason is None:  # the object is there for us, so it was the checksum that was refused
+                head = self.client.head_object(**asked)
+            elif status(reason) == 404 or "s3:ListBucket" in str(reason):
+                return {}  # who may read but not list is told "denied" of what is not there
+            else:
+                raise reason from refused
+        return head
+
+    def _reason(self, asked: Mapping[str, Any]) -> Optional[ClientError]:
+        """Why an object cannot be asked for: HEAD's refusals carry no words, so a byte of it is read."""
+        try:
+            self.client.get_object(**asked, Range="bytes=0-0")["Body"].close()
+        except ClientError as error:
+            return None if code(error) == "InvalidRange" else error
+        return None
 
     @property
     def _payer(self) -> dict[str, Any]:
         return {"RequestPayer": "requester"} if self.request_payer else {}
-
-
-@contextmanager
-def named_errors(
-    what: object, missing: type[RepackError] = StoreUnavailable, changed: type[RepackError] = StoreUnavailable
-) -> Iterator[None]:
-    """Raises botocore's failures as ours; `missing` and `changed` name a 404 and a failed precondition here."""
-    try:
-        yield
-    except ClientError as error:
-        raise _named(error, what, missing, changed) from error
-    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError) as error:
-        raise AccessDenied(f"no AWS credentials for {what}: {error}") from error
-    except (ParamValidationError, NoRegionError) as error:
-        raise InvalidRequest(f"{what} cannot be asked of S3: {error}") from error
-    except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
-        raise StoreUnavailable(f"{what}: S3 cannot be reached: {error}") from error
-
-
-def status(error: ClientError) -> int:
-    """The HTTP status S3 answered with; 0 if there was none."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def code(error: ClientError) -> str:
-    """S3's own name for the error."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _named(error: ClientError, what: object, missing: type[RepackError], changed: type[RepackError]) -> RepackError:
-    name, said = code(error), error.response.get("Error", {}).get("Message", "")
-    if name == "InvalidObjectState":
-        return AccessDenied(f"{what} is archived; restore it first")
-    if name == "NoSuchUpload":
-        return StoreUnavailable(f"the upload of {what} was aborted by somebody else")
-    if name in ("ConditionalRequestConflict", "OperationAborted"):
-        return changed(f"{what} was written by somebody else at the same moment")
-    if name in ("RequestTimeout", "RequestTimeTooSkewed", "Throttling", "SlowDown", "TooManyRequests"):
-        return StoreUnavailable(f"{what}: S3 asks to try again later ({name})")
-    if status(error) in (401, 403) or name in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
-        return AccessDenied(f"access to {what} is denied ({name}: {said})")
-    if status(error) == 404:
-        return missing(f"{what} does not exist ({name})")
-    if status(error) == 412:
-        return changed(f"{what} was overwritten meanwhile")
-    if 400 <= status(error) < 500:
-        return InvalidRequest(f"S3 refuses {what} ({name}: {said})")
-    return StoreUnavailable(f"{what}: S3 fails ({name}: {said})")

@@ -7,7 +7,6 @@ positions of an object, and a few bytes read, give the CRC of any of its ranges.
 
 from __future__ import annotations
 
-import zlib
 from base64 import b64decode, b64encode
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -15,7 +14,11 @@ from functools import cached_property, lru_cache
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from ...core.crc import combiner
+from ...core.inflate import crc32
 
+FULL_OBJECT = "FULL_OBJECT"
+NAMES = ("CRC64NVME", "CRC32", "CRC32C", "SHA256", "SHA1")
+"""Of the checksums that S3 may tell of an object."""
 GAP = 8 << 20
 """Bytes read at once where the CRC at a position is not known."""
 
@@ -66,7 +69,7 @@ class Crc:
         return int(f"{value:0{self.width}b}"[::-1], 2)
 
 
-CRC32 = Crc("CRC32", 32, 0xEDB88320, zlib.crc32)
+CRC32 = Crc("CRC32", 32, 0xEDB88320, crc32)
 
 
 @lru_cache(maxsize=1)
@@ -77,6 +80,17 @@ def known() -> tuple[Crc, ...]:
     except ImportError:
         return (CRC32,)
     return (Crc("CRC64NVME", 64, 0x9A6C9329AC4BC9B5, crc64nvme), CRC32)
+
+
+def told(head: Mapping[str, Any]) -> Optional[str]:
+    """What S3 says of a full object's checksum, with its name in front; None if it says nothing of the full object."""
+    if head.get("ChecksumType", FULL_OBJECT) != FULL_OBJECT:
+        return None
+    for name in NAMES:
+        value = head.get(f"Checksum{name}")
+        if value and "-" not in value:
+            return f"{name}:{value}"
+    return None
 
 
 class Prefixes:
@@ -90,12 +104,11 @@ class Prefixes:
     @classmethod
     def of_object(cls, head: Mapping[str, Any]) -> Optional[Prefixes]:
         """From what S3 itself says of the whole object; None if it says nothing that is of use here."""
-        if head.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
-            return None
+        name, _, value = (told(head) or "").partition(":")
         for crc in known():
-            if crc.field in head and "-" not in head[crc.field]:
+            if crc.name == name:
                 prefixes = cls(crc)
-                prefixes.append(head["ContentLength"], crc.decode(head[crc.field]))
+                prefixes.append(head["ContentLength"], crc.decode(value))
                 return prefixes
         return None
 

@@ -1,50 +1,64 @@
 """Known sources: the way from a source that was scanned once to an output made of it.
 
 What a scan finds stands in the output, in its mark and its note. The next output of the same source, whatever its key,
-needs no second scan if that one is found: a pointer leads there, a small object named by a digest of the source's
-version and of the names put in, which holds the output's URI. It is a hint and no more: only the output's own note is
-believed. A pointer that cannot be read or written, or leads nowhere, costs a scan and nothing else.
+needs no second scan if that one is found: a pointer leads there, named by a digest of the source's version and of the
+names put in. A pointer that cannot be read or written, or leads nowhere, costs a scan and nothing else.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-from contextlib import closing
 from typing import Mapping, Optional
 
 from ...core.errors import RepackError
-from .access import KEY_BYTES, Place, S3Access, named_errors
+from ...core.store import Source
+from . import pointer
+from .access import S3Access
+from .place import Place
+from .pointer import Output
 from .source import S3Source
 
-log = logging.getLogger(__name__)
 
+class Known:
+    """A `core.store.Memory`: the outputs that one place's next output may be made of."""
 
-def pointer_to(prefix: str, source: S3Source, made_of: Mapping[str, str], bucket: str) -> Place:
-    """Where the pointer to an output in this bucket lies. Buckets share none: their regions and rights may differ."""
-    known = json.dumps([source.place.bucket, source.place.key, sorted(made_of.items()), bucket])
-    return Place.parse(prefix + hashlib.sha256(known.encode()).hexdigest())
+    def __init__(self, place: Place, access: S3Access, note: Mapping[str, str]) -> None:
+        self.place = place
+        self.access = access
+        self._note = note
+        """Of what lies at the place now."""
+        self._published: Optional[Output] = None
 
+    def find(self, source: Source, made_of: Mapping[str, str]) -> Optional[S3Source]:
+        """The object that lies at the place now, or one in the same bucket that a pointer leads to."""
+        lies = self._pointer(source, made_of)
+        named = pointer.follow(lies, self.access) if lies and not self._lies_there(made_of) else None
+        if named is None and not self._lies_there(made_of):
+            return None
+        try:
+            output = S3Source(named.uri if named else str(self.place), self.access, named)
+        except RepackError:
+            return None
+        output.model = source if isinstance(source, S3Source) else None
+        return output if output.place.bucket == self.place.bucket and made_of.items() <= output.note.items() else None
 
-def follow(pointer: Place, access: S3Access) -> Optional[Place]:
-    """Where the pointer leads to; None if there is none."""
-    try:
-        with (
-            named_errors(pointer),
-            closing(access.client.get_object(**access.on(pointer), Range=f"bytes=0-{2 * KEY_BYTES}")["Body"]) as body,
-        ):
-            return Place.parse(body.read().decode())
-    except (RepackError, UnicodeDecodeError):
-        return None
+    def _lies_there(self, made_of: Mapping[str, str]) -> bool:
+        return made_of.items() <= self._note.items()
 
+    def vouch(self, output: Output) -> tuple[str, ...]:
+        """Say of what was just published that it is ours; why not, if that cannot be said."""
+        self._published = output
+        prefix = self.access.known_sources
+        return pointer.point(pointer.lies(prefix, *output.identity), self.access, output) if prefix else ()
 
-def point(pointer: Place, access: S3Access, output: Place) -> None:
-    """Make the pointer lead to this output."""
-    try:
-        with named_errors(pointer):
-            access.client.put_object(
-                **access.on(pointer), **access.encryption, ContentType="text/plain", Body=str(output).encode()
-            )
-    except RepackError as error:
-        log.warning("%s is not remembered, so that its model will be scanned again: %s", output, error)
+    def remember(self, source: Source, made_of: Mapping[str, str]) -> None:
+        """Make the pointer lead to what was published."""
+        lies = self._pointer(source, made_of)
+        if lies and self._published:
+            pointer.point(lies, self.access, self._published)
+
+    def _pointer(self, source: Source, made_of: Mapping[str, str]) -> Optional[Place]:
+        """Where it lies. Buckets share none: their regions and rights may differ."""
+        if self.access.known_sources is None or not isinstance(source, S3Source):
+            return None
+        of = source.place.bucket, source.place.key, sorted(made_of.items()), self.place.bucket
+        return pointer.lies(self.access.known_sources, *of)

@@ -6,12 +6,18 @@ comes first, and a note that finds no room is left out, which costs the next run
 
 from __future__ import annotations
 
+from contextlib import suppress
 from email.header import Header
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 from urllib.parse import parse_qsl, quote, urlencode
+
+from . import checksum
 
 PREFIX = "repack-"
 NOTE = "repack-note"
+SIZE = "output-size"
+CHECKSUM = "output-checksum"
+"""In a note: what it says of the bytes it was written for."""
 PUBLICATION = "repack-publication"
 """Names one attempt to publish, so that it knows its own output after an answer was lost."""
 LIMIT = 2048
@@ -29,13 +35,30 @@ HEADERS = (
     "Expires",
     "WebsiteRedirectLocation",
 )
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+VERDICTS = ("GuardDutyMalwareScan", "av-", "fss-scan", "scan-result", "scan-status", "date-scanned")
+"""How tags begin that a virus scanner gives to an object: they tell of its bytes, and the output has others."""
 READABLE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY")
 """Storage classes an output takes over; the others cannot be asked for, or not be read at once."""
 
 
-def note_of(head: Mapping[str, Any]) -> dict[str, str]:
-    """The note in what HEAD says of an object; empty if this program did not make it."""
-    return dict(parse_qsl(head.get("Metadata", {}).get(NOTE, ""), keep_blank_values=True))
+def note_of(head: Mapping[str, Any]) -> Optional[dict[str, str]]:
+    """The note in what HEAD says of an object; None if this program did not make these very bytes.
+
+    Metadata is carried along to other bytes (by an edit in place, a copy that recompresses), so a note tells of the
+    bytes it was written for: by their size, and by their checksum unless the store gives none. One that does not, as
+    older ones, or those of outputs that were still unknown when their upload began, is not believed.
+    """
+    note = dict(parse_qsl(head.get("Metadata", {}).get(NOTE, ""), keep_blank_values=True))
+    size, proved = note.pop(SIZE, None), note.pop(CHECKSUM, None)
+    gives_none = not any(name.startswith("Checksum") for name in head)
+    believed = size == str(head.get("ContentLength")) and (gives_none or proved == checksum.told(head))
+    return note if believed and proved else None
+
+
+def of_bytes(note: Mapping[str, str], size: int, crc: checksum.Crc, value: int) -> dict[str, str]:
+    """The note for an output of this size and CRC, and for no other."""
+    return {**note, SIZE: str(size), CHECKSUM: f"{crc.name}:{crc.encode(value)}"}
 
 
 def publication_of(head: Mapping[str, Any]) -> str:
@@ -50,9 +73,20 @@ def kept(head: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
         arguments["ContentType"] = "application/gzip"
     if head.get("StorageClass") in READABLE_CLASSES:
         arguments["StorageClass"] = head["StorageClass"]
+    if str(head.get("ServerSideEncryption")).startswith("aws:kms"):
+        arguments.update({name: head[name] for name in ENCRYPTION if head.get(name)})
+    tags = {key: value for key, value in tags.items() if not key.startswith((*VERDICTS, "aws:"))}
     if tags:
         arguments["Tagging"] = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in tags.items())
     return arguments
+
+
+def lost(head: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a source says of itself that cannot be said again, a sentence each."""
+    expires = head.get("ExpiresString")
+    if expires and not head.get("Expires"):
+        return (f"Expires is not carried over: {expires!r} is no date",)
+    return ()
 
 
 def user_metadata(head: Mapping[str, Any], note: Mapping[str, str], publication: str) -> dict[str, str]:
@@ -66,5 +100,9 @@ def user_metadata(head: Mapping[str, Any], note: Mapping[str, str], publication:
 
 
 def _ascii(value: str) -> str:
-    """S3 takes text beyond ASCII in the encoding of RFC 2047, and gives it back so."""
-    return value if value.isascii() else Header(value, "utf-8", maxlinelen=LIMIT).encode()
+    """S3 takes text beyond ASCII in the encoding of RFC 2047, and gives it back so; other stores give it raw."""
+    if value.isascii():
+        return value
+    with suppress(UnicodeError):
+        value = value.encode("latin-1").decode("utf-8")  # which is how the bytes of a header are read
+    return Header(value, "utf-8", maxlinelen=LIMIT).encode()

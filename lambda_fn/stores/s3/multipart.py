@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from datetime import datetime, timedelta, timezone
+import time
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import Any, Mapping, Optional
 
 from botocore.exceptions import ClientError
 
-from ...core.errors import InvalidRequest, OutputChanged, OutputNotProved, RepackError, SourceChanged
+from ...core.errors import AccessDenied, InvalidRequest, OutputChanged, OutputNotProved, RepackError, SourceChanged
 from ...core.recipe import Copy
-from .access import Place, S3Access, code, named_errors
+from .access import S3Access
 from .checksum import Crc
+from .failures import code, named_errors, required, retries
+from .place import Place
 from .source import S3Source
 
 CHUNK = 1 << 20
-CLOCKS_DIFFER = timedelta(minutes=1)
+A_WHILE = timedelta(seconds=2)
+"""S3 tells its time in whole seconds."""
+OTHER_BYTES = re.compile("checksum|size", re.IGNORECASE)
+"""What S3's refusal of an upload speaks of where its parts are not what was sent."""
 log = logging.getLogger(__name__)
 
 
 class MultipartUpload:
     """A context manager: whatever leaves the block uncompleted is aborted, and its parts are gone."""
 
-    def __init__(self, place: Place, access: S3Access, crc: Crc, attributes: Mapping[str, Any]) -> None:
+    def __init__(self, place: Place, access: S3Access, crc: Crc) -> None:
         self.place = place
         self.access = access
         self.crc = crc
+        self.checked = True
+        """Whether the store takes checksums."""
         self._parts: dict[int, dict[str, Any]] = {}
         self._filling = threading.Lock()
         self._upload_id: Optional[str] = None
-        self._begin(attributes)
 
     def __enter__(self) -> MultipartUpload:
         return self
@@ -45,41 +54,46 @@ class MultipartUpload:
         while chunk := part.read(CHUNK):
             value = self.crc.of(chunk, value)
         part.seek(0)
+        checksum = {self.crc.field: self.crc.encode(value)} if self.checked else {}
         with named_errors(self.place):
-            answer = self.access.client.upload_part(
-                **self._on(number), Body=part, **{self.crc.field: self.crc.encode(value)}
-            )
+            answer = self.access.client.upload_part(**self._on(number), Body=part, **checksum)
         self._fill(number, answer)
         return value
 
     def copy(self, number: int, source: S3Source, part: Copy) -> None:
         """One part out of the source, inside S3. Raises SourceChanged if it is no longer what was read."""
-        with named_errors(source.place, missing=SourceChanged, changed=SourceChanged):
-            answer = self.access.client.upload_part_copy(
-                **self._on(number),
-                **self.access.copying(source.place, source.version_id, source.etag),
-                CopySourceRange=f"bytes={part.start}-{part.stop - 1}",
-            )
-        self._fill(number, answer["CopyPartResult"])
+
+        def ask(version: Mapping[str, str]) -> Any:
+            with named_errors(source.place, missing=SourceChanged, changed=SourceChanged):
+                return self.access.patient.upload_part_copy(
+                    **self._on(number),
+                    **self.access.copying(source.place, version.get("VersionId"), source.etag),
+                    CopySourceRange=f"bytes={part.start}-{part.stop - 1}",
+                )
+
+        self._fill(number, source.pinned(ask).get("CopyPartResult", {}))
 
     def complete(self, size: int, expected: Optional[int], condition: Mapping[str, str]) -> Mapping[str, Any]:
         """Make the output of the parts, if the condition holds and their CRC is the expected one.
 
         Raises OutputChanged if it does not hold, OutputNotProved if the CRC or the size differ.
         """
-        proof = {} if expected is None else {self.crc.field: self.crc.encode(expected), "ChecksumType": "FULL_OBJECT"}
+        proof: dict[str, Any] = {}
+        if self.checked:
+            proof["MpuObjectSize"] = size
+        if self.checked and expected is not None:
+            proof |= {self.crc.field: self.crc.encode(expected), "ChecksumType": "FULL_OBJECT"}
         with named_errors(self.place, missing=OutputChanged, changed=OutputChanged):
             try:
-                answer: Mapping[str, Any] = self.access.client.complete_multipart_upload(
+                answer: Mapping[str, Any] = self.access.patient.complete_multipart_upload(
                     **self.access.on(self.place),
                     UploadId=self._upload_id,
                     MultipartUpload={"Parts": [self._parts[number] for number in sorted(self._parts)]},
-                    MpuObjectSize=size,
                     **proof,
                     **condition,
                 )
             except ClientError as error:
-                if code(error) in ("BadDigest", "InvalidRequest"):
+                if code(error) == "BadDigest" or (code(error) == "InvalidRequest" and OTHER_BYTES.search(str(error))):
                     raise OutputNotProved(f"{self.place}: S3 holds other bytes than were sent: {error}") from error
                 raise
         self._upload_id = None
@@ -90,44 +104,57 @@ class MultipartUpload:
         if self._upload_id is not None:
             self._abort(self._upload_id)
 
-    def _begin(self, attributes: Mapping[str, Any]) -> None:
-        began = datetime.now(timezone.utc)
+    @property
+    def begun(self) -> bool:
+        """Whether it is open."""
+        return self._upload_id is not None
+
+    def begin(self, attributes: Mapping[str, Any]) -> None:
+        """Open it, with checksums if the store takes any."""
+        try:
+            self._create({**attributes, "ChecksumAlgorithm": self.crc.name, "ChecksumType": "FULL_OBJECT"})
+        except InvalidRequest as refused:
+            if "checksum" not in str(refused).lower():
+                raise
+            self.checked = False
+            self._create(attributes)
+
+    def _create(self, arguments: Mapping[str, Any]) -> None:
+        began = time.monotonic()
         retried = True
         try:
             with named_errors(self.place, missing=InvalidRequest):
-                answer = self.access.client.create_multipart_upload(
-                    **self.access.on(self.place),
-                    **self.access.encryption,
-                    **attributes,
-                    ChecksumAlgorithm=self.crc.name,
-                    ChecksumType="FULL_OBJECT",
-                )
-            self._upload_id = answer["UploadId"]
-            retried = answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
+                answer = self.access.client.create_multipart_upload(**self.access.on(self.place), **arguments)
+            self._upload_id = required(answer, "UploadId", self.place)
+            retried = bool(answer["ResponseMetadata"].get("RetryAttempts"))
+        except (AccessDenied, InvalidRequest) as refused:
+            retried = retries(refused.__cause__) > 0
+            raise
         finally:
             if retried:
                 self._abort_orphans(began)
 
-    def _abort_orphans(self, began: datetime) -> None:
+    def _abort_orphans(self, began: float) -> None:
         """Abort the upload whose beginning S3 answered but we did not hear.
 
-        It is known by its key, its time and that it has no parts. Another run that began in the same moment looks
-        alike; aborting its upload costs that run a retry, never the output.
+        It is known by its key, its time by S3's clock and that it has no parts. Another run that began in the same
+        moment looks alike; aborting its upload costs that run a retry, never the output.
         """
         try:
             with named_errors(self.place):
                 listed = self.access.client.list_multipart_uploads(
-                    **{name: value for name, value in self.access.on(self.place).items() if name != "Key"},
-                    Prefix=self.place.key,
+                    **self.access.on_bucket(self.place), Prefix=self.place.key
                 )
+                now = parsedate_to_datetime(listed["ResponseMetadata"]["HTTPHeaders"]["date"])
+                since = now - timedelta(seconds=time.monotonic() - began) - A_WHILE
                 for upload in listed.get("Uploads", ()):
-                    ours = upload["Key"] == self.place.key and upload["Initiated"] >= began - CLOCKS_DIFFER
+                    ours = upload["Key"] == self.place.key and upload["Initiated"] >= since
                     if not ours or upload["UploadId"] == self._upload_id:
                         continue
                     filled = self.access.client.list_parts(**self.access.on(self.place), UploadId=upload["UploadId"])
                     if not filled.get("Parts"):
                         self._abort(upload["UploadId"])
-        except RepackError as error:
+        except (RepackError, KeyError, ValueError) as error:
             log.warning("an upload of %s may have been left open: %s", self.place, error)
 
     def _abort(self, upload_id: str) -> None:
@@ -143,8 +170,8 @@ class MultipartUpload:
         return {**self.access.on(self.place), "UploadId": self._upload_id, "PartNumber": number}
 
     def _fill(self, number: int, answer: Mapping[str, Any]) -> None:
-        part = {"PartNumber": number, "ETag": answer["ETag"]}
-        if self.crc.field in answer:
+        part: dict[str, Any] = {"PartNumber": number, "ETag": required(answer, "ETag", self.place)}
+        if self.checked and self.crc.field in answer:
             part[self.crc.field] = answer[self.crc.field]
         with self._filling:
             self._parts[number] = part

@@ -8,24 +8,44 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import Any, Callable, Generator, Mapping, Optional
+from functools import cached_property
+from typing import Any, Callable, Generator, Mapping, Optional, TypeVar
 
 import urllib3.exceptions
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
-from ...core.errors import SourceChanged, SourceNotFound, StoreUnavailable
-from . import checksum, metadata
-from .access import Place, S3Access, code, named_errors
+from ...core.errors import (
+    AccessDenied,
+    InvalidRequest,
+    SourceChanged,
+    SourceNotFound,
+    StoreUnavailable,
+)
+from . import checksum, pointer
+from .access import S3Access
+from .failures import code, named_errors, required
+from .place import Place
+from .pointer import Output
+
+Answer = TypeVar("Answer")
 
 BLOCK = 6 << 20
 """Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
 AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
 CHUNK = 64 << 10
+CHECKSUM_EVERY = 1 << 20
+"""Bytes from one remembered CRC of a streamed object to the next: half of that is read to know the CRC of a range,"""
+CHECKSUMS = 16_384
+"""and there are at most so many."""
 ATTEMPTS = 6
 """For a range whose body breaks or falls short; botocore retries what fails before the body."""
 PAUSE = 0.5
 """Seconds before the second attempt at most, then twice as many each time."""
+NEWEST = (
+    "{} was read as its newest version, since s3:GetObjectVersion is not permitted: "
+    "one that is written meanwhile would end the repack"
+)
 BROKEN = (BotoCoreError, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -38,20 +58,43 @@ class S3Source:
 
     swift = False
 
-    def __init__(self, uri: str, access: S3Access) -> None:
-        self.place = Place.parse(uri)
+    def __init__(self, uri: str, access: S3Access, known_as: Optional[Output] = None) -> None:
+        self.place, self._asked_version = Place.of_source(uri)
         self.access = access
         with named_errors(self.place, missing=SourceNotFound):
-            self.head: Mapping[str, Any] = access.client.head_object(**access.on(self.place), ChecksumMode="ENABLED")
+            self.head: Mapping[str, Any] = access.head(self.place, self._asked_version)
+        if not self.head:
+            raise SourceNotFound(f"{uri} does not exist, as far as can be told without s3:ListBucket")
         self.size: int = self.head["ContentLength"]
-        self.etag: Optional[str] = self.head["ETag"]
+        self.etag: Optional[str] = required(self.head, "ETag", self.place)
         self.version_id: Optional[str] = self.head.get("VersionId")
-        self.note: Mapping[str, str] = metadata.note_of(self.head)
+        self.warnings: tuple[str, ...] = ()
+        self._version: Optional[str] = self.version_id
+        """The version that is asked for; None where that is not permitted."""
+        self.model: Optional[S3Source] = None
+        """What this is an output of, where it is read in the stead of that."""
         self.bytes_read = 0
         self.checksums = checksum.Prefixes.of_object(self.head)
         """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
+        self._known_as = known_as
         self._ends: dict[int, bytes] = {}
         self._counting = threading.Lock()
+
+    @property
+    def note(self) -> Mapping[str, str]:
+        """What stands beside these bytes if we made them."""
+        return self._word or {}
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is an output of ours: by the word of known sources or, without them, of its own metadata."""
+        return self._word is not None
+
+    @cached_property
+    def _word(self) -> Optional[Mapping[str, str]]:
+        if self._known_as and self._known_as.identity == Output.of(self.place, self.head, {}).identity:
+            return self._known_as.note
+        return pointer.note_of(self.place, self.head, self.access)
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range; those of the first and last blocks of a stream are still at hand."""
@@ -60,47 +103,100 @@ class S3Source:
                 return block[start - end : stop - end]
         return b"".join(self._get(start, stop)) if start < stop else b""
 
-    def stream(self) -> Generator[bytes, None, None]:
-        """The whole object in order, in chunks of at most 64 KiB."""
+    def stream(self, start: int = 0, stop: Optional[int] = None) -> Generator[bytes, None, None]:
+        """A range in order, the whole object if none is given, in chunks of at most 64 KiB."""
+        stop = self.size if stop is None else stop
+        if (start, stop) == (0, self.size):
+            yield from self._whole()
+        elif stop - start <= BLOCK:
+            view = memoryview(self.read(start, stop))
+            yield from (bytes(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
+        else:
+            with closing(self._blocks(start, stop)) as blocks:
+                for block in blocks:
+                    yield from block
+
+    def _whole(self) -> Generator[bytes, None, None]:
+        """All chunks; afterwards the checksums tell of any range, and both ends are at hand."""
         crc = checksum.known()[0]
         prefixes = checksum.Prefixes(crc)
-        position = value = 0
-        with closing(self._blocks()) as blocks:
+        step = max(CHECKSUM_EVERY, self.size // CHECKSUMS)
+        position = value = noted = 0
+        with closing(self._blocks(0, self.size)) as blocks:
             for block in blocks:
                 start = position
                 for chunk in block:
                     value = crc.of(chunk, value)
                     position += len(chunk)
+                    if position - noted >= step or position == self.size:
+                        prefixes.append(position, value)
+                        noted = position
                     yield chunk
-                prefixes.append(position, value)
                 if start == 0 or position == self.size:
                     self._ends[start] = b"".join(block)  # recipes cut near both ends
         self.checksums = prefixes
 
     def tags(self) -> dict[str, str]:
-        """The object's tags; none where we may not see them, or the store has no such thing."""
-        version = {"VersionId": self.version_id} if self.version_id else {}
-        with named_errors(self.place, missing=SourceChanged):
-            try:
-                answer = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
-            except ClientError as error:
-                if code(error) in ("AccessDenied", "MethodNotAllowed", "NotImplemented"):
-                    return {}
+        """The object's tags; none, and a warning, where we may not see them or the store has no such thing."""
+
+        def ask(version: Mapping[str, str]) -> Mapping[str, Any]:
+            with named_errors(self.place, missing=SourceChanged):
+                tags: Mapping[str, Any] = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
+            return tags
+
+        if self.place.express:
+            return {}
+        try:
+            answer = self.pinned(ask)
+        except (AccessDenied, InvalidRequest, SourceChanged) as refused:
+            if code(refused.__cause__) == "NoSuchTagSet":
+                return {}
+            if isinstance(refused, SourceChanged) and code(refused.__cause__) in ("NoSuchKey", "NoSuchVersion"):
                 raise
-        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+            self.warnings += (f"tags are not carried over: {refused}",)
+            return {}
+        if answer.get("TagSet") is None:
+            self.warnings += (f"tags are not carried over: the store gave no answer to what {self.place} has",)
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet") or ()}
+
+    def is_there(self) -> bool:
+        """Whether S3 still has these bytes, as far as it tells."""
+        with named_errors(self.place):
+            return self.access.head(self.place, self._version).get("ETag") == self.etag
+
+    def pinned(self, ask: Callable[[Mapping[str, str]], Answer]) -> Answer:
+        """The answer to what is asked of this version; of the newest one, where a role may not name versions.
+
+        Whoever asks pins it by its ETag as well.
+        """
+        version = {"VersionId": self._version} if self._version else {}
+        try:
+            return ask(version)
+        except AccessDenied as denied:
+            if not version or self._asked_version:
+                raise
+            try:
+                answer = ask({})
+            except AccessDenied:
+                raise denied from denied.__cause__
+        with self._counting:
+            if self._version:
+                self._version = None
+                self.warnings += (NEWEST.format(self.place),)
+        return answer
 
     def close(self) -> None:
         """Let go of what was kept; a stream that was left early has ended its own fetching."""
         self._ends.clear()
 
-    def _blocks(self) -> Generator[list[bytes], None, None]:
-        """The object in blocks of chunks, in order, fetched ahead by a few threads."""
+    def _blocks(self, first: int, end: int) -> Generator[list[bytes], None, None]:
+        """A range in blocks of chunks, in order, fetched ahead by a few threads."""
         pending: deque[Future[list[bytes]]] = deque()
         left = threading.Event()
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="s3-read") as pool:
             try:
-                for start in range(0, self.size, BLOCK):
-                    pending.append(pool.submit(self._get, start, min(start + BLOCK, self.size), left.is_set))
+                for start in range(first, end, BLOCK):
+                    pending.append(pool.submit(self._get, start, min(start + BLOCK, end), left.is_set))
                     if len(pending) == AHEAD:
                         yield pending.popleft().result()
                 while pending:
@@ -112,14 +208,10 @@ class S3Source:
 
     def _get(self, start: int, stop: int, unwanted: Callable[[], bool] = lambda: False) -> list[bytes]:
         """One range in chunks, or some of it once it is unwanted. Raises SourceChanged, StoreUnavailable."""
-        version = {"VersionId": self.version_id} if self.version_id else {}
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(random.uniform(0, PAUSE * 2**attempt))
-            with named_errors(self.place, missing=SourceChanged, changed=SourceChanged):
-                body = self.access.client.get_object(
-                    **self.access.on(self.place), **version, IfMatch=self.etag, Range=f"bytes={start}-{stop - 1}"
-                )["Body"]
+            body = self.pinned(lambda version: self._body(version, start, stop))
             chunks: list[bytes] = []
             try:
                 with closing(body):
@@ -135,3 +227,13 @@ class S3Source:
                 with self._counting:
                     self.bytes_read += sum(map(len, chunks))
         raise StoreUnavailable(f"{self.place}: S3 broke off bytes {start} to {stop} {ATTEMPTS} times")
+
+    def _body(self, version: Mapping[str, str], start: int, stop: int) -> Any:
+        with named_errors(self.place, missing=SourceChanged, changed=SourceChanged):
+            answer = self.access.client.get_object(
+                **self.access.on(self.place), **version, IfMatch=self.etag, Range=f"bytes={start}-{stop - 1}"
+            )
+        if answer.get("ETag", self.etag) != self.etag:  # some stores ignore the condition
+            answer["Body"].close()
+            raise SourceChanged(f"{self.place} was overwritten meanwhile")
+        return answer["Body"]

@@ -12,11 +12,18 @@ from botocore.config import Config
 from botocore.retries import standard
 from botocore.session import Session
 
+from lambda_fn.core import survey
 from lambda_fn.stores.s3 import S3Access, source
 from tests.stand_ins.faults import Proxy
 
 PATIENCE = 1.5
 """Seconds a client of these tests waits for an answer."""
+
+
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one change is more than a splice is worth, so that archives of a rewrite are small."""
+    monkeypatch.setattr(survey, "MANY", 1)
 
 
 @pytest.fixture(scope="session")

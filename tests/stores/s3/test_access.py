@@ -1,43 +1,21 @@
-"""URIs, the options of every request, and S3's refusals under our names."""
+"""The options of every request, and clients that cannot be made."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ParamValidationError,
-)
 
 from lambda_fn.core import errors
-from lambda_fn.stores.s3 import Place, S3Access
-from lambda_fn.stores.s3.access import named_errors
-
-
-@pytest.mark.parametrize("key", ["a", "a b+c%2Fd", "ä/ö//ü", "/leading", "k?v=1#f", "x" * 1024, "../up"])
-def test_a_key_is_taken_as_it_stands(key: str) -> None:
-    place = Place.parse(f"s3://bucket/{key}")
-    assert (place.bucket, place.key) == ("bucket", key)
-    assert str(place) == f"s3://bucket/{key}"
-
-
-@pytest.mark.parametrize("uri", ["", "s3://", "s3://bucket", "s3://bucket/", "s3:///key", "/path", "https://b/k"])
-def test_what_names_no_object_is_refused(uri: str) -> None:
-    with pytest.raises(errors.InvalidRequest, match="s3://bucket/key"):
-        Place.parse(uri)
-
-
-def test_a_key_has_at_most_1024_bytes() -> None:
-    with pytest.raises(errors.InvalidRequest, match="1024"):
-        Place.parse("s3://bucket/" + "ü" * 513)
+from lambda_fn.stores.s3 import Place, S3Access, S3Source
 
 
 def test_every_option_reaches_the_requests() -> None:
-    access = S3Access(None, expected_bucket_owner="123456789012", sse_kms_key_id="key", request_payer=True)
+    access = S3Access(
+        None, expected_bucket_owner="123456789012", sse_kms_key_id="key", request_payer=True, acl="private"
+    )
     place = Place("b", "k")
     assert access.on(place) == {
         "Bucket": "b",
@@ -50,45 +28,89 @@ def test_every_option_reaches_the_requests() -> None:
         "CopySourceIfMatch": '"e"',
         "ExpectedSourceBucketOwner": "123456789012",
     }
-    assert access.encryption == {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"}
-    assert S3Access(None).encryption == {}
-
-
-def refusal(status: int, code: str) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": "so"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "GetObject")
+    assert access.ownership == {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key", "ACL": "private"}
+    assert S3Access(None).ownership == {}
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    ("url", "given", "equal"),
     [
-        (refusal(404, "NoSuchKey"), errors.SourceNotFound),
-        (refusal(404, "NoSuchUpload"), errors.StoreUnavailable),
-        (refusal(403, "AccessDenied"), errors.AccessDenied),
-        (refusal(403, "InvalidObjectState"), errors.AccessDenied),
-        (refusal(400, "ExpiredToken"), errors.AccessDenied),
-        (refusal(412, "PreconditionFailed"), errors.SourceChanged),
-        (refusal(409, "ConditionalRequestConflict"), errors.SourceChanged),
-        (refusal(400, "RequestTimeout"), errors.StoreUnavailable),
-        (refusal(503, "SlowDown"), errors.StoreUnavailable),
-        (refusal(500, "InternalError"), errors.StoreUnavailable),
-        (refusal(400, "MetadataTooLarge"), errors.InvalidRequest),
-        (NoCredentialsError(), errors.AccessDenied),
-        (ParamValidationError(report="bad bucket"), errors.InvalidRequest),
-        (EndpointConnectionError(endpoint_url="http://x"), errors.StoreUnavailable),
-        (BotoCoreError(), errors.StoreUnavailable),
-        (ConnectionResetError(), errors.StoreUnavailable),
+        ("https://s3.eu-west-1.amazonaws.com", None, False),
+        ("https://0a1b.eu.r2.cloudflarestorage.com", None, True),
+        ("https://0a1b.eu.r2.cloudflarestorage.com", False, False),
+        ("http://127.0.0.1:9000", True, True),
     ],
-    ids=str,
 )
-def test_each_refusal_has_its_name(error: Exception, expected: type[errors.RepackError]) -> None:
-    with (
-        pytest.raises(expected, match="s3://b/k"),
-        named_errors("s3://b/k", missing=errors.SourceNotFound, changed=errors.SourceChanged),
+def test_stores_that_want_equal_parts_are_known(url: str, given: bool | None, equal: bool) -> None:
+    client: Any = SimpleNamespace(meta=SimpleNamespace(endpoint_url=url))
+    assert S3Access(client, equal_parts=given).parts_are_equal == equal
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No configuration, credentials or metadata service of this machine."""
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
     ):
-        raise error
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return monkeypatch
 
 
-def test_our_own_errors_pass() -> None:
-    with pytest.raises(errors.OutOfTime), named_errors("x"):
-        raise errors.OutOfTime("late")
+def test_options_of_a_client_of_our_own(nobody: pytest.MonkeyPatch) -> None:
+    access = S3Access.default(region="eu-north-1", endpoint_url="http://127.0.0.1:9", storage_class="STANDARD_IA")
+    assert (access.client.meta.region_name, access.client.meta.endpoint_url) == ("eu-north-1", "http://127.0.0.1:9")
+    assert access.storage_class == "STANDARD_IA"
+    assert access.patient is access.patient
+    silence, thought = (client.meta.config.read_timeout for client in (access.client, access.patient))
+    attempts = access.client.meta.config.retries["total_max_attempts"]
+    assert silence * attempts < 200  # a server that says nothing ends a repack well within a function's time
+    assert thought * access.patient.meta.config.retries["total_max_attempts"] < 400
+
+
+@pytest.mark.parametrize("options", [{"endpoint_url": "localhost:9000"}, {"region": "no region"}])
+def test_a_client_that_cannot_be_is_told(nobody: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    with pytest.raises(errors.InvalidRequest, match=next(iter(options.values()))):
+        S3Access.default(**options)
+
+
+def test_an_endpoint_without_a_scheme_is_told(nobody: pytest.MonkeyPatch) -> None:
+    nobody.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+    with pytest.raises(errors.InvalidRequest, match="AWS_ENDPOINT_URL"):
+        S3Access.default()
+
+
+SSO = """
+[profile sso]
+sso_session = mine
+sso_account_id = 123456789012
+sso_role_name = reader
+[sso-session mine]
+sso_region = eu-west-1
+sso_start_url = https://example.com/start
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "profile", "expected"),
+    [
+        ("", "nobody", errors.AccessDenied),
+        (SSO, "sso", errors.AccessDenied),
+        ("[profile half]\naws_access_key_id = x\n", "half", errors.AccessDenied),
+        ("[broken\n", None, errors.InvalidRequest),
+        ("", None, errors.AccessDenied),
+    ],
+)
+def test_whoever_is_not_logged_in_is_told(
+    nobody: pytest.MonkeyPatch, tmp_path: Path, config: str, profile: str | None, expected: type[errors.RepackError]
+) -> None:
+    (tmp_path / "config").write_text(config)
+    with pytest.raises(expected):
+        S3Source("s3://bucket/key", S3Access.default(profile=profile, region="eu-west-1"))

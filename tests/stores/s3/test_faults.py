@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 
 from lambda_fn.core.errors import AccessDenied, RepackError
+from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.repacker import repack
-from lambda_fn.stores.s3 import S3Access
-from tests.stand_ins.faults import DELAYED, DENIED, FAULTS, SLOW_DOWN, Proxy, Seen, always, at
+from lambda_fn.stores.s3 import S3Access, S3Source, S3Target
+from tests.stand_ins.faults import DELAYED, DENIED, FAULTS, LOST, SLOW_DOWN, TRUNCATED, Proxy, Seen, always, at
 
 NEW, OLD = b'{"depth": 7}', b'{"depth": 6}'
 
@@ -39,7 +40,7 @@ def hyperparameters_in(packed: bytes) -> list[bytes]:
 
 
 ONCE = ("hyperparameters.json",)
-MANY = ONCE * 9  # more than a splice cuts out
+MANY = ONCE * 3  # more than a splice is worth, as these tests have it
 LARGE, LARGE_ONCE, LARGE_MANY = archive(12 << 20), archive(12 << 20, *ONCE), archive(12 << 20, *MANY)
 SMALL, SMALL_ONCE, SMALL_MANY = archive(1000), archive(1000, *ONCE), archive(1000, *MANY)
 
@@ -190,3 +191,53 @@ def test_an_abort_that_goes_wrong_is_repeated(stage: Callable[[Case], Stage], fa
     assert isinstance(failed, AccessDenied)
     assert len(aborts) >= 2
     here.check(failed)
+
+
+SIZE = 36 << 20
+
+
+def pieces(stream: bool) -> tuple[Recipe, bytes]:
+    """Copies, neighbourhoods made anew between them and a file put in, and what they make of the model."""
+    data = random.Random(1).randbytes(SIZE)
+    file = random.Random(2).randbytes(11 << 20)
+
+    def made() -> Iterator[bytes]:
+        yield from (file[start : start + 60_000] for start in range(0, len(file), 60_000))
+
+    recipe: Recipe = [
+        Late(4, lambda: b"head"),
+        Made(made, None if stream else len(file)),
+        Copy(10, 11 << 20),
+        Literal(b"first"),
+        Copy(12 << 20, 23 << 20),
+        Made(lambda: iter([b"second"]), 6),
+        Copy(24 << 20, SIZE - 8),
+        Late(4, lambda: b"tail"),
+    ]
+    wanted = b"head" + file + data[10 : 11 << 20] + b"first" + data[12 << 20 : 23 << 20] + b"second"
+    return recipe, wanted + data[24 << 20 : -8] + b"tail"
+
+
+@pytest.mark.parametrize(("stream", "fault"), [(True, LOST), (True, TRUNCATED), (False, LOST)])
+def test_one_fault_at_any_request_of_a_recipe_with_all_pieces_is_got_over(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, stream: bool, fault: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=random.Random(1).randbytes(SIZE))
+    recipe, wanted = pieces(stream)
+
+    def publish() -> None:
+        source = S3Source(f"s3://{bucket}/in", proxied)
+        S3Target(f"s3://{bucket}/out", proxied).publish(source, recipe, {"n": "1"}, lambda done, total: None)
+
+    publish()
+    assert proxy.operations.count("UploadPartCopy") == 3
+    assert s3.get_object(Bucket=bucket, Key="out")["Body"].read() == wanted
+    checksum = s3.head_object(Bucket=bucket, Key="out", ChecksumMode="ENABLED")["ChecksumCRC64NVME"]
+    for number in range(len(proxy.seen)):
+        s3.put_object(Bucket=bucket, Key="out", Body=b"old")
+        proxy.reset()
+        proxy.fault = at(number, fault)
+        publish()
+        proxy.reset()
+        assert s3.head_object(Bucket=bucket, Key="out", ChecksumMode="ENABLED")["ChecksumCRC64NVME"] == checksum
+        assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.stores.s3 import metadata
+from lambda_fn.stores.s3 import checksum, metadata
+
+CRC = checksum.CRC32
+
+
+def told(note: dict[str, str], **told: object) -> dict[str, str] | None:
+    """The note an object of five bytes comes back with."""
+    kept = metadata.user_metadata({}, metadata.of_bytes(note, 5, CRC, 7), "p")
+    head = {"ContentLength": 5, "ChecksumType": "FULL_OBJECT", CRC.field: CRC.encode(7)}
+    return metadata.note_of({**head, "Metadata": kept, **told})
+
 
 NOTE = {"source": '"ab-2"', "source-version": "", "é ": "100% +&=\n"}
 
@@ -15,7 +27,7 @@ NOTE = {"source": '"ab-2"', "source-version": "", "é ": "100% +&=\n"}
 def test_a_note_comes_back_as_it_was(note: dict[str, str]) -> None:
     kept = metadata.user_metadata({}, note, "p")
     assert all(value.isascii() and value.isprintable() for value in kept.values())
-    assert metadata.note_of({"Metadata": kept}) == note
+    assert told(note) == note
     assert metadata.publication_of({"Metadata": kept}) == "p"
 
 
@@ -24,7 +36,7 @@ def test_the_sources_own_metadata_stays_and_an_older_note_goes() -> None:
     kept = metadata.user_metadata(source, NOTE, "now")
     assert kept["run"] == "7"
     assert kept["owner"] == "=?utf-8?q?Zo=C3=AB?="
-    assert metadata.note_of({"Metadata": kept}) == NOTE
+    assert parse_qs(kept[metadata.NOTE], keep_blank_values=True) == {name: [value] for name, value in NOTE.items()}
     assert metadata.publication_of({"Metadata": kept}) == "now"
 
 
@@ -34,8 +46,29 @@ def test_a_note_without_room_is_left_out(brought: int, noted: bool, named: bool)
     kept = metadata.user_metadata({"Metadata": own}, {"overlay": "a" * 200}, "f" * 32)
     assert sum(len(name) + len(value) for name, value in kept.items()) <= metadata.LIMIT
     assert own.items() <= kept.items()
-    assert bool(metadata.note_of({"Metadata": kept})) == noted
+    assert (metadata.NOTE in kept) == noted
     assert bool(metadata.publication_of({"Metadata": kept})) == named
+
+
+@pytest.mark.parametrize(
+    ("says", "believed"),
+    [
+        ({}, True),
+        ({"ContentLength": 6}, False),
+        ({CRC.field: CRC.encode(8)}, False),
+        ({"ChecksumCRC64NVME": "AAAAAAAAAAA="}, False),  # of other bytes, as far as anybody can tell
+        ({CRC.field: CRC.encode(7) + "-3", "ChecksumType": "COMPOSITE"}, False),
+        ({"Metadata": {metadata.NOTE: "overlay=1"}}, False),  # an older one, or a made-up one
+    ],
+)
+def test_a_note_is_believed_of_the_bytes_it_was_written_for(says: dict[str, object], believed: bool) -> None:
+    assert told({"overlay": "1"}, **says) == ({"overlay": "1"} if believed else None)
+
+
+def test_where_a_store_gives_no_checksum_the_size_must_do() -> None:
+    kept = metadata.user_metadata({}, metadata.of_bytes({"overlay": "1"}, 5, CRC, 7), "p")
+    assert metadata.note_of({"ContentLength": 5, "Metadata": kept}) == {"overlay": "1"}
+    assert metadata.note_of({"ContentLength": 6, "Metadata": kept}) is None
 
 
 def test_headers_tags_and_storage_class_are_kept() -> None:

@@ -116,7 +116,9 @@ def test_without_awscrt_as_in_the_lambda_crc32_proves_what_s3_holds(
 ) -> None:
     monkeypatch.setattr(checksum, "known", lambda: (checksum.CRC32,))
     for source, key, read in ((model, "own", len(LARGE)), (f"s3://{bucket}/own", "out", 0)):
-        result = repack(source, f"s3://{bucket}/{key}", {"hyperparameters.json": key.encode()}, s3=access)
+        result = repack(
+            source, f"s3://{bucket}/{key}", {"hyperparameters.json": b'{"key": "%s"}' % key.encode()}, s3=access
+        )
         assert result.output.proof == "CRC32"
         assert (result.bytes.read >= len(LARGE)) == bool(read)
         head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -17,7 +18,7 @@ from lambda_fn.core.errors import (
     OutputNotProved,
     SourceChanged,
 )
-from lambda_fn.core.recipe import Copy, Literal, Recipe
+from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.core.store import Published
 from lambda_fn.stores.local import LocalSource
 from lambda_fn.stores.s3 import S3Access, S3Source, S3Target, checksum
@@ -154,27 +155,111 @@ def test_a_local_archive_written_to_meanwhile_is_noticed(
     assert open_uploads(s3, bucket) == []
 
 
-@pytest.mark.parametrize("size", [0, 100, 9 << 20, (10 << 20) - len(HEAD), 10 << 20, 41 << 20])
-def test_new_bytes_are_streamed_up_and_their_head_goes_last(
-    s3: Any, bucket: str, access: S3Access, source: S3Source, noise: bytes, size: int
-) -> None:
-    body = (noise * 2)[:size]
+def rewriting(body: bytes, head: bytes = HEAD, tail: bytes = TAIL, chunk: int = 60_000) -> Recipe:
+    """New bytes of unknown size; what frames them is known when they have ended."""
     ended = False
 
     def chunks() -> Iterator[bytes]:
         nonlocal ended
-        for start in range(0, size, 60_000):
-            yield body[start : start + 60_000]
+        assert not ended
+        for start in range(0, len(body), chunk):
+            yield body[start : start + chunk]
         ended = True
 
-    def head() -> bytes:
+    def late(data: bytes) -> bytes:
         assert ended
-        return HEAD
+        return data
 
-    published = S3Target(f"s3://{bucket}/out", access).write(source, len(HEAD), chunks(), head, {"n": "1"})
-    assert content(s3, bucket) == HEAD + body
-    assert (published.proof, published.uploaded, published.copied) == ("CRC64NVME", size + len(HEAD), 0)
-    assert S3Target(f"s3://{bucket}/out", access).present.note == {"n": "1"}  # type: ignore[union-attr]
+    return [Late(len(head), lambda: late(head)), Made(chunks), Late(len(tail), lambda: late(tail))]
+
+
+@pytest.mark.parametrize("size", [0, 100, 9 << 20, (10 << 20) - len(HEAD), 10 << 20, 41 << 20])
+def test_new_bytes_are_streamed_up_and_what_is_late_goes_last(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, source: S3Source, noise: bytes, size: int
+) -> None:
+    body = (noise * 2)[:size]
+    published = publish(S3Target(f"s3://{bucket}/out", proxied), source, recipe=rewriting(body))
+    assert content(s3, bucket) == HEAD + body + TAIL
+    assert (published.proof, published.uploaded, published.copied) == ("CRC64NVME", published.size, 0)
+    assert published.size == len(HEAD) + size + len(TAIL)
+    sent = [parse_qs(urlsplit(seen.path).query) for seen in proxy.seen if seen.operation == "UploadPart"]
+    assert not sent or sent[-1]["partNumber"] == ["1"]
+
+
+def patched(noise: bytes, stream: bool) -> tuple[Recipe, bytes]:
+    """A graft with a file put in and two places made anew further in, and what it makes of the noise."""
+    ends: list[str] = []
+
+    def made(name: str, data: bytes) -> Made:
+        def chunks() -> Iterator[bytes]:
+            yield from (data[start : start + 50_000] for start in range(0, len(data), 50_000))
+            ends.append(name)
+
+        return Made(chunks, None if stream else len(data))
+
+    def late(data: bytes) -> Late:
+        def ask() -> bytes:
+            assert ends[-1] == "second"
+            return data
+
+        return Late(len(data), ask)
+
+    file, first, second = noise[:6_000_000], b"first" * 9000, b"second" * 9
+    size = len(noise)
+    recipe: Recipe = [
+        late(HEAD),
+        made("file", file),
+        Copy(10, 8_000_000),
+        made("first", first),
+        Copy(8_100_000, 8_100_500),
+        Literal(b"between"),
+        Copy(8_200_000, size - 7_000_000),
+        made("second", second),
+        Copy(size - 6_900_000, size - 8),
+        late(TAIL),
+    ]
+    wanted = HEAD + file + noise[10:8_000_000] + first + noise[8_100_000:8_100_500] + b"between"
+    return recipe, wanted + noise[8_200_000:-7_000_000] + second + noise[-6_900_000:-8] + TAIL
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("inside", [False, True])
+def test_every_piece_of_a_recipe_is_carried_out_in_its_place(
+    s3: Any, bucket: str, access: S3Access, source: S3Source, noise: bytes, tmp_path: Path, stream: bool, inside: bool
+) -> None:
+    (tmp_path / "model").write_bytes(noise)
+    recipe, wanted = patched(noise, stream)
+    model = scanned(source) if inside else LocalSource(str(tmp_path / "model"))
+    published = publish(S3Target(f"s3://{bucket}/out", access), model, recipe=recipe, note={"n": "1"})
+    assert content(s3, bucket) == wanted
+    assert (published.proof, published.size) == ("CRC64NVME", len(wanted))
+    assert (published.copied > 8 << 20) == inside
+    known = inside and not stream
+    assert S3Source(f"s3://{bucket}/out", access).note == ({"n": "1"} if known else {})
+
+
+def test_a_thousand_patches_are_made_one_after_the_other(
+    s3: Any, bucket: str, access: S3Access, source: S3Source, noise: bytes
+) -> None:
+    held = most = 0
+
+    def patch(number: int) -> Iterator[bytes]:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        yield b"%4d" % number
+        held -= 1
+
+    step = len(noise) // 1000
+    pieces = [
+        (Copy(number * step, (number + 1) * step - 4), Made(lambda number=number: patch(number), 4))  # type: ignore[misc]
+        for number in range(1000)
+    ]
+    recipe: Recipe = [piece for pair in pieces for piece in pair]
+    publish(S3Target(f"s3://{bucket}/out", access), scanned(source), recipe=recipe)
+    output = content(s3, bucket)
+    assert output == b"".join(noise[n * step : (n + 1) * step - 4] + b"%4d" % n for n in range(1000))
+    assert most == 1
 
 
 def test_the_sources_own_metadata_is_kept_and_ours_added(s3: Any, bucket: str, access: S3Access, noise: bytes) -> None:
@@ -201,14 +286,14 @@ def test_the_sources_own_metadata_is_kept_and_ours_added(s3: Any, bucket: str, a
         )
         assert head["Metadata"]["run"] == "42"
         output = S3Source(f"s3://{bucket}/out", access)
-        assert output.note == {"made": "from this"}
+        assert output.note == ({"made": "from this"} if make is publish else {})
         assert output.tags() == {"team": "a+b"}
     publish(S3Target(f"s3://{bucket}/out", replace(access, storage_class="ONEZONE_IA")), output)
     assert s3.head_object(Bucket=bucket, Key="out")["StorageClass"] == "ONEZONE_IA"
 
 
 def write_anew(target: S3Target, source: Any, **changes: Any) -> Published:
-    return target.write(source, 4, iter([b"z" * (6 << 20)] * 3), lambda: b"head", **{"note": {}, **changes})
+    return publish(target, source, **{"recipe": rewriting(b"z" * (18 << 20)), **changes})
 
 
 @pytest.mark.parametrize("key", ["a b+c%2Fd/%41.gz", "ä/ö//ü ✓", "k?v=1#f&=", "x" * 1024])
@@ -293,8 +378,8 @@ def test_whatever_ends_it_aborts_the_upload(
 
     attempts: list[Callable[[S3Target], Any]] = [
         lambda target: publish(target, source, progress=ending),
-        lambda target: target.write(source, 1, broken_off(), lambda: b"h", {}),
-        lambda target: target.write(source, 1, iter([b"x" * (25 << 20)] * 2), ending, {}),
+        lambda target: publish(target, source, recipe=[Late(1, lambda: b"h"), Made(broken_off)]),
+        lambda target: publish(target, source, recipe=[Late(1, ending), Made(lambda: iter([b"x" * (25 << 20)] * 2))]),
     ]
     for attempt in attempts:
         with pytest.raises(type(error)):
@@ -320,30 +405,62 @@ def test_a_part_s3_got_wrong_never_becomes_an_output(s3: Any, bucket: str, acces
     assert open_uploads(s3, bucket) == []
 
 
-@pytest.mark.parametrize("versioned", [False, True])
+def lying(parsed: dict[str, Any], **_: Any) -> None:
+    parsed["ChecksumCRC64NVME"] = "AAAAAAAAAAA="
+
+
+def unconditional(params: dict[str, Any], **_: Any) -> None:
+    params["headers"].pop("If-Match", None)
+
+
 @pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("can", ["by version", "by ETag", "not at all"])
 def test_an_output_that_is_not_what_was_sent_is_deleted(
-    s3: Any, bucket: str, access: S3Access, source: S3Source, versioned: bool, small: bool
+    s3: Any, bucket: str, access: S3Access, source: S3Source, can: str, small: bool
 ) -> None:
-    if versioned:
+    """LocalStack refuses a DELETE with a condition; it never becomes one without."""
+    if can == "by version":
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         s3.put_object(Bucket=bucket, Key="out", Body=b"old")
-    operation = "PutObject" if small else "CompleteMultipartUpload"
-
-    def lying(parsed: dict[str, Any], **_: Any) -> None:
-        parsed["ChecksumCRC64NVME"] = "AAAAAAAAAAA="
-
+    events: dict[str, Callable[..., None]] = {
+        f"after-call.s3.{'PutObject' if small else 'CompleteMultipartUpload'}": lying
+    }
+    if can == "by ETag":
+        events["before-call.s3.DeleteObject"] = unconditional
     target = S3Target(f"s3://{bucket}/out", access)
-    s3.meta.events.register(f"after-call.s3.{operation}", lying, unique_id="lying")
+    for event, handler in events.items():
+        s3.meta.events.register(event, handler, unique_id=event)
     try:
-        with pytest.raises(OutputNotProved, match="deleted"):
+        with pytest.raises(OutputNotProved, match="so delete it" if can == "not at all" else "it was deleted"):
             publish(target, scanned(source), **({"recipe": [Literal(b"small")]} if small else {}))
     finally:
-        s3.meta.events.unregister(f"after-call.s3.{operation}", unique_id="lying")
-    if versioned:
+        for event in events:
+            s3.meta.events.unregister(event, unique_id=event)
+    if can == "by version":
         assert content(s3, bucket) == b"old"
     else:
-        assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix="out")
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix="out")
+        assert ("Contents" in listed) == (can == "not at all")
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("told", [{"ChecksumType": "COMPOSITE"}, {"ChecksumCRC64NVME": "AAAAAAAAAAA=-3"}])
+def test_a_checksum_of_another_kind_proves_nothing_and_costs_nothing(
+    s3: Any, bucket: str, access: S3Access, source: S3Source, told: dict[str, str], small: bool
+) -> None:
+    operation = "PutObject" if small else "CompleteMultipartUpload"
+
+    def otherwise(parsed: dict[str, Any], **_: Any) -> None:
+        parsed.update(told)
+
+    target = S3Target(f"s3://{bucket}/out", access)
+    s3.meta.events.register(f"after-call.s3.{operation}", otherwise, unique_id="otherwise")
+    try:
+        published = publish(target, scanned(source), **({"recipe": [Literal(b"small")]} if small else {}))
+    finally:
+        s3.meta.events.unregister(f"after-call.s3.{operation}", unique_id="otherwise")
+    assert published.proof is None
+    assert content(s3, bucket) == (b"small" if small else grafted(content(s3, bucket, "in")))
 
 
 def test_an_output_whose_etag_is_not_in_the_answer_is_asked_for_it(

@@ -1,0 +1,125 @@
+"""History: what need not be surveyed, because it is known to have been.
+
+Three things tell of it. The *note* beside an output says from which version of which source, by which edit and of which
+contents it was made: where all of that is wanted again, the output is there already. The *mark* in an archive's own
+gzip header says where our prefix ends and what the rest is (see `prefix`): where only the prefix changes, and the mark
+may be believed, the rest was surveyed once. And a target's *memory* leads from a source to an earlier output of it,
+which is the surveyed source with another front.
+
+They are asked here and nowhere else, so that what is planned is what is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Iterator, Literal, Mapping, Optional
+
+from .edit import Edit
+from .errors import RepackError
+from .prefix import Head, read_head
+from .search import Search
+from .store import Present, Source, Target
+from .survey import Survey
+
+Verify = Literal["once", "always", "never"]
+
+HELD = "held"
+"""In a note: digests of the contents that the source held already, rightly spelled."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of one repack before anything is read but heads."""
+
+    source: Source
+    target: Target
+    edit: Edit
+    verify: Verify
+
+    def there(self) -> Optional[Present]:
+        """What lies at the target, if it is made of just this already."""
+        present = self.target.present
+        if self.verify == "always" or self.source.etag is None or present is None or not self.edit.settled:
+            return None
+        return present if self.note.items() <= present.note.items() else None
+
+    def trusted(self, head: Head) -> Optional[Survey]:
+        """What the source's own mark says, if it is enough, and the request or the store allows to believe it."""
+        alone = not (self.edit.drop or self.edit.folders or self.edit.strip_root)
+        if not alone or head.rest is None or not head.files.keys() >= self.edit.put.keys():
+            return None
+        believed = self.verify == "never" or (self.verify == "once" and self.source.ours)
+        return Survey(head, Search(self.edit, head.files), head.rest) if believed else None
+
+    @contextmanager
+    def earlier(self) -> Iterator[Optional[tuple[Source, Survey]]]:
+        """An output that was made of the same version of the source with other contents, and what it says of itself."""
+        memory = self.target.memory if self.verify != "always" and self.recognizable else None
+        output = memory.find(self.source, self.made_of) if memory else None
+        if output is None:
+            yield None
+            return
+        with closing(output):
+            head = self._head_of(output)
+            yield (output, Survey(head, Search(self.edit, head.files), head.rest)) if head and head.rest else None
+
+    def remember(self) -> None:
+        """The output was published: let later targets find it."""
+        if self.target.memory and self.recognizable:
+            self.target.memory.remember(self.source, self.made_of)
+
+    def _head_of(self, output: Source) -> Optional[Head]:
+        """Its head, if a repack of the source would differ from it in the front alone.
+
+        It would not if the source itself holds one of the contents: that entry stays where it is.
+        """
+        if any(_short(content.identity) in output.note.get(HELD, "") for content in self.edit.put.values()):
+            return None
+        try:
+            head = read_head(output)
+        except RepackError:  # it is archived, or gone, or not ours to read
+            return None
+        return head if head.rest and head.files.keys() == self.edit.put.keys() else None
+
+    @property
+    def recognizable(self) -> bool:
+        """Whether this version of the source can be told from others, and its outputs differ in their fronts alone."""
+        return self.source.etag is not None and self.edit.if_present == "replace" and self.edit.settled
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        """The note less the contents: outputs of the same differ in their fronts alone."""
+        return {
+            "format": "1",
+            "source": self.source.etag or "",
+            "source-version": self.source.version_id or "",
+            "names": self.edit.digest,
+        }
+
+    @property
+    def note(self) -> dict[str, str]:
+        """What the output is made from, kept beside it: the same note means the same output."""
+        put = self.edit.put
+        contents = [put[name].identity for name in sorted(put)]
+        modes = [f"{name} {put[name].mode:o}" for name in sorted(put) if put[name].mode is not None]
+        overlay = hashlib.sha256("".join([*contents, *modes]).encode("utf-8", "surrogateescape")).hexdigest()
+        return {**self.made_of, "overlay": overlay}
+
+
+def held(found: Survey) -> Mapping[str, str]:
+    """What a note says of the contents that the source held already."""
+    hits = [hits.identity for name, hits in sorted(found.search.hits.items()) if hits.are(name)]
+    digests = ",".join(_short(identity) for identity in hits if identity is not None)
+    return {HELD: digests} if digests else {}
+
+
+def carried_on(note: Mapping[str, str]) -> Mapping[str, str]:
+    """What a further output of the same source says of these contents, too."""
+    return {HELD: note[HELD]} if HELD in note else {}
+
+
+def _short(identity: str) -> str:
+    """Short, since a note has little room; where two are alike by chance, no more is lost than a shortcut."""
+    return identity[:16]

@@ -1,0 +1,215 @@
+"""The survey: one pass over the source that inflates it, checks all of it, and finds what an edit touches.
+
+When it has ended, the archive is known to be intact (every gzip CRC-32 and length, every tar header's checksum, an
+end where it belongs), and for each entry that the edit touches it is known where the deflate data can be entered
+before it, and, if the entry is large, just before its end. Nothing is extracted; memory is constant but for what is
+touched: 32 KiB where an entry lies apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Callable, Iterable, Iterator, Optional
+
+from .edit import Content, Edit, Merge
+from .errors import InvalidArchive
+from .gzip import Limits, Reader, Recent, Run
+from .prefix import PREFIX_LIMIT, Head
+from .search import Hits, Search, Shared, Verdict
+from .splice import SKIPPED, Effort, Place, enter
+from .store import Progress, Source
+from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
+
+GAP = 1 << 20
+"""Uncompressed bytes between two touched entries from which on the second has a place of its own."""
+PLACES = 1000
+"""Places that are kept, with 32 KiB each; what lies beyond is reached from the last of them."""
+MANY = 20_000
+"""Touched entries up to which each is remembered; with more of them, the archive is rewritten."""
+EFFORT = 64 << 20
+"""Bytes that may be decoded to find places, besides eight times the source."""
+
+
+@dataclass
+class Touch:
+    """An entry that the edit touches, and where it lies."""
+
+    start: int
+    """Offset of its first block in the tar."""
+    data: int
+    """Offset of its data."""
+    stop: int
+    """Offset of the first block after it."""
+    verdict: Verdict
+    runs: tuple[Run, Run]
+    before: Optional[Place] = None
+    behind: Optional[Place] = None
+
+
+@dataclass
+class Survey:
+    """What there is."""
+
+    head: Head
+    search: Search
+    rest: Run
+    """The deflate data of the first member that a graft keeps."""
+    touches: list[Touch] = field(default_factory=list)
+    shared: list[Shared] = field(default_factory=list)
+    many: bool = False
+    """Whether more is touched than is remembered."""
+    uncompressed_size: Optional[int] = None
+    entries: Optional[int] = None
+    warnings: tuple[str, ...] = ()
+
+
+def survey(
+    source: Source,
+    head: Head,
+    edit: Edit,
+    limits: Limits,
+    progress: Progress,
+    stream: Optional[Callable[[], Iterable[bytes]]] = None,
+    visit: Callable[[Entry], None] = lambda entry: None,
+) -> Survey:
+    """Survey the source, as `stream()` gives it if not as its own stream does; `visit` is called with every entry.
+
+    Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
+    """
+    chunks = reported((stream or source.stream)(), source.size, progress)
+    reader = Reader(chunks, limits, head.rest_start if head.rest else None, source.swift)
+    surveyor = Surveyor(source, head, edit, reader)
+    try:
+        tar = Stream(reader.chunks())
+        for entry in entries(tar):
+            visit(entry)
+            surveyor.pass_by(entry, tar)
+        second_tar = False
+        for piece in tar.rest():
+            second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
+    except InvalidArchive:
+        if head.rest is None:
+            raise
+        lied = True
+    else:
+        lied = head.rest not in (None, reader.runs[-1])
+    if lied:  # the mark tells of another archive
+        return survey(source, head.unmarked(), edit, limits, progress, stream, visit)
+    if reader.uncompressed == 0:
+        raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
+    found = surveyor.finish(reader.runs[-1])
+    return replace(
+        found,
+        uncompressed_size=reader.uncompressed,
+        warnings=(*_warnings(head, second_tar), *found.search.warnings),
+    )
+
+
+class Surveyor:
+    """Passes by the entries and remembers what is touched."""
+
+    def __init__(self, source: Source, head: Head, edit: Edit, reader: Reader) -> None:
+        self._source, self._edit, self._reader = source, edit, reader
+        self._prefix_size = head.prefix.size
+        self._search = Search(edit, head.files)
+        self._found = Survey(head, self._search, Run(0))
+        self._effort = Effort(EFFORT + 8 * source.size)
+        self._places = self._entries = self._held = 0
+        self._reached = 0
+        """Up to where a walk comes that begins at the last place."""
+        self._large: Optional[Touch] = None
+
+    def pass_by(self, entry: Entry, tar: Stream) -> None:
+        """Look at one entry, whose data comes next in the tar."""
+        self._enter_behind()
+        self._entries += entry.type != SHARED_RECORDS
+        if entry.start < self._prefix_size:
+            return
+        verdict = self._search.see(entry)
+        if verdict == Verdict() and entry.type != SHARED_RECORDS:
+            self._found.shared.clear()
+            return
+        stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
+        run = run_at(self._reader.recent, entry.start)
+        touch = Touch(entry.start, entry.start + len(entry.blocks), entry.stop, verdict, (run, run))
+        if entry.start - self._reached > GAP and self._places < PLACES:
+            touch.before = enter(self._source, self._reader.recent, entry.start, self._effort)
+            self._places += touch.before is not None
+        if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
+            self._look_inside(self._search.hits[verdict.name], self._edit.put[verdict.name], entry, tar)
+        for _ in tar.pieces(max(0, stop - tar.position)):
+            pass
+        touch.runs = run, run_at(self._reader.recent, stop - 1)
+        self._reached = stop
+        self._large = touch if stop - entry.start > SKIPPED else None
+        self._remember(touch, entry.type == SHARED_RECORDS)
+
+    def finish(self, rest: Run) -> Survey:
+        """All entries were seen. Raises EntryConflict."""
+        self._enter_behind()
+        self._search.finish()
+        return replace(self._found, rest=rest, entries=self._entries)
+
+    def _enter_behind(self) -> None:
+        """The end of a large entry can be entered as soon as what follows it is known, too."""
+        if self._large and self._places < PLACES:
+            self._large.behind = enter(self._source, self._reader.recent, self._large.stop, self._effort)
+            self._places += self._large.behind is not None
+        self._large = None
+
+    def _look_inside(self, hits: Hits, content: Content, entry: Entry, tar: Stream) -> None:
+        """Digest what the entry holds where it could be just what is put in, and keep it where that is asked for."""
+        wanted = self._edit.if_present == "keep" or isinstance(content, Merge)
+        kept = wanted and entry.size <= PREFIX_LIMIT - self._held
+        if entry.size != content.size and entry.size > PREFIX_LIMIT:
+            return
+        digest, pieces = hashlib.sha256(), []
+        for piece in tar.pieces(entry.data_size):
+            digest.update(piece)
+            if kept:
+                pieces.append(bytes(piece))
+        hits.identity = digest.hexdigest()
+        if kept:
+            hits.content = b"".join(pieces)
+            self._held += len(hits.content)
+
+    def _remember(self, touch: Touch, shared: bool) -> None:
+        found = self._found
+        if len(found.touches) == MANY:
+            found.many = True
+        if found.many:
+            found.touches.clear()
+            return
+        found.touches.append(touch)
+        verdict = touch.verdict
+        if shared:
+            found.shared.append(Shared(len(found.touches) - 1))
+        elif verdict.gone or verdict.name:
+            for record in found.shared:
+                record.gone = record.gone or verdict.gone
+                record.names.update([verdict.name] if verdict.name else [])
+        else:
+            found.shared.clear()
+
+
+def run_at(recent: Iterable[Recent], offset: int) -> Run:
+    """The run in which an offset of the tar lies, which has just been passed."""
+    return next(piece.run for piece in reversed(list(recent)) if piece.offset <= offset)
+
+
+def reported(chunks: Iterable[bytes], size: int, progress: Progress) -> Iterator[bytes]:
+    """The chunks, with progress told after each has been used."""
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        progress(done, size)
+
+
+def _warnings(head: Head, second_tar: bool) -> Iterator[str]:
+    if second_tar:
+        yield "something follows the end of the tar; readers ignore it, and it was kept"
+    extra = head.header.extra or b""
+    if extra.startswith((b"BC", b"RA")):
+        yield "the archive was written for random access (BGZF or dictzip); its index does not fit the output"

@@ -1,0 +1,40 @@
+"""A folder of S3: the objects whose keys begin with a prefix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping
+
+from ...core.errors import InvalidRequest, SourceNotFound
+from .access import S3Access
+from .failures import named_errors
+from .place import Place
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing tells of it."""
+
+    uri: str
+    size: int
+    etag: str
+
+
+def objects_below(uri: str, access: S3Access) -> Iterator[Listed]:
+    """The objects below `s3://bucket/prefix/`, in the order of their keys, a thousand with each request.
+
+    Raises SourceNotFound if there is no such bucket, AccessDenied, InvalidRequest, StoreUnavailable.
+    """
+    bucket, _, prefix = uri[len("s3://") :].partition("/")
+    if not bucket:
+        raise InvalidRequest(f"{uri!r} is not the URI of a folder: s3://bucket/prefix/")
+    arguments = access.on(Place(bucket, prefix))
+    arguments["Prefix"] = arguments.pop("Key")
+    while True:
+        with named_errors(uri, missing=SourceNotFound):
+            page: Mapping[str, Any] = access.client.list_objects_v2(**arguments)
+        for found in page.get("Contents", ()):
+            yield Listed(f"s3://{bucket}/{found['Key']}", found["Size"], found["ETag"])
+        if not page.get("IsTruncated"):
+            return
+        arguments["ContinuationToken"] = page["NextContinuationToken"]

@@ -1,0 +1,31 @@
+"""What counts as a path, and what never becomes one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lambda_fn.core.errors import InvalidRequest
+from lambda_fn.stores import open_source, open_target
+
+
+@pytest.mark.parametrize(
+    "uri", ["S3://bucket/key", "s3a://bucket/key", "https://host/key", "file:///tmp/x", "s3:/b/k", "arn:aws:s3:::b/k"]
+)
+def test_what_is_meant_as_an_address_is_no_path(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for opened in (open_source, open_target):
+        with pytest.raises(InvalidRequest, match="neither a path nor s3://bucket/key"):
+            opened(uri)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["./s3:/x.tar.gz", "a:b.tar.gz", "2024-01-01T10:00.tar.gz"])
+def test_a_path_with_a_colon_is_one(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_bytes(b"x")
+    source = open_source(path)
+    assert source.read(0, 1) == b"x"
+    source.close()
