@@ -26,10 +26,11 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 for name in sys.argv[3:]: sys.modules[name] = None
 from lambda_fn.core import inflate
+from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import RepackError
 from lambda_fn.core.gzip import Limits
 from lambda_fn.core.prefix import read_head
-from lambda_fn.core.scan import scan
+from lambda_fn.core.survey import survey
 from lambda_fn.stores.local import LocalSource
 found = []
 for name in sorted(os.listdir(sys.argv[2])):
@@ -37,11 +38,13 @@ for name in sorted(os.listdir(sys.argv[2])):
     seen = []
     try:
         head = read_head(source)
-        wanted = ["hyperparameters.json"]
-        findings = scan(source, head, wanted, Limits(), lambda *_: None, visit=seen.append)
-        hits = {path: (hit.count, hit.last.start) for path, hit in findings.search.hits.items()}
-        figures = [findings.rest.start, findings.rest.stop, findings.rest.crc, findings.rest.size]
-        what = [hits, figures, findings.uncompressed_size, findings.entries, findings.warnings]
+        edit = Edit({"hyperparameters.json": Content.of(b"{}")})
+        found_there = survey(source, head, edit, Limits(), lambda *_: None, visit=seen.append)
+        hits = {path: (hit.count, hit.identity) for path, hit in found_there.search.hits.items()}
+        touches = [(touch.start, touch.stop) for touch in found_there.touches]
+        rest = found_there.rest
+        figures = [rest.start, rest.stop, rest.crc, rest.size, found_there.uncompressed_size, found_there.entries]
+        what = [hits, touches, figures, found_there.warnings]
     except RepackError as error:
         what = error.name
     names = [(entry.name, entry.start, entry.size) for entry in seen]
