@@ -24,8 +24,8 @@ __all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number"
 BLOCK = 512
 HEADER_LIMIT = 1 << 20
 """Bytes that an extended header or a sparse map may have: Go, libarchive and node-tar take no more."""
-WATCHED_LIMIT = 1000
-"""Places that are watched at a time."""
+WATCHED_LIMIT = 100
+"""Places that are watched at a time: all of them are looked at for each entry."""
 
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"

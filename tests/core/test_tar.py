@@ -470,6 +470,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
         + (bytes(504) + b"\1" + bytes(7)) * (size // 512)
         + bytes(512)
     ),
+    "places that are watched for ever": lambda size: header("d", 1 << 32, b"5") * 99 + FILE * (size // 2048),
     "shared records": lambda size: pax(record("uid", "1"), kind=b"g") * (size // 1024),
     "directories with sizes": lambda size: header("d", 8 << 9, b"5") * (size // 512),
     "slashes": lambda size: pax(record("path", "/" * (size // 10) + "a")) + FILE,

@@ -104,7 +104,8 @@ def by_lister(command: Sequence[str], files: Sequence[Path]) -> list[Names]:
         into.mkdir()
         done = subprocess.run([*command, str(file)], cwd=into, capture_output=True)
         shutil.rmtree(into, ignore_errors=True)
-        found.append([os.fsdecode(line) for line in done.stdout.splitlines()])
+        searching = done.returncode and command[0] == "tar"  # GNU tar, for a header behind what is none; it says so
+        found.append([] if searching else [os.fsdecode(line) for line in done.stdout.splitlines()])
     return found
 
 
