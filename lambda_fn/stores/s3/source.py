@@ -33,6 +33,8 @@ BLOCK = 6 << 20
 """Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
 AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
+PASSED = 2
+"""Blocks of a stream that are kept until others have passed: a survey looks back from what an edit touches."""
 CHUNK = 64 << 10
 READ = 1 << 20
 """Bytes asked of a connection at once: urllib3's work for each read would be a tenth of a survey's with 64 KiB."""
@@ -80,6 +82,7 @@ class S3Source:
         """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
         self._known_as = known_as
         self._ends: dict[int, bytes] = {}
+        self._passed: deque[tuple[int, list[bytes]]] = deque(maxlen=PASSED)
         self._counting = threading.Lock()
 
     @property
@@ -99,11 +102,23 @@ class S3Source:
         return pointer.note_of(self.place, self.head, self.access)
 
     def read(self, start: int, stop: int) -> bytes:
-        """The bytes of a range; those of the first and last blocks of a stream are still at hand."""
+        """The bytes of a range; those of a stream's first and last blocks, and of those just passed, are at hand."""
         for end, block in self._ends.items():
             if end <= start and stop <= end + len(block):
                 return block[start - end : stop - end]
+        passed = b"".join(self._of_passed(start, stop))
+        if len(passed) == stop - start:
+            return passed
         return b"".join(self._get(start, stop)) if start < stop else b""
+
+    def _of_passed(self, start: int, stop: int) -> Iterator[bytes]:
+        """What of a range lies in the blocks that a stream has just passed."""
+        for begin, chunks in self._passed:
+            at = begin
+            for chunk in chunks:
+                if start < at + len(chunk) and at < stop:
+                    yield chunk[max(0, start - at) : stop - at]
+                at += len(chunk)
 
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Generator[bytes, None, None]:
         """A range in order, the whole object if none is given, in chunks of at most 64 KiB."""
@@ -126,6 +141,7 @@ class S3Source:
         with closing(self._blocks(0, self.size)) as blocks:
             for block in blocks:
                 start = position
+                self._passed.append((start, block))
                 for chunk in block:
                     value = crc.of(chunk, value)
                     position += len(chunk)
@@ -135,6 +151,7 @@ class S3Source:
                     yield chunk
                 if start == 0 or position == self.size:
                     self._ends[start] = b"".join(block)  # recipes cut near both ends
+        self._passed.clear()
         self.checksums = prefixes
 
     def tags(self) -> dict[str, str]:
@@ -189,6 +206,7 @@ class S3Source:
     def close(self) -> None:
         """Let go of what was kept; a stream that was left early has ended its own fetching."""
         self._ends.clear()
+        self._passed.clear()
 
     def _blocks(self, first: int, end: int) -> Generator[list[bytes], None, None]:
         """A range in blocks of chunks, in order, fetched ahead by a few threads."""

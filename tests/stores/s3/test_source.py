@@ -134,3 +134,16 @@ def test_tags_are_seen_only_where_permitted(s3: Any, bucket: str, proxied: S3Acc
     assert opened.tags() == {"a": "1", "b": "+ "}
     proxy.fault = lambda seen: "403"
     assert opened.tags() == {}
+
+
+def test_what_a_stream_has_just_passed_is_not_asked_for_again(
+    s3: Any, bucket: str, access: S3Access, noise: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=noise)
+    opened = S3Source(f"s3://{bucket}/k", access)
+    stream = opened.stream()
+    passed = sum(len(next(stream)) for _ in range(120))
+    monkeypatch.setattr(opened, "_get", lambda *asked: pytest.fail("it is at hand"))
+    for start in (source.BLOCK - 10, passed - (200 << 10)):
+        assert opened.read(start, passed) == noise[start:passed]
+    stream.close()
