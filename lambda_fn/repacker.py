@@ -206,7 +206,18 @@ def _edit(
 ) -> Edit:
     if isinstance(remove, str):
         raise InvalidRequest(f"remove must be a list of patterns, such as [{remove!r}]")
-    return Edit(put, tuple(remove), frozenset(name.rstrip("/") for name in folders), strip_root, if_present)
+    places = frozenset(name.rstrip("/") for name in folders)
+    return Edit(put, tuple(remove), places, strip_root, if_present, _date())
+
+
+def _date() -> Optional[int]:
+    """What reproducible builds say that everything is dated to (reproducible-builds.org, SOURCE_DATE_EPOCH)."""
+    said = os.environ.get("SOURCE_DATE_EPOCH")
+    if said is None:
+        return None
+    if not said.isascii() or not said.isdigit() or int(said) >= 8**11:
+        raise InvalidRequest(f"SOURCE_DATE_EPOCH is {said!r}; it must be seconds since 1970, or not be set")
+    return int(said)
 
 
 def _content(name: str, given: object) -> Content:

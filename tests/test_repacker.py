@@ -22,7 +22,7 @@ from lambda_fn.core.errors import (
     MissingHyperparameters,
 )
 from lambda_fn.core.gzip import Limits
-from lambda_fn.repacker import forecast, run
+from lambda_fn.repacker import forecast, repack, run
 from tests.archives import WANTED, Tar, entry, member, small
 
 OLD = b'{"depth": 3, "rounds": 9}'
@@ -191,3 +191,15 @@ def test_hyperparameters_are_checked_however_they_come_and_their_file_is_named(f
 def test_merging_changes_what_is_there(if_present: Any, folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="if_present can only be replace"):
         request(folder, hyperparameters={"a": 1}, merge_hyperparameters=True, if_present=if_present)
+
+
+def test_what_is_put_in_is_dated_as_reproducible_builds_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = tmp_path / "model.tar.gz", tmp_path / "out.tar.gz"
+    source.write_bytes(member(Tar([entry("a")]).data))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1234567890")
+    repack(source, output, {"new": b"1"})
+    with tarfile.open(output) as tar:
+        assert [int(info.mtime) for info in tar] == [1_234_567_890, 1_700_000_000]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(InvalidRequest, match="SOURCE_DATE_EPOCH is 'yesterday'"):
+        repack(source, output, {"new": b"1"})

@@ -84,6 +84,9 @@ class Edit:
     if_present: IfPresent = "replace"
     """What becomes of an entry that is there already, and not dropped: it is replaced, it stays, or it is an error."""
 
+    mtime: Optional[int] = None
+    """Seconds since 1970 that what is put in is dated to; None takes those of the archive's first entry."""
+
     def __post_init__(self) -> None:
         if self.if_present not in get_args(IfPresent):
             raise InvalidRequest(f"if_present must be replace, keep or error, not {self.if_present!r}")
@@ -111,6 +114,8 @@ class Edit:
         wanted: list[Any] = [self.if_present, *sorted(self.put)]
         if self.drop or self.folders or self.strip_root:
             wanted.append({"drop": self.drop, "folders": sorted(self.folders), "strip_root": self.strip_root})
+        if self.mtime is not None:
+            wanted.append({"mtime": self.mtime})
         return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
 
 

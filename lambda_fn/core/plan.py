@@ -95,7 +95,7 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
     front = Front(
         found.head,
         {name: written for name, written in found.search.carried.items() if name not in new},
-        {name: (content, _attributes(name, content, found)) for name, content in new.items()},
+        {name: (content, _attributes(name, content, edit, found)) for name, content in new.items()},
     )
     facts = Plan(
         "unchanged",
@@ -179,13 +179,23 @@ def _holds(ours: Written, content: Content) -> bool:
     return content.mode in (None, ours.attributes.mode) and Content.of(ours.data).identity == content.identity
 
 
-def _attributes(name: str, content: Content, found: Survey) -> Attributes:
+def _attributes(name: str, content: Content, edit: Edit, found: Survey) -> Attributes:
     """Those of the entry that is replaced, unless the content has a mode of its own."""
     hits, ours = found.search.hits.get(name), found.search.carried.get(name)
     old = hits.attributes if hits else ours.attributes if ours else None
-    usual = Attributes(0o755 if content.directory else 0o644)
-    mode = content.mode if content.mode is not None else (old or usual).mode
-    return replace(old or usual, mode=mode & 0o7777, mtime=found.head.mtime)
+    usual = _usual(content, _date(edit, found.head))
+    mode = old.mode if old and content.mode is None else usual.mode
+    return replace(old or usual, mode=mode & 0o7777, mtime=usual.mtime)
+
+
+def _usual(content: Content, mtime: int) -> Attributes:
+    """Those of a new entry."""
+    mode = content.mode if content.mode is not None else 0o755 if content.directory else 0o644
+    return Attributes(mode & 0o7777, mtime)
+
+
+def _date(edit: Edit, head: Head) -> int:
+    return head.mtime if edit.mtime is None else edit.mtime
 
 
 def _patches(found: Survey, going: Collection[str]) -> Iterator[Patch]:
@@ -225,10 +235,7 @@ class Front:
     def foreseen(cls, head: Head, edit: Edit) -> Front:
         """As it will be if the archive holds nothing of what is put in."""
         carried = {name: file for name, file in Search(edit, head.files).carried.items() if name not in edit.put}
-        usual = {
-            name: (content, Attributes(content.mode or (0o755 if content.directory else 0o644), head.mtime))
-            for name, content in edit.put.items()
-        }
+        usual = {name: (content, _usual(content, _date(edit, head))) for name, content in edit.put.items()}
         return cls(head, carried, usual)
 
     @property
