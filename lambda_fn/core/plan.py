@@ -11,8 +11,9 @@ anew each time, larger ones behind it, where they are copied the next time.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Callable, Collection, Iterator, Literal, Mapping, Optional, Sequence, Union
+from typing import Callable, Collection, Iterator, Literal, Mapping, Optional, Union
 
 from . import recipe as recipes
 from .deflate import deflate
@@ -91,7 +92,9 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
     edit = _settled(edit, found)
     new = _changed(edit, found)
     going = frozenset(name for name in new if name in found.search.hits)
-    patches = list(_patches(found, going))
+    patches = deque(_patches(found, going))
+    touched = bool(patches)
+    found.touches.clear()  # they are patches now, and each that is done with lets go of its windows
     front = Front(
         found.head,
         {name: written for name, written in found.search.carried.items() if name not in new},
@@ -109,7 +112,7 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
         survey=found,
         warnings=found.warnings,
     )
-    if not new and not patches and not found.many and front.carried == found.head.files:
+    if not new and not touched and not found.many and front.carried == found.head.files:
         return facts
     if found.head.comment_is_cut:
         facts = replace(facts, warnings=(*facts.warnings, COMMENT_CUT))
@@ -120,7 +123,7 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
     except NoWayIn as reason:
         recipe = front.rewrite(source, found, edit, going, limits)
         return replace(facts, method="rewrite", why=f"all of it is encoded anew: {reason}", recipe=recipe)
-    if not patches:
+    if not touched:
         return replace(facts, method="graft", why="all that is new lies in front of the rest", recipe=spliced.recipe)
     places = "one place in it changes" if spliced.places == 1 else f"{spliced.places} places in it change"
     why = f"{places}, and {spliced.encoded:,} bytes around are encoded anew"
@@ -244,7 +247,7 @@ class Front:
         prefix, larger = self._prefix()
         return None if larger else len(self.head.grafted(prefix, Run(0)))
 
-    def splice(self, source: Source, found: Survey, patches: Sequence[Patch]) -> Spliced:
+    def splice(self, source: Source, found: Survey, patches: deque[Patch]) -> Spliced:
         """The first member with a new front and patches, further members with patches. Raises NoWayIn."""
         prefix, larger = self._prefix()
         first = Member()

@@ -85,10 +85,9 @@ class Neighbourhood:
         return self.tail.bit == 8 * self.tail.run.stop
 
 
-def neighbourhoods(source: Nearby, patches: Sequence[Patch], effort: Effort) -> Iterator[Neighbourhood]:
-    """What has to be encoded anew around patches, which come in order. Raises NoWayIn."""
-    runs = {run.start: run for patch in patches for run in patch.runs}
-    waiting = deque(patches)
+def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Iterator[Neighbourhood]:
+    """What has to be encoded anew around patches, which wait in order and are taken. Raises NoWayIn."""
+    runs = {run.start: run for patch in waiting for run in patch.runs}
     if not waiting:
         return
     walk = _nearest(source, None, waiting[0], runs, effort)
@@ -104,7 +103,7 @@ def neighbourhoods(source: Nearby, patches: Sequence[Patch], effort: Effort) -> 
         if following and following.start < patch.stop + WINDOW:
             items.append(Take(origin, patch.stop, following.start))
             continue
-        tail = walk.first_after(patch.stop)
+        tail = walk.first_after(patch.stop)._replace(window=b"")
         if following is None:
             yield Neighbourhood(head, tail, [*items, Take(origin, patch.stop, tail.offset)])
             return
@@ -187,8 +186,8 @@ class Spliced:
     """Uncompressed bytes of these."""
 
 
-def splice(source: Source, first: Member, rest: Run, patches: Sequence[Patch], effort: Effort) -> Spliced:
-    """The source's members with patches, from `rest` on, which goes on in `first`. Raises NoWayIn."""
+def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effort: Effort) -> Spliced:
+    """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
     done = Spliced([first])
     member, run, at = first, rest, Place.at_start(rest)
     held, nearby = 0, Nearby(source)
