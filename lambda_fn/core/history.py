@@ -25,6 +25,8 @@ from .survey import Survey
 
 Verify = Literal["once", "always", "never"]
 
+UNSURVEYED: Mapping[str, str] = {"surveyed": "no"}
+"""In the note of an output that was made by believing a mark that nothing vouched for: nobody ever surveyed it."""
 HELD = "held"
 """In a note: digests of the contents that the source held already, rightly spelled."""
 
@@ -43,14 +45,14 @@ class History:
         present = self.target.present
         if self.verify == "always" or self.source.etag is None or present is None or not self.edit.settled:
             return None
-        return present if self.note.items() <= present.note.items() else None
+        return present if self.note.items() <= present.note.items() and self._may_believe(present.note) else None
 
     def trusted(self, head: Head) -> Optional[Survey]:
         """What the source's own mark says, if it is enough, and the request or the store allows to believe it."""
         alone = not (self.edit.drop or self.edit.folders or self.edit.strip_root)
         if not alone or head.rest is None or not head.files.keys() >= self.edit.put.keys():
             return None
-        believed = self.verify == "never" or (self.verify == "once" and self.source.ours)
+        believed = self.verify == "never" or (self.verify == "once" and self.vouched)
         return Survey(head, Search(self.edit, head.files), head.rest) if believed else None
 
     @contextmanager
@@ -62,8 +64,16 @@ class History:
             yield None
             return
         with closing(output):
-            head = self._head_of(output)
+            head = self._head_of(output) if self._may_believe(output.note) else None
             yield (output, Survey(head, Search(self.edit, head.files), head.rest)) if head and head.rest else None
+
+    @property
+    def vouched(self) -> bool:
+        """Whether the store vouches for it that the source was surveyed."""
+        return self.source.ours and not UNSURVEYED.items() <= self.source.note.items()
+
+    def _may_believe(self, note: Mapping[str, str]) -> bool:
+        return self.verify == "never" or not UNSURVEYED.items() <= note.items()
 
     def remember(self) -> None:
         """The output was published: let later targets find it."""

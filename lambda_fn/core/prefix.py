@@ -20,7 +20,7 @@ from .deflate import LAST
 from .errors import InvalidArchive
 from .gzip import TRAILER_SIZE, Header, Run, parse_header, trailer
 from .header import Attributes, entry
-from .inflate import RAW, DeflateError, crc32, inflater
+from .inflate import RAW, DeflateError, crc32, inflater, strict_inflater
 from .store import Source
 from .tar import SHARED_RECORDS, Entry, Stream, entries
 
@@ -144,7 +144,7 @@ def read_head(source: Source) -> Head:
 
 def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optional[Head]:
     """The head with the prefix that a mark tells of, None if anything about it is not as we write it."""
-    inflate = inflater()
+    inflate = strict_inflater()
     try:
         tar = inflate.decompress(deflated, 2 * PREFIX_LIMIT)
         if inflate.eof or not inflate.needs_input:

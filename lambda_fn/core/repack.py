@@ -8,7 +8,7 @@ from typing import Callable, Iterator, Mapping, Optional
 
 from .edit import Edit
 from .gzip import Limits
-from .history import History, Verify, carried_on, held
+from .history import UNSURVEYED, History, Verify, carried_on, held
 from .plan import Front, Plan, plan
 from .prefix import Head, read_head
 from .store import Published, Source, Stages, Target
@@ -62,7 +62,8 @@ class Job:
             yield Plan("unchanged", why, [], self.source, content=content, there=there)
             return
         if trusted := history.trusted(read_head(self.source)):
-            yield self._noted(plan(self.source, trusted, self.edit, self.limits), {})
+            more = {} if history.vouched else UNSURVEYED
+            yield self._noted(plan(self.source, trusted, self.edit, self.limits), more)
             return
         with history.earlier() as known:
             if known is None:

@@ -6,7 +6,7 @@ import pytest
 
 from lambda_fn.core.edit import Content, Edit, IfPresent
 from lambda_fn.core.errors import RepackError
-from lambda_fn.core.history import Verify
+from lambda_fn.core.history import UNSURVEYED, Verify
 from lambda_fn.core.repack import Job
 from tests.archives import WANTED, Tar, entry, member
 from tests.core.memory import MemorySource, MemoryTarget, repacked
@@ -79,3 +79,20 @@ def test_only_what_may_be_believed_spares_a_survey() -> None:
         source = MemorySource(OURS)
         source.ours = ours
         assert (Job(source, MemoryTarget(), edit, verify).forecast() is not None) == spared  # type: ignore[arg-type]
+
+
+def test_what_was_never_surveyed_is_not_vouched_for() -> None:
+    edit = Edit({WANTED: Content.of(b"{}")})
+    source = MemorySource(OURS)
+    source.etag = "e"
+    plan = Job(source, MemoryTarget(), edit, "never").forecast()
+    assert plan is not None
+    assert UNSURVEYED.items() <= plan.note.items()
+    output, _ = repacked(OURS, edit, verify="never")
+    again = MemorySource(output)
+    again.ours, again.note = True, plan.note
+    assert Job(again, MemoryTarget(), Edit({WANTED: Content.of(b"[]")})).forecast() is None
+    source.ours = True
+    vouched = Job(source, MemoryTarget(), edit, "never").forecast()
+    assert vouched is not None
+    assert not UNSURVEYED.items() <= vouched.note.items()
