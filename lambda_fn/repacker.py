@@ -288,6 +288,7 @@ def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -
     held = plan.content.get(hyperparameters.ENTRY)
     merged = wanted.merged[0] if wanted.merged else None
     read_twice = plan.source.bytes_read if plan.source is not job.source else 0
+    told = (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *job.source.warnings, *published.warnings)
     return Result(
         model_uri=request.model_uri,
         output_uri=request.output_uri,
@@ -304,7 +305,7 @@ def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -
         removed_count=plan.removed_count,
         hyperparameters_changed=merged.changed if merged else None,
         hyperparameters_kept=merged.kept if merged else None,
-        warnings=(*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *published.warnings),
+        warnings=tuple(dict.fromkeys(told)),  # a store may repeat what its source says
     )
 
 

@@ -43,6 +43,8 @@ class Source(Protocol):
     """Whether bytes come faster than one core can inflate them."""
     bytes_read: int
     """Bytes that came from the store so far, for the Result."""
+    warnings: tuple[str, ...]
+    """What a person should know of how it was read so far, a sentence each."""
 
     @property
     def note(self) -> Mapping[str, str]:

@@ -53,6 +53,7 @@ class LocalSource:
     version_id: Optional[str] = None
     note: Mapping[str, str] = {}
     swift = True
+    warnings: tuple[str, ...] = ()
     ours = False  # a file has no place for a word that only we could have left
 
     def __init__(self, path: str) -> None:

@@ -19,6 +19,7 @@ class MemorySource:
     note: Mapping[str, str] = {}
     swift = True
     ours = False
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, data: bytes, chunk: int = 64 << 10) -> None:
         self.data, self.size, self.chunk, self.bytes_read = data, len(data), chunk, 0
