@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ PLAIN = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
 SOURCES = {
     "graft": member(PLAIN.data),
     "splice": member(Tar([*PLAIN.parts, entry(WANTED, b'{"depth": 5}'), *PLAIN.parts]).data),
-    "rewrite": member(Tar([*PLAIN.parts, *[entry(WANTED)] * 9]).data),
+    "rewrite": member(
+        Tar([entry(WANTED), entry("weights", archives.noise(1_500_000)), *PLAIN.parts]).data, strategy=zlib.Z_FIXED
+    ),
 }
 CORE = """
 import sys

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.models import PARTS, cached
 from benchmarks.rivals import sagemaker_sdk, usual_script
 
+pytestmark = pytest.mark.needs("gzip")
 LAYERS = [f"layer{number}.bin" for number in range(PARTS)]
 
 

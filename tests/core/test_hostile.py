@@ -18,6 +18,7 @@ from tests import archives, readers
 from tests.archives import WANTED, checksummed, entry, member, raw_header
 from tests.core.test_pax import record
 from tests.hunt import streams
+from tests.programs import at_hand
 
 NEW = b'{"new": 1}'
 OLD = entry(WANTED, b'{"old": 1}').blocks
@@ -48,7 +49,7 @@ def sent(data: bytes, folder: Path, names: tuple[str, ...] = (WANTED,)) -> Path:
 
 def assert_all_agree(output: Path) -> None:
     """Every reader at hand finds what was put in, once, and nothing else under that name anywhere."""
-    for tool in readers.EXTRACTORS:
+    for tool in at_hand(readers.EXTRACTORS):
         into = output.with_name(tool)
         readers.extract(tool, output, into)
         assert (into / WANTED).read_bytes() == NEW, tool
