@@ -12,6 +12,7 @@ import pytest
 
 from tests import archives
 from tests.archives import WANTED, Tar, entry, gunzip, member
+from tests.core.contents import words
 from tests.pythons import PROMISED, UV, installed
 
 PLAIN = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
@@ -19,7 +20,7 @@ SOURCES = {
     "graft": member(PLAIN.data),
     "splice": member(Tar([*PLAIN.parts, entry(WANTED, b'{"depth": 5}'), *PLAIN.parts]).data),
     "rewrite": member(
-        Tar([entry(WANTED), entry("weights", archives.noise(1_500_000)), *PLAIN.parts]).data, strategy=zlib.Z_FIXED
+        Tar([entry(WANTED), entry("weights", words(6_000_000, 1)), *PLAIN.parts]).data, strategy=zlib.Z_FIXED
     ),
 }
 CORE = """
