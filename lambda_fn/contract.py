@@ -128,7 +128,8 @@ class Request:
         for name, (fits, wanted) in KINDS.items():
             value = getattr(self, name)
             if not fits(value):
-                shown = repr(value) if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
+                plain = isinstance(value, (str, bool, int, float, list, tuple, type(None)))
+                shown = repr(value)[:100] if plain else type(value).__name__
                 raise InvalidRequest(f"{name} must be {wanted}, not {shown}")
         object.__setattr__(self, "remove", tuple(self.remove))
         if self.merge_hyperparameters and self.hyperparameters is None:

@@ -75,6 +75,10 @@ def repack(
     if verify not in VERIFY:
         raise InvalidRequest(f"verify must be one of {', '.join(VERIFY)}, not {verify!r}")
 
+    for what, named in (("files", files), ("folders", folders)):
+        if not isinstance(named, Mapping) or not all(isinstance(name, str) for name in named):
+            raise InvalidRequest(f"{what} must be a dict of paths in the archive, as str, and what they hold")
+
     def wanted(access: Optional[S3Access]) -> Wanted:
         at_hand, paths = {}, {}
         for name, given in files.items():
@@ -89,7 +93,9 @@ def repack(
             _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
         return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
 
-    with _job(request, wanted, [os.fspath(place) for place in folders.values()], s3, limits, progress) as (job, asked):
+    places = [os.fspath(place) for place in folders.values()]
+    given = [os.fspath(content) for content in files.values() if isinstance(content, os.PathLike)]
+    with _job(request, wanted, [*places, *given], s3, limits, progress) as (job, asked):
         return _result(job, request, asked, began)
 
 
@@ -147,8 +153,13 @@ def read_entry(
     EntryConflict if it is no plain file, and what a survey raises.
     """
     uri = os.fspath(model_uri)
-    with closing(open_source(uri, access_for([uri], s3))) as source, of_archive(uri):
-        yield from read.read_entry(source, name, limits)
+    source = open_source(uri, access_for([uri], s3))
+
+    def chunks() -> Iterator[bytes]:
+        with closing(source), of_archive(uri):
+            yield from read.read_entry(source, name, limits)
+
+    return chunks()
 
 
 @dataclass
@@ -204,8 +215,8 @@ def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
 def _edit(
     put: Mapping[str, Content], folders: Iterable[str], remove: Sequence[str], strip_root: bool, if_present: IfPresent
 ) -> Edit:
-    if isinstance(remove, str):
-        raise InvalidRequest(f"remove must be a list of patterns, such as [{remove!r}]")
+    if isinstance(remove, str) or not all(isinstance(pattern, str) for pattern in remove):
+        raise InvalidRequest('remove must be a list of patterns, each a str, such as ["checkpoint-*"]')
     places = frozenset(name.rstrip("/") for name in folders)
     return Edit(put, tuple(remove), places, strip_root, if_present, _date())
 
@@ -264,11 +275,22 @@ def _job(
     progress: Progress,
 ) -> Iterator[tuple[Job, Wanted]]:
     """Everything opened: the target first, so that whoever reads newer inputs cannot be overtaken by older ones."""
+    uris = list(uris)
+    _check_apart(request, uris)
     s3 = access_for([request.model_uri, request.output_uri, *uris], s3)
     with closing(open_target(request.output_uri, s3)) as target:
         wanted = gathered(s3)
         with closing(open_source(request.model_uri, s3)) as source, of_archive(request.model_uri):
             yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress), wanted.visit), wanted
+
+
+def _check_apart(request: _Given | Request, uris: Iterable[str]) -> None:
+    """Raises InvalidRequest if the model or the output lies in a local folder that is put in."""
+    for folder in filter(os.path.isdir, uris):
+        for archive in (request.model_uri, request.output_uri):
+            inside = os.path.realpath(archive).startswith(os.path.join(os.path.realpath(folder), ""))
+            if inside and not archive.startswith("s3://"):
+                raise InvalidRequest(f"{archive} lies in {folder}, which is put in; keep it in another place")
 
 
 class _Given(NamedTuple):

@@ -203,3 +203,29 @@ def test_what_is_put_in_is_dated_as_reproducible_builds_say(tmp_path: Path, monk
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     with pytest.raises(InvalidRequest, match="SOURCE_DATE_EPOCH is 'yesterday'"):
         repack(source, output, {"new": b"1"})
+
+
+def test_an_archive_is_not_put_into_itself(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    source = tmp_path / "p/model.tar.gz"
+    source.write_bytes(member(Tar([entry("a")]).data))
+    for given in ({"files": {"code": tmp_path / "p"}}, {"folders": {"code": tmp_path / "p"}}):
+        with pytest.raises(InvalidRequest, match=r"lies in .*, which is put in"):
+            repack(source, tmp_path / "out.tar.gz", **given)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match=r"lies in .*, which is put in"):
+        run(Request(str(source), str(tmp_path / "p/out.tar.gz"), files={"code": str(tmp_path / "p")}))
+
+
+@pytest.mark.parametrize("given", [{5: b""}, [("a", b"")], {Path("a"): b""}])
+def test_what_is_no_table_of_files_is_refused(given: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="files must be a dict"):
+        repack(tmp_path / "m", tmp_path / "o", given)
+
+
+def test_an_output_that_cannot_be_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    source = tmp_path / "model.tar.gz"
+    source.write_bytes(member(Tar([entry("a")]).data))
+    request = Request(str(source), str(source / "x/out.tar.gz"), {"a": 1})
+    for carry_out in (run, forecast):
+        with pytest.raises(InvalidRequest, match="is no folder"):
+            carry_out(request)

@@ -44,6 +44,7 @@ ENCODED_SHARE = 0.5
 """Of an archive, beyond which encoding neighbourhoods is no less work than encoding everything."""
 WORTH_COPYING = 8 << 20
 """Uncompressed bytes that are soon encoded."""
+NOTHING_LEFT = "nothing is left in the archive"
 COMMENT_CUT = "the comment in its gzip header is too long for some readers beside our mark; it was cut"
 
 
@@ -113,7 +114,9 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
         warnings=found.warnings,
     )
     if not new and not touched and not found.many and front.carried == found.head.files:
-        return facts
+        return replace(facts, why="what is there already is kept") if edit.if_present == "keep" else facts
+    if found.entries is not None and not (new or front.carried) and found.entries == facts.removed_count:
+        facts = replace(facts, warnings=(*facts.warnings, NOTHING_LEFT))
     if found.head.comment_is_cut:
         facts = replace(facts, warnings=(*facts.warnings, COMMENT_CUT))
     try:

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Collection, Mapping, NamedTuple, Optional
 
-from .edit import Content, Edit, matcher
+from .edit import Content, Edit, Merge, matcher
 from .errors import EntryConflict
 from .header import Attributes, respelled
 from .links import Links
@@ -118,6 +118,10 @@ class Search:
         self._stays(path, entry.is_directory, f"the archive holds {path}")
         if entry.type == HARD_LINK:
             self._check_target(path, self._stripped(normal(entry.link)))
+        elif entry.type == SYMBOLIC_LINK and not entry.link.startswith("/"):
+            target = normal(f"{path.rpartition('/')[0]}/{entry.link}")
+            if self.goes(target, directory=True) or self.goes(target, directory=False):
+                self._warn(f"{path} is a symbolic link to {target}, which goes; it leads nowhere then")
         return Verdict(header=header)
 
     def goes(self, path: str, directory: bool) -> bool:
@@ -134,12 +138,12 @@ class Search:
     def _replaced(self, path: str, directory: bool) -> bool:
         """Whether what goes is put in again, so that it may as well stay if it holds just that."""
         content = self.edit.put.get(path) if self.edit.if_present == "replace" else None
-        return content is not None and content.directory == directory
+        return content is not None and content.directory == directory and not isinstance(content, Merge)
 
     def finish(self) -> None:
         """All entries were seen. Raises EntryConflict."""
         if self.edit.strip_root and self.root is None:
-            self._refuse("it has no folder at its top")
+            self._refuse("it has no folder at its top, but for what goes or is replaced")
         if self._conflict:
             raise EntryConflict(self._conflict)
         for number, pattern in enumerate(self.edit.drop):
@@ -187,12 +191,12 @@ class Search:
                 self.obstacles.setdefault(path[:at], f"{what}, below it")
         other = self._folded.get(_folded(path)) if self._folded else None
         if other is not None and other != path:
-            self.warnings.append(f"{what}, which disks that fold case or Unicode forms would merge with {other}")
+            self._warn(f"{what}, which disks that fold case or Unicode forms would merge with {other}")
 
     def _check_target(self, path: str, target: str) -> None:
         """A hard link that stays, while what it links to goes or changes, would be broken or change, too."""
         if self.goes(target, directory=False):
-            self._refuse(f"{path} is a hard link to {target}, which goes; remove both or neither")
+            self._conflict = self._conflict or f"{path} is a hard link to {target}, which goes; remove both or neither"
         elif target in self.edit.put:
             self.obstacles.setdefault(target, f"{path} is a hard link to {target} and its content would change too")
 
@@ -240,9 +244,14 @@ class Search:
                 self._refuse(f"{path} is a symbolic link to {entry.link}, which lies outside of {self.root}")
 
     def _refuse(self, why: str) -> Verdict:
-        stripping = "the root cannot be stripped: " if self.edit.strip_root else ""
-        self._conflict = self._conflict or stripping + why
+        self._conflict = self._conflict or f"the root cannot be stripped: {why}"
         return Verdict()
+
+    # --- What is told ---
+
+    def _warn(self, sentence: str) -> None:
+        if len(self.warnings) < NAMES:
+            self.warnings.append(sentence)
 
     def _count(self, path: str) -> None:
         self.removed += 1

@@ -46,6 +46,16 @@ def named_errors(path: str) -> Iterator[None]:
         raise StoreUnavailable(f"{path}: {error.strerror or error}") from None
 
 
+@contextmanager
+def _unwritable(path: str) -> Iterator[None]:
+    """Turns what says that no file can be made there into one sentence, without a temporary file's name."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError) as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise AccessDenied(f"{path} cannot be written: {reason}; name another place") from None
+
+
 class LocalSource:
     """A file, opened once."""
 
@@ -125,6 +135,13 @@ class LocalTarget:
                 raise InvalidRequest(f"{path} is a folder; name the new archive")
             if os.path.exists(self.path) and not os.path.isfile(self.path):
                 raise InvalidRequest(f"{path} is a device, pipe or socket; name the new archive")
+            above = os.path.dirname(self.path)
+            while not os.path.lexists(above):
+                above = os.path.dirname(above)
+            if not os.path.isdir(above):
+                raise InvalidRequest(f"{path} cannot be written, since {above} is no folder; name another place")
+            if not os.access(above, os.W_OK | os.X_OK):
+                raise AccessDenied(f"{path} cannot be written: {above} permits no new files")
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, the source copied into the temporary file meanwhile."""
@@ -214,7 +231,7 @@ class LocalTarget:
         if self._fd >= 0:
             return
         folder = os.path.dirname(self.path)
-        with named_errors(self.path):
+        with named_errors(self.path), _unwritable(self.path):
             missing, above = [], folder
             while not os.path.exists(above):
                 missing.append(above)

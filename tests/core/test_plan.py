@@ -183,3 +183,29 @@ def test_a_file_that_tar_was_given_twice_is_one() -> None:
     with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
         assert tar.getnames() == ["a", "w"]
         assert tar.extractfile("a").read() == b"1"  # type: ignore[union-attr]
+
+
+def test_what_is_removed_is_not_merged_with() -> None:
+    merge = Merge.by(lambda held: (held or b"none") + b"!")
+    source = member(Tar([entry("a", b"1"), entry("w")]).data)
+    ours, _ = repacked(member(Tar([entry("w")]).data), {"a": b"1"})
+    for archive in (source, ours):
+        output, _ = repacked(archive, Edit({"a": merge}, drop=("a",)))
+        with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
+            assert tar.extractfile("a").read() == b"none!"  # type: ignore[union-attr]
+
+
+def test_a_symbolic_link_to_what_goes_is_told() -> None:
+    parts = [entry("s/i.py"), entry("code", kind=b"2", link="s"), entry("w")]
+    _, plan = repacked(member(Tar(parts).data), Edit(drop=("s",)))
+    assert plan.warnings == ("code is a symbolic link to s, which goes; it leads nowhere then",)
+
+
+def test_an_empty_archive_is_told() -> None:
+    _, plan = repacked(member(Tar([entry("a"), entry("b/c")]).data), Edit(drop=("*",)))
+    assert "nothing is left in the archive" in plan.warnings
+
+
+def test_what_is_kept_is_said_to_be() -> None:
+    _, plan = repacked(member(Tar([entry("a", b"1")]).data), {"a": b"2"}, if_present="keep")
+    assert (plan.method, plan.why) == ("unchanged", "what is there already is kept")

@@ -147,7 +147,9 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("settings", "expected"), EDITS.values(), ids=EDITS)
-@pytest.mark.parametrize("where", ["processing", "lambda", "callback"])
+@pytest.mark.parametrize(
+    "where", [pytest.param("processing", marks=pytest.mark.needs("unshare")), "lambda", "callback"]
+)
 def test_the_model_becomes_what_was_asked_for(
     build: Build,
     define: Callable[..., Any],
@@ -174,6 +176,7 @@ def test_the_model_becomes_what_was_asked_for(
     assert tree(s3.get_object(Bucket="models", Key=OUTPUT)["Body"].read()) == expected
 
 
+@pytest.mark.needs("unshare")
 def test_model_and_code_may_be_known_only_when_the_pipeline_runs(
     build: Build, define: Callable[..., Any], sagemaker: Any, s3: Any, place: Path
 ) -> None:
@@ -188,6 +191,7 @@ def test_model_and_code_may_be_known_only_when_the_pipeline_runs(
     assert found == EDITS["code in S3"][1]
 
 
+@pytest.mark.needs("unshare")
 def test_packaging_is_what_extracting_and_packing_anew_gives(
     build: Build, define: Callable[..., Any], sagemaker: Any, s3: Any, place: Path
 ) -> None:

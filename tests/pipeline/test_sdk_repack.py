@@ -164,7 +164,7 @@ def differs(*rows: str) -> frozenset[str]:
 DEFAULT = "s3://sagemaker-us-east-1-123456789012"
 """Its bucket is the one that the SDK makes by itself, under a name that others could guess."""
 S3_MODEL, S3_OUT, S3_SRC = "s3://models/in/model.tar.gz", "s3://models/out/model.tar.gz", "s3://models/src/code.tar.gz"
-MODES, BESIDE = "modes in archives", "the model's own key, class and tags"
+MODES = "modes in archives"
 REFUSED, NAMED, LINKS = "a damaged archive", "an error's class", "a link out of the archive"
 
 CASES: dict[str, Case] = {
@@ -221,9 +221,7 @@ CASES: dict[str, Case] = {
     "a model with a key, with another": Case(
         model=S3_MODEL, output=S3_OUT, source="src", kms_key="alias/mine", model_key="alias/its-own"
     ),
-    "a model with a key": Case(
-        model=S3_MODEL, output=S3_OUT, source="src", model_key="alias/its-own", rows=differs(BESIDE)
-    ),
+    "a model with a key": Case(model=S3_MODEL, output=S3_OUT, source="src", model_key="alias/its-own"),
     "with a key, without encryption": Case(output=S3_OUT, source="src", kms_key="alias/mine", encrypt=False),
     # Errors
     "no script anywhere": Case("without code", script="nowhere.py"),
@@ -380,10 +378,6 @@ def test_what_comes_of_a_call_is_what_comes_of_the_sdk_s(caller: Caller, case: C
             ("code/run", 0o777, 0o755) if case.archive == "empty" else ("model.bin", 0o400, 0o600)
         )
         assert (ours.tree[name][2], theirs.tree[name][2]) == (exact, theirs_mode)
-    elif case.rows == {BESIDE}:
-        assert ours.tree == theirs.tree
-        assert (theirs.encryption[0], *ours.encryption) == ("aws:kms", "aws:kms", "alias/its-own")
-        assert theirs.encryption != ours.encryption
     elif case.rows == {"links in code from S3"}:
         assert theirs.tree["code/same.py"] == ("link", "inference.py")
         assert ours.tree["code/same.py"] == ours.tree["code/inference.py"] == theirs.tree["code/inference.py"]
