@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from functools import partial
 from typing import Any, Callable, Mapping, NamedTuple, Optional
@@ -14,6 +15,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional
 from .core.errors import InvalidHyperparameters
 
 ENTRY = "hyperparameters.json"
+_SPACE, _COLON = re.compile(r"[ \t\n\r]*"), re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 SAVE_AS_UTF_8 = "save the file as UTF-8 without a byte order mark"
 ADVICE = {
     "Invalid control character": "write a line's end in a text as \\n and a tab as \\t",
@@ -67,7 +69,35 @@ def merged(old: bytes, values: Mapping[str, Any], named: str = "the hyperparamet
     serialize(values)
     changed = tuple(key for key in values if key not in before or not _same(values[key], before[key]))
     kept = tuple(key for key in before if key not in changed)
-    return Merged(serialize({**before, **values}) if changed else old, changed, kept)
+    return Merged(_laid_over(old, {key: values[key] for key in changed}) if changed else old, changed, kept)
+
+
+def _laid_over(old: bytes, values: Mapping[str, Any]) -> bytes:
+    """The object with these values, the others written as they were: a number keeps its digits."""
+    new = {key: json.dumps(value, indent=2, ensure_ascii=False) for key, value in values.items()}
+    written = {**_as_written(old.decode()), **{key: text.replace("\n", "\n  ") for key, text in new.items()}}
+    lines = (f"  {json.dumps(key, ensure_ascii=_is_half(key))}: {text}" for key, text in written.items())
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _is_half(text: str) -> bool:
+    """Whether half a surrogate pair is in it, which only an escape can write."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _as_written(text: str) -> dict[str, str]:
+    """Keys and the JSON text of their values, of an object that was parsed before."""
+    found: dict[str, str] = {}
+    decoder, at = json.JSONDecoder(), text.index("{") + 1
+    while (at := _SPACE.match(text, at).end()) < len(text) and text[at] != "}":  # type: ignore[union-attr]
+        if text[at] == ",":
+            at += 1
+            continue
+        key, at = decoder.raw_decode(text, at)
+        begin = _COLON.match(text, at).end()  # type: ignore[union-attr]
+        at = decoder.raw_decode(text, begin)[1]
+        found[key] = text[begin:at]
+    return found
 
 
 def value(text: str) -> Any:

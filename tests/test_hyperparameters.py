@@ -173,3 +173,18 @@ def test_what_only_looks_like_json_is_refused_with_what_to_write(text: str, advi
         value(text)
     assert f"{text} is not JSON; " in str(caught.value)
     assert advice in str(caught.value)
+
+
+def test_what_is_kept_is_kept_to_the_digit() -> None:
+    old = b'{"\\ud800": 0, "a": 1.10, "b": 12345678901234567890.5 ,\n "c": [1.0e2, {"d": "}"}], "e":2}'
+    done = merged(old, {"e": 3, "f": {"g": 1}})
+    assert done.kept == ("\ud800", "a", "b", "c")
+    for text in (b'"a": 1.10', b'"b": 12345678901234567890.5', b'"c": [1.0e2, {"d": "}"}]', b'"e": 3'):
+        assert text in done.data
+    assert parse(done.data) == {**parse(old), "e": 3, "f": {"g": 1}}
+
+
+@given(old=st.dictionaries(_text, _values, max_size=5), new=st.dictionaries(_text, _values, max_size=3))
+def test_merging_is_laying_over(old: dict[str, Any], new: dict[str, Any]) -> None:
+    for indent in (None, 2):
+        assert parse(merged(json.dumps(old, indent=indent).encode(), new).data) == {**old, **new}
