@@ -142,9 +142,7 @@ def described(result: Result) -> Iterator[str]:
         yield f"  {result.method} because {result.why}"
     if result.removed_count:
         yield f"  out: {some(result.removed, result.removed_count)}"
-    for what, keys in (("changed", result.hyperparameters_changed), ("kept", result.hyperparameters_kept)):
-        if keys and result.hyperparameters_kept:
-            yield f"  hyperparameters {what}: {some(keys, len(keys))}"
+    yield from laid_over(result)
 
 
 def foreseen(plan: Forecast) -> Iterator[str]:
@@ -160,6 +158,14 @@ def foreseen(plan: Forecast) -> Iterator[str]:
         yield f"  in: {some(plan.put, plan.put_count)}"
     if plan.removed_count:
         yield f"  out: {some(plan.removed, plan.removed_count)}"
+    yield from laid_over(plan)
+
+
+def laid_over(done: Result | Forecast) -> Iterator[str]:
+    """What --set does to the hyperparameters of the archive."""
+    for what, keys in (("changed", done.hyperparameters_changed), ("kept", done.hyperparameters_kept)):
+        if keys and done.hyperparameters_kept:
+            yield f"  hyperparameters {what}: {some(keys, len(keys))}"
 
 
 def some(names: Iterable[str], count: int) -> str:

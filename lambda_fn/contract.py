@@ -257,6 +257,8 @@ class Forecast:
     put_count: int = 0
     removed: tuple[str, ...] = ()
     removed_count: int = 0
+    hyperparameters_changed: Optional[tuple[str, ...]] = None
+    hyperparameters_kept: Optional[tuple[str, ...]] = None
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

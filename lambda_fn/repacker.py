@@ -134,6 +134,7 @@ def forecast(
             len(plan.put),
             plan.removed,
             plan.removed_count,
+            *wanted.keys,
             (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan)),
         )
 
@@ -174,6 +175,11 @@ class Wanted:
     def __post_init__(self) -> None:
         self._inspection = Inspection(self.edit.put, self.edit.strip_root)
         self._search = Search(self.edit, {})
+
+    @property
+    def keys(self) -> tuple[Optional[tuple[str, ...]], Optional[tuple[str, ...]]]:
+        """Which hyperparameters of the archive are changed, and kept; None where none were laid over them."""
+        return (self.merged[0].changed, self.merged[0].kept) if self.merged else (None, None)
 
     def visit(self, entry: Entry) -> None:
         """Have an entry inspected, unless it goes or is replaced."""
@@ -308,7 +314,7 @@ def _uris(request: Request) -> list[str]:
 def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -> Result:
     plan, published = job.run()
     held = plan.content.get(hyperparameters.ENTRY)
-    merged = wanted.merged[0] if wanted.merged else None
+    changed, kept = wanted.keys
     read_twice = plan.source.bytes_read if plan.source is not job.source else 0
     told = (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *job.source.warnings, *published.warnings)
     return Result(
@@ -325,8 +331,8 @@ def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -
         put_count=len(plan.put),
         removed=plan.removed,
         removed_count=plan.removed_count,
-        hyperparameters_changed=merged.changed if merged else None,
-        hyperparameters_kept=merged.kept if merged else None,
+        hyperparameters_changed=changed,
+        hyperparameters_kept=kept,
         warnings=tuple(dict.fromkeys(told)),  # a store may repeat what its source says
     )
 

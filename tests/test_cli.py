@@ -84,6 +84,9 @@ def test_settings_alone_go_over_what_the_archive_holds_and_the_result_says_so(fo
     text = run("repack", "old", "--set", "depth=6", "--output", "out", folder=folder).stdout
     assert "hyperparameters changed: depth\n" in text
     assert "hyperparameters kept: eta\n" in text
+    foreseen = run("repack", "old", "--set", "depth=6", "--output", "new", "--dry-run", folder=folder).stdout
+    assert "hyperparameters changed: depth\n  hyperparameters kept: eta\n" in foreseen
+    assert not (folder / "new").exists()
     kept = run("repack", "old", "--set", "depth=6", "--if-present", "keep", "--output", "out", folder=folder)
     assert put_in(folder / "out")[WANTED] == old
     assert "hyperparameters" not in kept.stdout
