@@ -5,7 +5,11 @@ A class's docstring says in its first paragraph what happened and in its second 
 
 from __future__ import annotations
 
+import ast
 import inspect
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 
 from lambda_fn.core import errors
 
@@ -23,13 +27,21 @@ Every way in which a repack can end without an output. The names are public: the
 pipelines match on the name, and the event `Model Repack Failed` has it as `error`. Whatever happens, the output is as
 it was before.
 {sections}
-Made of [`errors.py`](../lambda_fn/core/errors.py) by `make docs`.
+## All sentences
+
+What an error says, with … for what is named in it; a few are put together of parts, which stand here by themselves.
+
+{sentences}
+
+Made of [`errors.py`](../lambda_fn/core/errors.py), and of all that raises, by `make docs`.
 """
+PACKAGE = Path(errors.__file__).parents[1]
 
 
 def page() -> str:
     """All errors, by category."""
-    return PAGE.format(sections="".join(_section(category, remark) for category, remark in ORDER.items()))
+    sections = "".join(_section(category, remark) for category, remark in ORDER.items())
+    return PAGE.format(sections=sections, sentences="\n".join(_sentences()))
 
 
 def _section(category: str, remark: str) -> str:
@@ -57,3 +69,22 @@ def _row(error: type[errors.RepackError]) -> str:
     meaning, _, cure = inspect.cleandoc(error.__doc__ or "").partition("\n\n")
     cells = (f"`{error.__name__}`", *(" ".join(text.split()) for text in (meaning, cure)))
     return "| " + " | ".join(cells) + " |"
+
+
+def _sentences() -> Iterator[str]:
+    """Of every error, what it says wherever it is made."""
+    names = [error.__name__ for error in raised()]
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names and node.args:
+                said[node.func.id].add(_told(node.args[0]))
+    for name in names:
+        yield from [f"- `{name}`: {sentence}" for sentence in sorted(said[name] - {"…"})]
+
+
+def _told(node: ast.expr) -> str:
+    """A sentence of the code, each value in it replaced by …"""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_told(part) for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "…"

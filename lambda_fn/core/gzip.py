@@ -39,11 +39,11 @@ class Limits:
         """Raises ArchiveTooLarge."""
         if uncompressed > self.uncompressed:
             raise ArchiveTooLarge(
-                f"the archive unpacks to more than {self.uncompressed} bytes; raise the limit if it may"
+                f"the archive unpacks to more than {self.uncompressed} bytes; raise the limit (--max-uncompressed) if it may"
             )
         if uncompressed > 1 << 30 and uncompressed > self.ratio * compressed:
             raise ArchiveTooLarge(
-                f"the archive unpacks to more than {self.ratio:g} times its size; raise the limit if it may"
+                f"the archive unpacks to more than {self.ratio:g} times its size; raise the limit (--max-ratio, ratio_limit) if it may"
             )
 
 
@@ -73,7 +73,9 @@ def parse_header(data: bytes) -> Optional[Header]:
     try:
         _, method, flags, mtime, extra_flags, system = struct.unpack_from("<2sBBIBB", data)
         if method != 8 or flags & 0xE0:
-            raise InvalidArchive("the gzip header is damaged: unknown compression method or flags")
+            raise InvalidArchive(
+                "the gzip header is damaged: unknown compression method or flags; pack the model again"
+            )
         end, extra, name, comment = 10, None, None, None
         if flags & FEXTRA:
             end += 2 + struct.unpack_from("<H", data, end)[0]
@@ -86,7 +88,7 @@ def parse_header(data: bytes) -> Optional[Header]:
             end += len(comment) + 1
         if flags & FHCRC:
             if struct.unpack_from("<H", data, end)[0] != crc32(data[:end]) & 0xFFFF:
-                raise InvalidArchive("the gzip header is damaged: its checksum is wrong")
+                raise InvalidArchive("the gzip header is damaged: its checksum is wrong; pack the model again")
             end += 2
     except (struct.error, ValueError):  # beyond the end of data
         return None
@@ -219,7 +221,7 @@ class Reader:
                 raise cut_off(feed.position)
             data += chunk
             if len(data) > HEADER_LIMIT + CHUNK:
-                raise InvalidArchive("the gzip header is damaged: it does not end")
+                raise InvalidArchive("the gzip header is damaged: it does not end; pack the model again")
         feed.put_back(data[header.size :])
         return header
 
