@@ -38,13 +38,11 @@ class Limits:
     def check(self, compressed: int, uncompressed: int) -> None:
         """Raises ArchiveTooLarge."""
         if uncompressed > self.uncompressed:
-            raise ArchiveTooLarge(
-                f"the archive unpacks to more than {self.uncompressed} bytes; raise the limit (--max-uncompressed) if it may"
-            )
+            beyond = f"the archive unpacks to more than {self.uncompressed} bytes"
+            raise ArchiveTooLarge(f"{beyond}; raise the limit (--max-uncompressed) if it may")
         if uncompressed > 1 << 30 and uncompressed > self.ratio * compressed:
-            raise ArchiveTooLarge(
-                f"the archive unpacks to more than {self.ratio:g} times its size; raise the limit (--max-ratio, ratio_limit) if it may"
-            )
+            beyond = f"the archive unpacks to more than {self.ratio:g} times its size"
+            raise ArchiveTooLarge(f"{beyond}; raise the limit (--max-ratio, ratio_limit) if it may")
 
 
 @dataclass(frozen=True)
