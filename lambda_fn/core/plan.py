@@ -44,7 +44,6 @@ ENCODED_SHARE = 0.5
 """Of an archive, beyond which encoding neighbourhoods is no less work than encoding everything."""
 WORTH_COPYING = 8 << 20
 """Uncompressed bytes that are soon encoded."""
-NOTHING_LEFT = "nothing is left in the archive"
 COMMENT_CUT = "the comment in its gzip header is too long for some readers beside our mark; it was cut"
 
 
@@ -115,8 +114,8 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
     )
     if not new and not touched and not found.many and front.carried == found.head.files:
         return replace(facts, why="what is there already is kept") if edit.if_present == "keep" else facts
-    if found.entries is not None and not (new or front.carried) and found.entries == facts.removed_count:
-        facts = replace(facts, warnings=(*facts.warnings, NOTHING_LEFT))
+    if found.entries is not None and not (new or front.carried or found.search.left):
+        raise EntryConflict("nothing would be left in the archive; remove less of it")
     if found.head.comment_is_cut:
         facts = replace(facts, warnings=(*facts.warnings, COMMENT_CUT))
     try:

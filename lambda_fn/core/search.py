@@ -80,6 +80,8 @@ class Search:
         self.root: Optional[str] = None
         """The folder at the top that is stripped."""
         self.warnings: list[str] = []
+        self.left = 0
+        """Entries that stay, or make room for what is put in."""
         self.removed = 0
         self.names: list[str] = []
         """Of the first entries that go for certain."""
@@ -100,6 +102,11 @@ class Search:
 
     def see(self, entry: Entry) -> Verdict:
         """What becomes of an entry behind our own ones."""
+        verdict = self._judged(entry)
+        self.left += not verdict.gone and entry.type != SHARED_RECORDS
+        return verdict
+
+    def _judged(self, entry: Entry) -> Verdict:
         path, header = entry.path, None
         if not path or entry.type == SHARED_RECORDS:
             return Verdict()

@@ -7,10 +7,12 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from hypothesis import event, given
+import pytest
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from lambda_fn.core.edit import Content, Edit, matcher
+from lambda_fn.core.errors import EntryConflict
 from tests import archives
 from tests.archives import Encoder, Part, Tar, entry, gunzip, members, noise
 from tests.core.contents import skewed, words
@@ -140,6 +142,10 @@ def cases(draw: st.DrawFn) -> tuple[Tar, Edit]:
 def test_an_edit_gives_what_editing_by_hand_gives(case: tuple[Tar, Edit], encoder: str) -> None:
     tar, edit = case
     source = ENCODERS[encoder](tar.data)
+    if not by_hand(seen(tar.data), edit):
+        with pytest.raises(EntryConflict, match="nothing would be left"):
+            repacked(source, edit)
+        return
     output, plan = repacked(source, edit)
     event(plan.method)
     assert seen(gunzip(output)) == by_hand(seen(tar.data), edit)
@@ -154,6 +160,7 @@ def test_an_edit_gives_what_editing_by_hand_gives(case: tuple[Tar, Edit], encode
 @given(cases(), st.sampled_from(["zlib 6", "isal 1", "members of 64 KiB"]))
 def test_the_same_edit_gives_the_same_bytes_however_the_source_comes(case: tuple[Tar, Edit], encoder: str) -> None:
     tar, edit = case
+    assume(by_hand(seen(tar.data), edit))
     source = ENCODERS[encoder](tar.data)
     outputs = {repacked(source, edit, chunk)[0] for chunk in (64 << 10, 1000)}
     assert len(outputs) == 1

@@ -201,9 +201,15 @@ def test_a_symbolic_link_to_what_goes_is_told() -> None:
     assert plan.warnings == ("code is a symbolic link to s, which goes; it leads nowhere then",)
 
 
-def test_an_empty_archive_is_told() -> None:
-    _, plan = repacked(member(Tar([entry("a"), entry("b/c")]).data), Edit(drop=("*",)))
-    assert "nothing is left in the archive" in plan.warnings
+@pytest.mark.parametrize("end", [b"", bytes(1024)])
+@pytest.mark.parametrize("edit", [Edit(drop=("*",)), Edit(drop=("a", "c"), strip_root=True)])
+def test_an_archive_is_not_emptied(end: bytes, edit: Edit) -> None:
+    with pytest.raises(EntryConflict, match="nothing would be left in the archive"):
+        repacked(member(Tar([entry("b/", kind=b"5"), entry("b/a"), entry("b/c")], end).data), edit)
+    ours, _ = repacked(member(Tar([entry("a")], end).data), {"b": b"1"})
+    assert list(infos(repacked(ours, Edit(drop=("a",)))[0])) == ["b"]
+    with pytest.raises(EntryConflict):
+        repacked(ours, Edit(drop=("?",)))
 
 
 def test_what_is_kept_is_said_to_be() -> None:
