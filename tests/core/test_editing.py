@@ -70,7 +70,7 @@ def by_hand(before: Iterable[Seen], edit: Edit) -> list[Seen]:
         content = edit.put.get(path)
         if content and not directory:
             held = one.data == b"".join(content.open()) and content.mode in (None, one.mode)
-            if not held or one.type != tarfile.REGTYPE:
+            if not held or one.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                 replaced[path] = one
                 continue
             there.add(path)
