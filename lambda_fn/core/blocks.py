@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import zlib
 from functools import cache
-from typing import Any, Iterator, Optional
+from typing import Any, Iterable, Iterator, Optional
 
 from .inflate import RAW
 
@@ -140,10 +140,13 @@ def closed(data: bytes, bit: int, final: bool = False) -> bytes:
     return data[:at] + low.to_bytes(2 if phase > 5 else 1, "little") + ALIGN
 
 
-def candidates(data: bytes, start: int, stop: int) -> Iterator[int]:
-    """Bits from byte `start` up to byte `stop` of `data` at which a block seems to begin."""
-    yield from dynamic_blocks(data, start, stop)
-    yield from stored_ends(data, start, stop)
+def candidates(data: bytes, start: int, stop: int, ends: Optional[Iterable[int]] = None) -> set[int]:
+    """Bits from byte `start` up to byte `stop` of `data` at which a block seems to begin, each once.
+
+    `ends` are those of `stored_ends`, where they were found for more of the data already.
+    """
+    stored = stored_ends(data, start, stop) if ends is None else (bit for bit in ends if start <= bit // 8 < stop)
+    return {*dynamic_blocks(data, start, stop), *stored}
 
 
 def stored_ends(data: bytes, start: int, stop: int) -> Iterator[int]:

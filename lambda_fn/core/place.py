@@ -27,9 +27,9 @@ from .blocks import (
     STRIDE,
     UNKNOWN,
     WINDOW,
+    candidates,
     decode_between,
     decode_from,
-    dynamic_blocks,
     is_dynamic,
     stored_ends,
 )
@@ -142,8 +142,7 @@ def _candidates(source: Source, run: Run, pieces: Sequence[Recent], at: int) -> 
         about = lead + (len(data) - lead) * (at - first) // max(1, end - first) + 2 * STRIDE  # behind it is too late
         for low in reversed(range(lead, min(len(data), about), STRIDE)):
             high = min(low + STRIDE, len(data))
-            found = [*dynamic_blocks(data, low, high), *(bit for bit in ends if low <= bit // 8 < high)]
-            for bit in sorted(found, reverse=True):
+            for bit in sorted(candidates(data, low, high, ends), reverse=True):
                 yield start - lead, data, bit, end
 
 

@@ -19,10 +19,10 @@ from .blocks import (
     STORED_LIMIT,
     STRIDE,
     WINDOW,
+    candidates,
     closed,
     decode_from,
     decoder,
-    dynamic_blocks,
     joined,
     stored_ends,
 )
@@ -177,8 +177,7 @@ class Walk:
                 continue
             if most is not None and low > lead and self._offset_at(step, data[lead:low]) > most:
                 continue
-            bits = {*dynamic_blocks(data, low, high), *(bit for bit in ends if low <= bit // 8 < high)}
-            for bit in sorted(bits, reverse=most is not None):
+            for bit in sorted(candidates(data, low, high, ends), reverse=most is not None):
                 place = self._proved(step, data[lead:], bit - 8 * lead)
                 if place and least <= place.offset and (most is None or place.offset <= most):
                     yield place
