@@ -55,14 +55,3 @@ def _path(uri: str) -> str:
     if NO_PATH.match(uri):
         raise InvalidRequest(f"{uri} is neither a path nor s3://bucket/key, which are all that can be read and written")
     return uri
-
-
-def read_whole(uri: str, limit: int, s3: Optional[S3Access] = None) -> bytes:
-    """A small file's bytes. Raises InvalidRequest if it has more than `limit`, and what `open_source` raises."""
-    source = open_source(uri, s3)
-    try:
-        if source.size > limit:
-            raise InvalidRequest(f"{uri} has {source.size} bytes; at most {limit} can be put in")
-        return source.read(0, source.size) if source.size else b""
-    finally:
-        source.close()
