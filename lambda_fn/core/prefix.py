@@ -168,9 +168,10 @@ def _files(tar: bytes) -> dict[str, Written]:
     for found in entries(stream):
         name = found.name.rstrip("/")
         attributes = Attributes(found.mode, int(found.mtime), found.uid, found.gid, found.uname, found.gname)
-        files[name] = Written(stream.read(found.data_size), attributes, found.is_directory)
-        if name != found.path or files[name].to_bytes(name) != tar[found.start : found.stop]:
+        written = Written(stream.read(found.data_size), attributes, found.is_directory)
+        if name != found.path or name in files or written.to_bytes(name) != tar[found.start : found.stop]:
             raise InvalidArchive("this prefix is not ours")
+        files[name] = written
         end = found.stop
     if end != len(tar) or list(files) != sorted(files):
         raise InvalidArchive("this prefix is not ours")

@@ -192,3 +192,11 @@ def test_entries_of_others_are_not_made_ours_by_a_mark(verify: Verify, tmp_path:
 def test_a_name_without_end_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest):
         sent(member(FILE + END), tmp_path, (name,))
+
+
+def test_a_mark_does_not_make_two_entries_of_one_name_pass_for_one(tmp_path: Path) -> None:
+    ours = entry(WANTED, b'{"evil": 1}').blocks + entry(WANTED, NEW).blocks
+    source, output = tmp_path / "in.tar.gz", tmp_path / "out.tar.gz"
+    source.write_bytes(marked(deflated(ours, zlib.Z_FULL_FLUSH), deflated(FILE + END, zlib.Z_FINISH), ours, FILE + END))
+    repack(str(source), str(output), {WANTED: NEW}, verify="always")
+    assert_all_agree(output)
