@@ -121,7 +121,8 @@ def shared(records: dict[str, str]) -> Part:
 def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) -> bytes:
     """A ustar header block with whatever in its fields, its checksum right."""
     block = bytearray(512)
-    layout = {"mode": (100, 8), "mtime": (136, 12), "link": (157, 100), "prefix": (345, 155)}
+    layout = {"mode": (100, 8), "uid": (108, 8), "gid": (116, 8), "mtime": (136, 12), "link": (157, 100)}
+    layout |= {"uname": (265, 32), "devices": (329, 16), "prefix": (345, 155), "end": (500, 12)}
     block[:100] = name.ljust(100, b"\0")
     block[124:136] = size.ljust(12, b"\0")
     block[156:157] = kind
