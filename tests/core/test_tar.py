@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
+from lambda_fn.core.pax import VALUE_LIMIT
 from lambda_fn.core.tar import HEADER_LIMIT, Entry, Stream, entries, number
 from tests import archives
 from tests.archives import entry, raw_header, shared
@@ -95,6 +96,16 @@ def test_checksums_may_be_sums_of_signed_bytes() -> None:
     assert len(read(block[:148] + b"%06o\0 " % signed + block[156:])) == 1
     with pytest.raises(InvalidArchive):
         read(block[:148] + b"%06o\0 " % (total + 1) + block[156:])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("\x7f", b"0"), ("\udc80", b"0"), ("\x7f\udc80\udcff", b"\xff"), ("a", b"\x80")]
+)
+def test_bytes_from_0x80_on_are_negative_in_signed_checksums(name: str, kind: bytes) -> None:
+    block = header(name, kind=kind)
+    signed = sum(byte if byte < 128 else byte - 256 for byte in block[:148] + b" " * 8 + block[156:])
+    (found,) = read(block[:148] + b"%06o\0 " % signed + block[156:])
+    assert (found.name, found.type) == (name, kind)
 
 
 def test_records_for_all_that_follow_are_used_and_overruled() -> None:
@@ -277,6 +288,9 @@ AMBIGUOUS = {
     "a pax size before a long name": pax(record("size", "0")) + long_name(b"b\0") + FILE,
     "a long name called like a directory": raw_header(b"d/", b"2", b"L") + archives.padded(b"a\0") + FILE,
     "a long link called like a directory": raw_header(b"d/", b"2", b"K") + archives.padded(b"a\0") + FILE,
+    "a long name called like a directory by all of 100 bytes": raw_header(b"d" * 99 + b"/", b"2", b"L")
+    + archives.padded(b"a\0")
+    + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
@@ -402,24 +416,65 @@ def test_a_directory_of_an_incremental_dump_is_a_directory() -> None:
 
 
 TIMES = b"13640052170\0" * 2
-PREFIXES: dict[str, tuple[bytes, bytes, set[str]]] = {
-    "ustar": (b"ustar\x0000", b"p", {"p/file"}),
-    "Plexus": (b"ustar\0\0\0", b"p", {"p/file", "file"}),
-    "v7": (b"", b"p", {"p/file", "file"}),
-    "GNU": (b"ustar  ", b"p", {"p/file", "file"}),
-    "GNU with times": (b"ustar  ", TIMES, {"file"}),
-    "GNU with large times": (b"ustar  ", (b"\x80" + bytes(11)) * 2, {"file"}),
-    "GNU with one time": (b"ustar  ", bytes(12) + TIMES[:12], {"file"}),
-    "other, with times": (b"ustar\0\0\0", TIMES, {f"{TIMES[:11].decode()}/file", "file"}),
+PREFIXES: dict[str, tuple[bytes, bytes, list[str]]] = {
+    "ustar": (b"ustar\x0000", b"p", ["p/file"]),
+    "ustar, longer than star's": (b"ustar\x0000", b"p" * 140, ["p" * 140 + "/file"]),
+    "ustar, as long as can be": (b"ustar\x0000", b"p" * 155 + b"x", ["p" * 155 + "/file"]),
+    "Plexus": (b"ustar\0\0\0", b"p", ["p/file", "file"]),
+    "v7": (b"", b"p", ["file", "p/file"]),
+    "GNU": (b"ustar  ", b"p", ["file", "p/file"]),
+    "GNU with times": (b"ustar  ", TIMES, ["file"]),
+    "GNU with large times": (b"ustar  ", (b"\x80" + bytes(11)) * 2, ["file"]),
+    "GNU with one time": (b"ustar  ", bytes(12) + TIMES[:12], ["file"]),
+    "other, with times": (b"ustar\0\0\0", TIMES, [f"{TIMES[:11].decode()}/file", "file"]),
 }
+"""The path that counts comes first."""
 
 
 @pytest.mark.parametrize("case", PREFIXES)
 def test_the_prefix_is_read_as_readers_do_by_the_magic(case: str) -> None:
     magic, prefix, readings = PREFIXES[case]
-    (found,) = read(header(magic=magic, prefix=prefix))
-    assert found.readings == readings
-    assert found.path in readings
+    block = header(magic=magic, prefix=prefix[:155], end=prefix[155:])
+    (found,) = read(block)
+    assert found.readings == {*readings}
+    assert found.path == readings[0]
+
+
+def test_a_sparse_file_of_gnu_tar_has_no_prefix() -> None:
+    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=b"p"))
+    assert found.readings == {"s"}
+
+
+def test_fields_may_be_filled_to_their_last_byte() -> None:
+    (found,) = read(header("n" * 100, kind=b"2", link=b"l" * 100, mode=b"00100664"))
+    assert (found.name, found.link, found.mode) == ("n" * 100, "l" * 100, 0o100664)
+    (found,) = read(header(mode=b"100664 "))
+    assert found.mode == 0o100664
+
+
+def test_a_long_name_has_an_end() -> None:
+    for name in (b"x" * VALUE_LIMIT, b"X"):
+        (found,) = read(long_name(name + b"\0") + FILE)
+        assert found.name == name.decode()
+    with pytest.raises(InvalidArchive) as caught:
+        read(long_name(b"x" * (VALUE_LIMIT + 1) + b"\0") + FILE)
+    assert str(caught.value) == f"the tar is damaged: a long name of {VALUE_LIMIT + 1} bytes; pack the model again"
+
+
+def test_a_hundred_places_are_watched_at_a_time() -> None:
+    far = [header("d", (1 << 30) + 1024 * at, b"5") for at in range(101)]
+    assert len(read(b"".join(far[:100]))) == 100
+    with pytest.raises(InvalidArchive, match="too many sizes"):
+        read(b"".join(far))
+
+
+@pytest.mark.parametrize("length", [b"50000000000\0", b"\x80" + (9 << 30).to_bytes(11, "big")])
+def test_pieces_of_a_sparse_file_may_be_of_any_size(length: bytes) -> None:
+    size = number(length)
+    prefix = bytes(41) + (b"00000000000\0" + length + b"7" * 11 + b"\0").ljust(97, b"\0") + length
+    block = header("s", 0, b"S", b"ustar  ", prefix=prefix)
+    first = next(entries(Stream([archives.checksummed(block[:124] + length + block[136:])])))
+    assert (first.data_size, first.size) == (size, size)
 
 
 def test_stars_prefix_is_shorter() -> None:
@@ -549,7 +604,7 @@ def with_field(at: int, value: bytes) -> bytes:
 def test_what_is_no_header_even_without_its_sum_is_data(start: int, stop: int) -> None:
     for at in (start, stop - 1):
         assert len(read(with_field(at, b"x"))) == 2
-    for value in (b"7", b"\0x", b" "):
+    for value in (b"7", b"\0x", b" ", b"\x80" + bytes(stop - start - 1)):
         with pytest.raises(InvalidArchive, match="a header that some readers take for an entry's"):
             read(with_field(start, value))
 
@@ -599,6 +654,7 @@ SAID = {
     "an empty long name": "a long name that is empty or goes on behind a NUL",
     "a long name called like a directory": "a long name that is called like a directory",
     "a long name that goes on in its padding": "an extended header that goes on in its padding",
+    "a pax size that hides an entry": "the size 0 in a header that has room for the 1024 of its pax header",
     "a pax size that shows an entry": "the size 1024 in a header that has room for the 0 of its pax header",
     "more sizes than can be watched": "too many sizes that not all readers believe",
     "a size that leads behind the end": "what follows the end is where some readers go on",
@@ -627,6 +683,8 @@ MESSAGES = {
     "a mode that is no number": "the tar is damaged: a header field is no number; pack the model again",
     "a huge extended header": f"the tar is damaged: an extended header of {0xFFFFFFFFFF} bytes; pack the model again",
     "a negative size in base 256": "the tar is damaged: a negative size at its byte 512; pack the model again",
+    "a pax size that is no number": "the tar is damaged: 'size' is no number at its byte 512; pack the model again",
+    "a pax time that is no number": "the tar is damaged: 'mtime' is no number at its byte 512; pack the model again",
     "a pax record that is too long": "the tar is damaged: a broken pax record at its byte 512; pack the model again",
     "a shared header within an entry's own": "the tar is ambiguous at its byte 512: a shared header inside an entry's own"
     + END,
