@@ -157,8 +157,7 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
         return None
     prefix = Prefix(deflated, crc32(tar), len(tar))
     proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
-    mtime = next(iter(files.values())).attributes.mtime if files else plain.mtime
-    return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
+    return replace(plain, files=files, prefix=prefix, rest=rest) if proved and files else None
 
 
 def _files(tar: bytes) -> dict[str, Written]:

@@ -175,6 +175,7 @@ FOREIGN = {
     "behind records for all": [shared({"comment": "x"}).blocks, FILES["a"].to_bytes("a")],
     "before an end of its own": [FILES["a"].to_bytes("a"), bytes(1024)],
     "that are cut off": [FILES["a"].to_bytes("a")[:-1]],
+    "before a zero block": [FILES["a"].to_bytes("a"), bytes(512)],
 }
 
 

@@ -224,6 +224,8 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
         (b"        ", 0),
         (b"\x80\0\0\0\0\0\1\0", 256),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff", -1),
+        (b"\xff\0\0\0\0\0\0\0", -(1 << 56)),
+        (b"\x80\xff\0\0\0\0\0\0", 0xFF << 48),
     ],
 )
 def test_numbers_are_octal_or_base_256(field: bytes, value: int) -> None:
@@ -317,6 +319,8 @@ AMBIGUOUS = {
     "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "0,0"))
     + header("d", kind=b"5"),
     "a line break behind the NUL of a name": header("a\0\nb"),
+    "nothing but a line break behind the NUL of a name": header("a\0\n"),
+    "a line break between X's behind the NUL of a name": header("a\0X\nX"),
     "a line break in the name of Solaris's header": header("a\0\nb", kind=b"X") + FILE,
     "a line break behind the NUL of a link": header("a", kind=b"2", link=b"b\0\nc"),
     "a line break behind the NUL of a prefix": header("a", prefix=b"b\0\nc"),
@@ -440,9 +444,27 @@ def test_the_prefix_is_read_as_readers_do_by_the_magic(case: str) -> None:
     assert found.path == readings[0]
 
 
+def test_what_stands_behind_the_sizes_of_a_sparse_file_is_not_theirs() -> None:
+    size = b"\x80" + (9 << 30).to_bytes(11, "big")
+    prefix = bytes(41) + bytes(97) + size
+    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=prefix, end=b"7"))
+    assert found.size == 9 << 30
+    (found,) = read(header("s", magic=b"ustar  ", prefix=bytes(41) + b"\0" + b"7" * 95 + b"\1" + b"7" * 12))
+    assert (found.name, found.sparse) == ("s", False)
+    (found,) = read(header("s", magic=b"ustar  ", prefix=bytes(41) + b"7" * 96 + b"\0" + b"7" * 12))
+    assert (found.name, found.sparse) == ("s", False)
+
+
 def test_a_sparse_file_of_gnu_tar_has_no_prefix() -> None:
     (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=b"p"))
     assert found.readings == {"s"}
+
+
+def test_a_mode_that_is_missing_is_none_and_one_that_is_no_number_is_damage() -> None:
+    (found,) = read(header(mode=bytes(8)))
+    assert found.mode == 0
+    with pytest.raises(InvalidArchive, match="a header field is no number"):
+        read(FILE + header(mode=b"X644"))
 
 
 def test_fields_may_be_filled_to_their_last_byte() -> None:
