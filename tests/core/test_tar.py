@@ -344,6 +344,10 @@ AMBIGUOUS = {
     + WANTED[:148]
     + b"0000000\0"
     + WANTED[156:512],
+    "a list of names that is a header but for the sum": header("d/", 512, b"D", b"ustar  ")
+    + WANTED[:148]
+    + bytes(8)
+    + WANTED[156:512],
     "a directory's data that is a header but for the sum": header("d/", 512, b"Z")
     + WANTED[:148]
     + bytes(8)
@@ -388,6 +392,10 @@ HONEST = {
     ),
     "a directory of GNU tar's incremental dumps": (
         header("d/", 9, b"D", b"ustar  ") + bytes(512) + FILE,
+        ["d/", "file"],
+    ),
+    "a list of names in an incremental dump": (
+        header("d/", 14, b"D", b"ustar  ") + archives.padded(b"Yfoo\0Ysparse\0\0") + FILE,
         ["d/", "file"],
     ),
     "an empty pax header": (pax() + FILE, ["file"]),
