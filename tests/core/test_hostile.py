@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lambda_fn.core.errors import EntryConflict, InvalidArchive, InvalidRequest,
 from lambda_fn.core.history import Verify
 from tests import archives, readers
 from tests.archives import WANTED, checksummed, entry, member, raw_header
+from tests.core.memory import repacked
 from tests.core.test_pax import record
 from tests.hunt import streams
 from tests.programs import at_hand
@@ -200,3 +202,16 @@ def test_a_mark_does_not_make_two_entries_of_one_name_pass_for_one(tmp_path: Pat
     source.write_bytes(marked(deflated(ours, zlib.Z_FULL_FLUSH), deflated(FILE + END, zlib.Z_FINISH), ours, FILE + END))
     repack(str(source), str(output), {WANTED: NEW}, verify="always")
     assert_all_agree(output)
+
+
+def test_old_entries_are_remembered_without_their_names_and_headers() -> None:
+    spelling = "./" * 30_000 + WANTED
+    parts = [entry(spelling, b"%d" % number, old=True) for number in range(400)]
+    tar = archives.Tar([entry("a", archives.noise(100_000)), *parts, entry("b", archives.noise(100_000, 1))])
+    data = member(tar.data)
+    tracemalloc.start()
+    output, _ = repacked(data, {WANTED: NEW})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert archives.gunzip(output).endswith(tar.without_old)
+    assert peak < 16 << 20 < len(tar.data)

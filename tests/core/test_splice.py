@@ -240,3 +240,51 @@ def test_an_entry_astride_two_members_is_removed(tmp_path: Path) -> None:
         output, result = repacked(tmp_path, members(tar.data, size), [WANTED])
         assert gunzip(output).endswith(tar.without_old)
         assert result.method == "splice"
+
+
+class Counting:
+    """zlib's decompressor, which adds up what it is given and what it gives."""
+
+    total = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._decoder = DECOMPRESSOBJ(*args, **kwargs)
+
+    def decompress(self, data: bytes, most: int = 0) -> bytes:
+        Counting.total += len(data)
+        out = self._decoder.decompress(data, most)
+        Counting.total += len(out)
+        return out
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+
+DECOMPRESSOBJ = zlib.decompressobj
+
+
+def trap(headers: int, size: int) -> bytes:
+    """Headers of stored blocks, all of which end where a bomb of so many bytes begins."""
+    lengths = [5 * (headers - number - 1) for number in range(headers)]
+    compressor = zlib.compressobj(9, wbits=-15)
+    bomb = compressor.compress(bytes(size)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return b"".join(stored(b"", length) for length in lengths) + bomb
+
+
+@pytest.mark.parametrize("encoder", ["zlib 0", "zlib 6"])
+def test_what_is_decoded_to_find_boundaries_is_bounded_for_the_whole_request(
+    monkeypatch: pytest.MonkeyPatch, encoder: str
+) -> None:
+    """Eight old entries, before each of which thousands of headers promise a boundary where a bomb begins."""
+    parts = [entry("a", noise(600_000))]
+    for number in range(8):
+        parts.append(entry(f"trap{number}", noise(1_100_000, number) + trap(4000, 20 << 20) + noise(50, number)))
+        parts.append(entry("./" * number + WANTED, b"1", old=True))
+    tar = Tar([*parts, entry("b", noise(300_000, 9))])
+    data = ENCODERS[encoder](tar.data)
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
+    monkeypatch.setattr(Counting, "total", 0)
+    output, _ = memory.repacked(data, {WANTED: NEW[WANTED]})
+    assert Counting.total < (64 << 20) + 16 * len(data) + 2 * (20 << 20)
+    monkeypatch.undo()
+    assert gunzip(output).endswith(tar.without_old)
