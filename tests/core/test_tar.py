@@ -716,8 +716,9 @@ MESSAGES = {
     "a pax size that is no number": "the tar is damaged: 'size' is no number at its byte 512; pack the model again",
     "a pax time that is no number": "the tar is damaged: 'mtime' is no number at its byte 512; pack the model again",
     "a pax record that is too long": "the tar is damaged: a broken pax record at its byte 512; pack the model again",
-    "a shared header within an entry's own": "the tar is ambiguous at its byte 512: a shared header inside an entry's own"
-    + END,
+    "a shared header within an entry's own": (
+        f"the tar is ambiguous at its byte 512: a shared header inside an entry's own{END}"
+    ),
 }
 
 
