@@ -29,7 +29,7 @@ _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^ \t=\0\n][^=\0\n]*)=")
 _TIME = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
 _MAP = re.compile(rb"[0-9]{1,19}(?:,[0-9]{1,19})*")
 _LINE = re.compile(rb"\n[^\n=]{0,4}[0-9]{1,10}[^\n=]{0,4}(?:path|linkpath|size|GNU\.sparse\.[a-z]+)=")
-"""What node-tar takes for a record within a value: besides the digits it has one character before its key, whichever."""
+"""What node-tar takes for a record within a value: it has one character besides the digits before its key."""
 
 
 def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
