@@ -476,7 +476,7 @@ def test_a_mode_that_is_missing_is_none_and_one_that_is_no_number_is_damage() ->
 
 
 def test_fields_may_be_filled_to_their_last_byte() -> None:
-    (found,) = read(header("n" * 100, kind=b"2", link=b"l" * 100, mode=b"00100664"))
+    (found,) = read(header("n" * 100, kind=b"2", link=b"l" * 100, mode=b"00100664", uid=b"0001750"))
     assert (found.name, found.link, found.mode) == ("n" * 100, "l" * 100, 0o100664)
     (found,) = read(header(mode=b"100664 "))
     assert found.mode == 0o100664
