@@ -232,6 +232,46 @@ def test_numbers_are_octal_or_base_256(field: bytes, value: int) -> None:
     assert number(field) == value
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(
+            b"0o17\0\0\0\0",
+            b"1_0\0\0\0\0\0",
+            b"+0000017",
+            b"-0000017",
+            b"\t0000017",
+            b"\n0000017",
+            b"000017\t\0",
+            b"0x17\0\0\0\0",
+        ),
+        *(
+            b"\x000000017",
+            b"\0\0\0\x00017",
+            b"17\0x\0\0\0\0",
+            b"17\0-\0\0\0\0",
+            b"1 7\0\0\0\0\0",
+            b"0000018\0",
+            "١٧".encode() + b"\0\0\0\0",
+        ),
+        *(b"\x81\0\0\0\0\0\0\1", b"\xc0\0\0\0\0\0\0\1", b"\xfe\xff\xff\xff\xff\xff\xff\xff"),
+    ],
+)
+def test_what_some_readers_take_for_a_number_is_none(field: bytes) -> None:
+    with pytest.raises(InvalidArchive, match="a header field is no number"):
+        number(field)
+
+
+@pytest.mark.parametrize("field", ["mode", "uid", "gid", "mtime"])
+def test_where_no_boundary_hangs_on_it_nuls_stand_for_zeros(field: str) -> None:
+    (found,) = read(header("a", **{field: b"\0\x00644 "}))
+    assert getattr(found, field) == 0o644
+    (nulls,) = read(header("a", **{field: bytes(8)}))
+    assert getattr(nulls, field) == 0
+    with pytest.raises(InvalidArchive, match="no number"):
+        read(FILE + raw_header(b"a", b"\0\x000000644"))
+
+
 texts = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=300)
 
 
