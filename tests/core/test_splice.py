@@ -18,7 +18,9 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lambda_fn import repack
-from lambda_fn.core import plan
+from lambda_fn.core import plan, splice
+from lambda_fn.core.edit import Content, Edit
+from lambda_fn.core.recipe import Literal, Made
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, members, noise
 from tests.core import memory
 from tests.core.contents import skewed, words
@@ -288,3 +290,28 @@ def test_what_is_decoded_to_find_boundaries_is_bounded_for_the_whole_request(
     assert Counting.total < (64 << 20) + 16 * len(data) + 2 * (20 << 20)
     monkeypatch.undo()
     assert gunzip(output).endswith(tar.without_old)
+
+
+def test_what_need_not_be_held_is_encoded_again_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [entry("a", words(1_500_000, 1)), entry("x", old=True), entry("b", words(1_500_000, 2))]
+    tar = Tar([*parts, entry("y", old=True), entry("c", words(1_500_000, 3)), entry("z", old=True), entry("d")])
+    data, edit = ENCODERS["zlib 6"](tar.data), Edit(drop=("x", "y", "z"))
+    held, planned = memory.repacked(data, edit)
+    sizes = [piece.size for piece in planned.recipe if isinstance(piece, Literal) and piece.size > 1000]
+    assert len(sizes) == 3
+    monkeypatch.setattr(splice, "HELD", sizes[0] + 1)
+    again, replanned = memory.repacked(data, edit)
+    assert [piece.size for piece in replanned.recipe if isinstance(piece, Made)] == sizes[2:]
+    assert again == held
+    assert gunzip(held) == tar.without_old
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_large_neighbourhood_is_streamed(last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splice, "SMALL", 1 << 20)
+    parts = [entry("a", words(1_500_000, 1)), entry("x", b"1", old=True), entry("zeros", bytes(5 << 20))]
+    tar = Tar(parts if last else [*parts, entry("b", words(600_000, 2))])
+    output, planned = memory.repacked(ENCODERS["zlib 6"](tar.data), Edit({"new": Content.of(b"1")}, ("x",)))
+    assert planned.method == "splice"
+    assert [piece.size for piece in planned.recipe if isinstance(piece, Made)] == [None]
+    assert gunzip(output) == entry("new", b"1", mtime=1_700_000_000).blocks + tar.without_old
