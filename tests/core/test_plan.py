@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from lambda_fn.core import survey
 from lambda_fn.core.edit import Content, Edit, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
 from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
@@ -206,7 +207,7 @@ def test_a_symbolic_link_to_what_goes_is_told() -> None:
 @pytest.mark.parametrize("end", [b"", bytes(1024)])
 @pytest.mark.parametrize("edit", [Edit(drop=("*",)), Edit(drop=("a", "c"), strip_root=True)])
 def test_an_archive_is_not_emptied(end: bytes, edit: Edit) -> None:
-    with pytest.raises(EntryConflict, match="nothing would be left in the archive"):
+    with pytest.raises(EntryConflict, match=r"^nothing would be left in the archive; remove less of it$"):
         repacked(member(Tar([entry("b/", kind=b"5"), entry("b/a"), entry("b/c")], end).data), edit)
     ours, _ = repacked(member(Tar([entry("a")], end).data), {"b": b"1"})
     assert list(infos(repacked(ours, Edit(drop=("a",)))[0])) == ["b"]
@@ -292,6 +293,19 @@ def test_when_half_of_an_archive_changes_it_is_all_encoded_anew() -> None:
     )
     assert held(output) == {f"w{number}": words(300_000, number) for number in range(40)}
     _, plan = repacked(member(Tar(parts).data), Edit(drop=("x1", "x2")))
+    assert plan.method == "splice"
+
+
+def test_when_very_many_entries_change_all_is_encoded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "MANY", 10)
+    parts = [entry(f"x{number}", b"%d" % number) for number in range(11)] + [entry("w", b"w")]
+    output, plan = repacked(member(Tar(parts).data), Edit({"new": Content.of(b"1")}, ("x*",)))
+    assert (plan.method, plan.why) == (
+        "rewrite",
+        "all of it is encoded anew: so many entries change that a splice would be no less work",
+    )
+    assert (held(output), plan.removed_count) == ({"new": b"1", "w": b"w"}, 11)
+    _, plan = repacked(member(Tar(parts[1:]).data), Edit(drop=("x*",)))
     assert plan.method == "splice"
 
 
