@@ -202,7 +202,7 @@ def test_what_came_last_is_remembered() -> None:
 
 def said(data: bytes, **how: int) -> str:
     with pytest.raises((InvalidArchive, ArchiveTooLarge)) as caught:
-        read(data, 1000, **how)
+        read(data, 10_000, **how)
     return str(caught.value)
 
 
