@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from lambda_fn.core import survey
-from lambda_fn.core.edit import Content, Edit, Merge
+from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
+from lambda_fn.core.header import Attributes
+from lambda_fn.core.header import entry as written
 from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
 from lambda_fn.core.recipe import Copy, Made
 from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise, shared
 from tests.core.contents import words
 from tests.core.memory import repacked
+from tests.core.test_hostile import deflated, marked
 
 
 def infos(output: bytes) -> dict[str, tarfile.TarInfo]:
@@ -351,3 +354,26 @@ def test_what_a_new_entry_is_dated_may_be_said() -> None:
     assert {name: info.mtime for name, info in infos(output).items()} == {"a": 5, "d": 5, "w": 1_600_000_000}
     again, _ = repacked(output, Edit({"a": Content.of(b"2")}, mtime=9), verify="never")
     assert {name: info.mtime for name, info in infos(again).items()} == {"a": 9, "d": 5, "w": 1_600_000_000}
+
+
+def test_what_cannot_be_kept_or_replaced_is_said() -> None:
+    source = member(Tar([entry("./a", kind=b"2", link="b"), entry("w")]).data)
+    with pytest.raises(EntryConflict) as conflict:
+        repacked(source, {"a": b"1"}, if_present="keep")
+    assert str(conflict.value) == "cannot keep a: it is no plain file of at most 10485760 bytes"
+    with pytest.raises(EntryExists) as exists:
+        repacked(source, {"a": b"1"}, if_present="error")
+    assert str(exists.value) == "the archive already holds a; say if_present=replace to replace it"
+
+
+@pytest.mark.parametrize("if_present", ["replace", "keep"])
+@pytest.mark.parametrize("content", [b"1", b"2", b"3"])
+def test_what_lies_in_our_prefix_and_behind_it_is_left_once(content: bytes, if_present: IfPresent) -> None:
+    """No repack of ours makes such an archive, but whoever adds to its rest does."""
+    ours = written("a", b"1", Attributes(mtime=7))
+    theirs = Tar([entry("a", b"2"), entry("w")]).data
+    source = marked(deflated(ours, zlib.Z_FULL_FLUSH), deflated(theirs, zlib.Z_FINISH), ours, theirs)
+    output, _ = repacked(source, Edit({"a": Content.of(content)}, if_present=if_present), verify="always")
+    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
+        assert tar.getnames() == ["a", "w"]
+        assert tar.extractfile("a").read() == (content if if_present == "replace" else b"2")  # type: ignore[union-attr]
