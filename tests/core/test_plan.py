@@ -17,9 +17,10 @@ from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
 from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
 from lambda_fn.core.recipe import Copy, Made
+from lambda_fn.core.repack import Job
 from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise, shared
 from tests.core.contents import words
-from tests.core.memory import repacked
+from tests.core.memory import MemorySource, MemoryTarget, repacked
 from tests.core.test_hostile import deflated, marked
 
 
@@ -377,3 +378,24 @@ def test_what_lies_in_our_prefix_and_behind_it_is_left_once(content: bytes, if_p
     with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
         assert tar.getnames() == ["a", "w"]
         assert tar.extractfile("a").read() == (content if if_present == "replace" else b"2")  # type: ignore[union-attr]
+
+
+def test_what_an_earlier_repack_put_in_with_another_mode_is_put_in_again() -> None:
+    ours, _ = repacked(member(Tar([entry("w")]).data), Edit({"a": Content.of(b"1", 0o755)}))
+    for mode, method in ((None, "unchanged"), (0o755, "unchanged"), (0o644, "graft")):
+        output, plan = repacked(ours, Edit({"a": Content.of(b"1", mode)}))
+        assert (plan.method, infos(output)["a"].mode) == (method, mode or 0o755)
+
+
+def test_records_for_all_that_nothing_follows_stay() -> None:
+    parts = [entry("x"), entry("y"), shared({"comment": "of nothing"})]
+    output, _ = repacked(member(Tar(parts).data), Edit(drop=("x",)))
+    assert gunzip(output) == Tar(parts[1:]).data
+
+
+def test_of_what_was_surveyed_little_is_read_again() -> None:
+    parts = [entry("a", noise(4 << 20, 1)), entry("x", noise(6 << 20, 2)), entry("b", noise(4 << 20, 3))]
+    source = MemorySource(member(Tar(parts).data))
+    plan = Job(source, MemoryTarget(), Edit(drop=("x",))).plan(copying=False)
+    assert plan.method == "splice"
+    assert source.bytes_read < source.size + (2 << 20)
