@@ -7,6 +7,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,9 @@ from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
 from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
-from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
-from lambda_fn.core.recipe import Copy, Made
+from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES, Front
+from lambda_fn.core.prefix import read_head
+from lambda_fn.core.recipe import Copy, Literal, Made
 from lambda_fn.core.repack import Job
 from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise, shared
 from tests.core.contents import words
@@ -399,3 +401,32 @@ def test_of_what_was_surveyed_little_is_read_again() -> None:
     plan = Job(source, MemoryTarget(), Edit(drop=("x",))).plan(copying=False)
     assert plan.method == "splice"
     assert source.bytes_read < source.size + (2 << 20)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit({"new": Content.of(b"1", 0o600), "d": Content.empty_directory()}),
+        Edit({"a": Content.of(b"another")}),
+        Edit({"new": Content.of(b"1")}, drop=("a",)),
+        Edit({"new": Content.of(b"1")}, mtime=5),
+    ],
+)
+def test_a_front_is_foreseen_as_it_will_be(edit: Edit) -> None:
+    plain = member(Tar([entry("w", mtime=1_600_000_000)]).data)
+    ours, _ = repacked(plain, {"a": words(5000, 1), "b": b"2"})
+    for archive in (plain, ours):
+        foreseen = Front.foreseen(read_head(MemorySource(archive)), edit)
+        output, plan = repacked(archive, replace(edit, drop=() if archive is plain else edit.drop))
+        assert isinstance(plan.recipe[0], Literal) and plan.recipe[0].size == foreseen.size
+        prefix = read_head(MemorySource(output)).files
+        assert {*foreseen.carried, *foreseen.put} == {*prefix}
+        assert {name: attributes for name, (_, attributes) in foreseen.put.items()} == {
+            name: prefix[name].attributes for name in edit.put
+        }
+
+
+def test_the_size_of_a_front_with_large_files_is_not_foreseen() -> None:
+    head = read_head(MemorySource(member(Tar([entry("w")]).data)))
+    assert Front.foreseen(head, Edit({"a": Content.of(bytes(SMALL_FILE + 1))})).size is None
+    assert Front.foreseen(head, Edit({"a": Content.of(bytes(SMALL_FILE))})).size is not None
