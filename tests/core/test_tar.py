@@ -264,9 +264,9 @@ def test_what_some_readers_take_for_a_number_is_none(field: bytes) -> None:
 
 @pytest.mark.parametrize("field", ["mode", "uid", "gid", "mtime"])
 def test_where_no_boundary_hangs_on_it_nuls_stand_for_zeros(field: str) -> None:
-    (found,) = read(header("a", **{field: b"\0\x00644 "}))
+    (found,) = read(raw_header(b"a", b"0", **{field: b"\0\x00644 "}))
     assert getattr(found, field) == 0o644
-    (nulls,) = read(header("a", **{field: bytes(8)}))
+    (nulls,) = read(raw_header(b"a", b"0", **{field: bytes(8)}))
     assert getattr(nulls, field) == 0
     with pytest.raises(InvalidArchive, match="no number"):
         read(FILE + raw_header(b"a", b"\0\x000000644"))
