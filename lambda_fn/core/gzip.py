@@ -9,17 +9,20 @@ from __future__ import annotations
 import struct
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Optional
 
-from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
-from .feed import Feed
-from .inflate import CORES, PROVED, crc32
-from .relay import CHUNK, Relay
+from .feed import PORTION, Feed
+from .inflate import CORES, PROVED, combine_crc32, crc32
+from .relay import SPARE, Helpers, Relay
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import ThreadPoolExecutor
 
+HELPERS = CORES if CORES > 1 else 0
+"""Threads that inflate beside the one that reads, where no other work is waiting for the cores."""
+LEGS = HELPERS + SPARE if HELPERS else 0
+"""How far the source is read ahead for them."""
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
 HEADER_LIMIT = 1 << 20
@@ -136,7 +139,7 @@ class Recent(NamedTuple):
     data: bytes
     position: int
     """In the source, behind the input that the decoder had been given."""
-    used_up: bool
+    needs_input: bool
     """Whether it had used up that input."""
 
 
@@ -156,19 +159,21 @@ class Reader:
     limits: Limits = Limits()
     cut: Optional[int] = None
     """Offset in the source where the first member's second run begins."""
-    helped: bool = False
-    """Whether a second core may inflate, too."""
+    helpers: int = 0
+    """Threads that may inflate, too."""
     strict: bool = False
     """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
     remembered: int = RECENT
     """Bytes of output that `recent` has at most, besides the last piece."""
+    passed: Callable[[int], None] = lambda position: None
+    """Told how much of the source has been read and checked."""
     runs: list[Run] = field(default_factory=list)
     """Of the first member: one, or with `cut` two."""
     recent: deque[Recent] = field(default_factory=deque)
     """What came last, for a splice."""
     members: int = 0
     uncompressed: int = 0
-    _helper: Optional[Executor] = field(default=None, init=False)
+    _pool: Optional[ThreadPoolExecutor] = field(default=None, init=False)
 
     def chunks(self) -> Iterator[bytes]:
         """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
@@ -185,16 +190,22 @@ class Reader:
                 self._check_trailer(feed, runs)
                 self.members += 1
         finally:
-            if self._helper:
-                self._helper.shutdown()
+            if self._pool:
+                self._pool.shutdown(cancel_futures=True)
+            feed.close()
 
-    def _help(self) -> Executor:
-        """A thread for the second core, started when there is enough to do: what it takes is slow to import."""
-        if self._helper is None:
+    @property
+    def helped(self) -> bool:
+        """Whether there was enough to do for helpers."""
+        return self._pool is not None
+
+    def _help(self) -> Helpers:
+        """The helpers, called when there is enough to do: their threads are slow to import."""
+        if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._helper = ThreadPoolExecutor(1, thread_name_prefix="inflate")
-        return self._helper
+            self._pool = ThreadPoolExecutor(self.helpers, thread_name_prefix="inflate")
+        return Helpers(self._pool, self.helpers)
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position
@@ -218,7 +229,7 @@ class Reader:
             if not chunk:
                 raise cut_off(feed.position)
             data += chunk
-            if len(data) > HEADER_LIMIT + CHUNK:
+            if len(data) > HEADER_LIMIT + PORTION:
                 raise InvalidArchive("the gzip header is damaged: it does not end; pack the model again")
         feed.put_back(data[header.size :])
         return header
@@ -226,16 +237,16 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        helper = self._help if self.helped and CORES > 1 else None
-        relay = Relay(feed, helper, self.strict, PROVED - feed.position)
-        for out, position, used_up in relay.pieces(stop):
-            self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, used_up))
+        relay = Relay(feed, self._help if self.helpers else None, self.strict, PROVED - feed.position)
+        for out, position, needs_input, crc in relay.pieces(stop):
+            self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, needs_input))
             while self.uncompressed - self.recent[0].offset > self.remembered:
                 self.recent.popleft()
-            run.crc = crc32(out, run.crc)
+            run.crc = combine_crc32(run.crc, crc, len(out))
             run.size += len(out)
             self.uncompressed += len(out)
             self.limits.check(position, self.uncompressed)
+            self.passed(position)
             yield out
         if stop is None and not relay.eof:
             raise cut_off(feed.position)

@@ -129,7 +129,7 @@ def _candidates(source: Source, run: Run, pieces: Sequence[Recent], at: int) -> 
     """Where blocks seem to begin, the last first: where in the source its data begins, the data, its bit in it, and
     the offset of the tar to which the data is decoded.
     """
-    known = [(piece.position, piece.offset + len(piece.data)) for piece in pieces if piece.used_up]
+    known = [(piece.position, piece.offset + len(piece.data)) for piece in pieces if piece.needs_input]
     if pieces[0].offset == run.offset:
         known.insert(0, (run.start, run.offset))
     spans = [span for span in zip(known, known[1:]) if span[0][1] <= at]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Iterator, Optional
 
 from .errors import EntryConflict, EntryNotFound
-from .gzip import Limits, Reader
+from .gzip import HELPERS, Limits, Reader
 from .prefix import read_head
 from .store import Source
 from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, Entry, Stream, entries, normal
@@ -32,7 +32,7 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
     if data is not None:
         yield data
         return
-    tar = Stream(Reader(source.stream(), limits, helped=source.swift, remembered=0).chunks())
+    tar = Stream(Reader(source.stream(), limits, helpers=HELPERS, remembered=0).chunks())
     for entry in entries(tar):
         if entry.start == last.start:
             for piece in tar.pieces(entry.data_size):
@@ -44,7 +44,7 @@ def _last(source: Source, path: str, limits: Limits) -> tuple[Entry, Optional[by
     """The last plain file of a path, and its bytes if they are few."""
     last: Optional[Entry] = None
     data: Optional[bytes] = None
-    tar = Stream(Reader(source.stream(), limits, helped=source.swift, remembered=0).chunks())
+    tar = Stream(Reader(source.stream(), limits, helpers=HELPERS, remembered=0).chunks())
     for entry in entries(tar):
         if entry.path != path or entry.type == SHARED_RECORDS:
             continue

@@ -24,9 +24,7 @@ def rewritten(
 
     Raises InvalidArchive, ArchiveTooLarge, and what reading the source raises.
     """
-    stream = source.stream()
-    chunks = read_ahead(stream) if source.swift else stream  # others read ahead themselves
-    reader = Reader(chunks, limits, helped=False, remembered=0)  # the second core compresses
+    reader = Reader(read_ahead(source.stream()), limits, remembered=0)  # the other cores compress
     tar = Stream(reader.chunks())
     search = Search(edit, head.files)
     shared: list[bytes] = []

@@ -39,8 +39,6 @@ class Source(Protocol):
     size: int
     etag: Optional[str]
     version_id: Optional[str]
-    swift: bool
-    """Whether bytes come faster than one core can inflate them."""
     bytes_read: int
     """Bytes that came from the store so far, for the Result."""
     warnings: tuple[str, ...]
@@ -58,7 +56,7 @@ class Source(Protocol):
         """The bytes of a small range."""
 
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Iterator[bytes]:
-        """A range in order, the whole object if none is given, in chunks of at most 64 KiB, each of its own."""
+        """A range in order, the whole object if none is given, in chunks of at most 256 KiB, each of its own."""
 
     def close(self) -> None:
         """Let go of files and connections."""

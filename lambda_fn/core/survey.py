@@ -14,7 +14,7 @@ from typing import Callable, Iterable, Iterator, Optional
 
 from .edit import Content, Edit, Merge
 from .errors import InvalidArchive
-from .gzip import Limits, Reader, Recent, Run
+from .gzip import HELPERS, Limits, Reader, Recent, Run
 from .place import Effort, Place, enter
 from .prefix import PREFIX_LIMIT, Head
 from .search import Hits, Search, Shared, Verdict
@@ -74,13 +74,16 @@ def survey(
     progress: Progress,
     stream: Optional[Callable[[], Iterable[bytes]]] = None,
     visit: Callable[[Entry], None] = lambda entry: None,
+    helpers: Optional[int] = None,
 ) -> Survey:
     """Survey the source, as `stream()` gives it if not as its own stream does; `visit` is called with every entry.
 
-    Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
+    What is found wrong with helpers is looked at again by one alone, so that errors and their positions are the same
+    for any number of cores. Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
     """
-    chunks = reported((stream or source.stream)(), source.size, progress)
-    reader = Reader(chunks, limits, head.rest_start if head.rest else None, source.swift)
+    reader = Reader((stream or source.stream)(), limits, head.rest_start if head.rest else None)
+    reader.helpers = HELPERS if helpers is None else helpers
+    reader.passed = lambda position: progress(position, source.size)
     surveyor = Surveyor(source, head, edit, reader)
     try:
         tar = Stream(reader.chunks())
@@ -91,13 +94,16 @@ def survey(
         for piece in tar.rest():
             second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
     except InvalidArchive:
+        if reader.helped:
+            return survey(source, head, edit, limits, progress, stream, visit, helpers=0)
         if head.rest is None:
             raise
         lied = True
     else:
         lied = head.rest not in (None, reader.runs[-1])
     if lied:  # the mark tells of another archive
-        return survey(source, head.unmarked(), edit, limits, progress, stream, visit)
+        return survey(source, head.unmarked(), edit, limits, progress, stream, visit, helpers)
+    progress(source.size, source.size)
     if reader.uncompressed == 0:
         raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
     found = surveyor.finish(reader.runs[-1])
@@ -198,15 +204,6 @@ class Surveyor:
 def run_at(recent: Iterable[Recent], offset: int) -> Run:
     """The run in which an offset of the tar lies, which has just been passed."""
     return next(piece.run for piece in reversed(list(recent)) if piece.offset <= offset)
-
-
-def reported(chunks: Iterable[bytes], size: int, progress: Progress) -> Iterator[bytes]:
-    """The chunks, with progress told after each has been used."""
-    done = 0
-    for chunk in chunks:
-        yield chunk
-        done += len(chunk)
-        progress(done, size)
 
 
 def _warnings(head: Head, second_tar: bool) -> Iterator[str]:

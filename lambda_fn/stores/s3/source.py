@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import Any, Callable, Generator, Iterator, Mapping, Optional, TypeVar
+from typing import Any, Callable, Generator, Iterable, Iterator, Mapping, Optional, TypeVar
 
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError
@@ -21,6 +21,8 @@ from ...core.errors import (
     SourceNotFound,
     StoreUnavailable,
 )
+from ...core.gzip import LEGS
+from ...core.relay import LEG_IN
 from . import checksum, pointer
 from .access import S3Access
 from .failures import code, named_errors, required
@@ -33,11 +35,12 @@ BLOCK = 6 << 20
 """Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
 AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
-PASSED = 2
-"""Blocks of a stream that are kept until others have passed: a survey looks back from what an edit touches."""
-CHUNK = 64 << 10
+PASSED = 2 + LEGS * LEG_IN // BLOCK
+"""Blocks of a stream that are kept until others have passed: a survey looks back from what an edit touches, and is
+itself some legs behind."""
+CHUNK = 256 << 10
 READ = 1 << 20
-"""Bytes asked of a connection at once: urllib3's work for each read would be a tenth of a survey's with 64 KiB."""
+"""Bytes asked of a connection at once: with 64 KiB urllib3 has sixteen times the work."""
 CHECKSUM_EVERY = 1 << 20
 """Bytes from one remembered CRC of a streamed object to the next: half of that is read to know the CRC of a range,"""
 CHECKSUMS = 16_384
@@ -60,8 +63,6 @@ class S3Source:
     an overwritten object is SourceChanged.
     """
 
-    swift = False
-
     def __init__(self, uri: str, access: S3Access, known_as: Optional[Output] = None) -> None:
         self.place, self._asked_version = Place.of_source(uri)
         self.access = access
@@ -83,7 +84,7 @@ class S3Source:
         self._known_as = known_as
         self._ends: dict[int, bytes] = {}
         self._passed: deque[tuple[int, list[bytes]]] = deque(maxlen=PASSED)
-        self._counting = threading.Lock()
+        self._counting, self._keeping = threading.Lock(), threading.Lock()
 
     @property
     def note(self) -> Mapping[str, str]:
@@ -103,25 +104,18 @@ class S3Source:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range; those of a stream's first and last blocks, and of those just passed, are at hand."""
-        for end, block in self._ends.items():
+        with self._keeping:
+            kept, blocks = dict(self._ends), list(self._passed)
+        for end, block in kept.items():
             if end <= start and stop <= end + len(block):
                 return block[start - end : stop - end]
-        passed = b"".join(self._of_passed(start, stop))
+        passed = b"".join(_of_passed(blocks, start, stop))
         if len(passed) == stop - start:
             return passed
         return b"".join(self._get(start, stop)) if start < stop else b""
 
-    def _of_passed(self, start: int, stop: int) -> Iterator[bytes]:
-        """What of a range lies in the blocks that a stream has just passed."""
-        for begin, chunks in self._passed:
-            at = begin
-            for chunk in chunks:
-                if start < at + len(chunk) and at < stop:
-                    yield chunk[max(0, start - at) : stop - at]
-                at += len(chunk)
-
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Generator[bytes, None, None]:
-        """A range in order, the whole object if none is given, in chunks of at most 64 KiB."""
+        """A range in order, the whole object if none is given, in chunks of at most 256 KiB."""
         stop = self.size if stop is None else stop
         if (start, stop) == (0, self.size):
             yield from self._whole()
@@ -141,7 +135,8 @@ class S3Source:
         with closing(self._blocks(0, self.size)) as blocks:
             for block in blocks:
                 start = position
-                self._passed.append((start, block))
+                with self._keeping:
+                    self._passed.append((start, block))
                 for chunk in block:
                     value = crc.of(chunk, value)
                     position += len(chunk)
@@ -150,8 +145,8 @@ class S3Source:
                         noted = position
                     yield chunk
                 if start == 0 or position == self.size:
-                    self._ends[start] = b"".join(block)  # recipes cut near both ends
-        self._passed.clear()
+                    with self._keeping:
+                        self._ends[start] = b"".join(block)  # recipes cut near both ends
         self.checksums = prefixes
 
     def tags(self) -> dict[str, str]:
@@ -256,6 +251,16 @@ class S3Source:
             answer["Body"].close()
             raise SourceChanged(f"{self.place} was overwritten meanwhile")
         return answer["Body"]
+
+
+def _of_passed(blocks: Iterable[tuple[int, list[bytes]]], start: int, stop: int) -> Iterator[bytes]:
+    """What of a range lies in blocks that a stream has passed."""
+    for begin, chunks in blocks:
+        at = begin
+        for chunk in chunks:
+            if start < at + len(chunk) and at < stop:
+                yield chunk[max(0, start - at) : stop - at]
+            at += len(chunk)
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
