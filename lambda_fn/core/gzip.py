@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Generator, Iterable, Iterator, NamedTuple, Optional
 
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
@@ -175,8 +175,11 @@ class Reader:
     uncompressed: int = 0
     _pool: Optional[ThreadPoolExecutor] = field(default=None, init=False)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
+    def chunks(self) -> Generator[bytes, None, None]:
+        """The uncompressed bytes; to be closed where not all are taken, since threads may be at work.
+
+        Raises InvalidArchive, ArchiveTooLarge.
+        """
         bytes(4 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
         feed = Feed(self.source)
         try:

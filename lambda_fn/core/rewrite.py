@@ -6,6 +6,7 @@ through as the blocks they are; the output has our prefix and mark, so that the 
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Collection, Iterator, Union
 
 from .edit import Edit
@@ -24,8 +25,12 @@ def rewritten(
 
     Raises InvalidArchive, ArchiveTooLarge, and what reading the source raises.
     """
-    reader = Reader(read_ahead(source.stream()), limits, remembered=0)  # the other cores compress
-    tar = Stream(reader.chunks())
+    with closing(read_ahead(source.stream())) as chunks:
+        reader = Reader(chunks, limits, remembered=0)  # the other cores compress
+        yield from _edited(Stream(reader.chunks()), head, edit, going)
+
+
+def _edited(tar: Stream, head: Head, edit: Edit, going: Collection[str]) -> Iterator[Union[bytes, memoryview]]:
     search = Search(edit, head.files)
     shared: list[bytes] = []
     end, gone = 0, False

@@ -24,7 +24,8 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from itertools import chain
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .crc import combine_crc32
@@ -36,6 +37,9 @@ from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
 from .walk import PROVED_IN, Nearby, Walk, decoded
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
@@ -190,8 +194,8 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
     """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
     done = Spliced([first])
     member, run, at = first, rest, Place.at_start(rest)
-    held, nearby = 0, Nearby(source)
-    for around in neighbourhoods(nearby, patches, effort):
+    nearby, several = Nearby(source), len(patches) > 1
+    for around, piece, figures in _all_encoded(nearby, neighbourhoods(nearby, patches, effort), several):
         if around.head.run is not run:
             _finish(member, at, run)
             end = run.stop + TRAILER_SIZE
@@ -200,8 +204,6 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
             assert header  # the survey has read it
             done.parts += [Copy(end, run.member), Literal(header.to_bytes()), member]
         member.keep(at, around.head)
-        piece, figures = encoded(nearby, around, held < HELD)
-        held += len(piece.data) if isinstance(piece, Literal) else 0
         member.add(piece, figures)
         run, at = around.tail.run, around.tail
         done.places += 1
@@ -213,6 +215,28 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
 
 def _finish(member: Member, at: Place, run: Run) -> None:
     member.keep(at, Place(8 * run.stop, run.offset + run.size, run, crc=run.crc))
+
+
+def _all_encoded(
+    source: Nearby, found: Iterator[Neighbourhood], several: bool
+) -> Iterator[tuple[Neighbourhood, Piece, Run]]:
+    """Each neighbourhood encoded; one of several beside the search for the next."""
+    if not several:
+        yield from ((around, *encoded(source, around, hold=True)) for around in found)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
+
+    held = 0
+    under_way: deque[tuple[Neighbourhood, Future[tuple[Piece, Run]]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="encode") as beside:
+        for around in chain(found, [None]):
+            if under_way:
+                before, made = under_way.popleft()
+                piece, figures = made.result()
+                held += len(piece.data) if isinstance(piece, Literal) else 0
+                yield before, piece, figures
+            if around:
+                under_way.append((around, beside.submit(encoded, source, around, held < HELD)))
 
 
 def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:

@@ -9,6 +9,7 @@ touched: 32 KiB where an entry lies apart.
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Iterator, Optional
 
@@ -86,13 +87,14 @@ def survey(
     reader.passed = lambda position: progress(position, source.size)
     surveyor = Surveyor(source, head, edit, reader)
     try:
-        tar = Stream(reader.chunks())
-        for entry in entries(tar):
-            visit(entry)
-            surveyor.pass_by(entry, tar)
-        second_tar = False
-        for piece in tar.rest():
-            second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
+        with closing(reader.chunks()) as chunks:
+            tar = Stream(chunks)
+            for entry in entries(tar):
+                visit(entry)
+                surveyor.pass_by(entry, tar)
+            second_tar = False
+            for piece in tar.rest():
+                second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
     except InvalidArchive:
         if reader.helped:
             return survey(source, head, edit, limits, progress, stream, visit, helpers=0)
@@ -123,6 +125,7 @@ class Surveyor:
         self._search = Search(edit, head.files)
         self._found = Survey(head, self._search, Run(0))
         self._effort = Effort(EFFORT + 8 * source.size)
+        self._alike: set[int] = set()
         self._places = self._entries = self._held = 0
         self._reached = 0
         """Up to where a walk comes that begins at the last place."""
@@ -142,7 +145,7 @@ class Surveyor:
         run = run_at(self._reader.recent, entry.start)
         touch = Touch(entry.start, entry.start + len(entry.blocks), entry.stop, verdict, (run, run))
         if entry.start - self._reached > GAP and self._places < PLACES:
-            touch.before = enter(self._source, self._reader.recent, entry.start, self._effort)
+            touch.before = enter(self._source, self._reader.recent, entry.start, self._effort, self._alike)
             self._places += touch.before is not None
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(self._search.hits[verdict.name], self._edit.put[verdict.name], entry, tar)
@@ -162,7 +165,7 @@ class Surveyor:
     def _enter_behind(self) -> None:
         """The end of a large entry can be entered as soon as what follows it is known, too."""
         if self._large and self._places < PLACES:
-            self._large.behind = enter(self._source, self._reader.recent, self._large.stop, self._effort)
+            self._large.behind = enter(self._source, self._reader.recent, self._large.stop, self._effort, self._alike)
             self._places += self._large.behind is not None
         self._large = None
 

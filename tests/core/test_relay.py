@@ -196,7 +196,7 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
     chunks = Reader((data[at : at + 65_536] for at in range(0, len(data), 65_536)), helpers=2).chunks()
     for _ in range(8):
         next(chunks)
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert threading.active_count() == before
 
 
