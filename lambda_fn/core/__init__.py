@@ -6,6 +6,7 @@ checksums. docs/how-it-works.md tells it with pictures. Nothing here knows of di
 library is enough.
 
 What a repack is
+    value       a few named fields that never change: what most of the following is made of
     recipe      the output as new bytes and ranges of the source
     store       what is asked of the places where archives lie
     errors      every way in which it can end without an output

@@ -7,10 +7,10 @@ long link in one of type K (GNU).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Iterator, Mapping, NamedTuple
 
 from .tar import BLOCK, DIRECTORY, HARD_LINK, Entry, number, padded, text
+from .value import Value
 
 
 class Field(NamedTuple):
@@ -35,8 +35,7 @@ RESPELLED = (b"path", b"linkpath", b"GNU.sparse.name")
 """Keys of pax records that hold a path of the archive."""
 
 
-@dataclass(frozen=True)
-class Attributes:
+class Attributes(Value):
     """What stands beside an entry's name and data."""
 
     mode: int = 0o644

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Mapping, NamedTuple, Optional
 
 from .crc import combine_crc32
@@ -23,6 +23,7 @@ from .header import Attributes, entry
 from .inflate import RAW, DeflateError, crc32, inflater, strict_inflater
 from .store import Source
 from .tar import SHARED_RECORDS, Entry, Stream, entries
+from .value import Value
 
 PREFIX_LIMIT = 10 << 20
 """Bytes of tar that a prefix has at most: it is held in memory, and made anew each time."""
@@ -40,8 +41,7 @@ _MARK = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(Value):
     """Our entries as deflate data, and what they hold uncompressed."""
 
     deflated: bytes = b""
@@ -69,14 +69,13 @@ def make_prefix(files: Mapping[str, Written]) -> Prefix:
     return Prefix(compressor.compress(tar) + compressor.flush(zlib.Z_FULL_FLUSH), crc32(tar), len(tar))
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Value):
     """What the first bytes of an archive say: the header, and our prefix if a true mark tells of one."""
 
     header: Header
     mtime: int = 0
     """Of the first entry, in seconds: what we put in front takes it over, so that no clock gets into the output."""
-    files: Mapping[str, Written] = field(default_factory=dict)
+    files: Mapping[str, Written] = {}
     """What our prefix holds."""
     prefix: Prefix = Prefix()
     rest: Optional[Run] = None
@@ -91,7 +90,7 @@ class Head:
 
     def unmarked(self) -> Head:
         """The same head, our mark not believed."""
-        return replace(self, files={}, prefix=Prefix(), rest=None)
+        return self._replace(files={}, prefix=Prefix(), rest=None)
 
     def grafted(self, prefix: Prefix, rest: Run) -> bytes:
         """The new first bytes, up to where the rest begins; as long for any `rest`."""
@@ -158,7 +157,7 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     prefix = Prefix(deflated, crc32(tar), len(tar))
     proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
     mtime = next(iter(files.values())).attributes.mtime if files else plain.mtime
-    return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
+    return plain._replace(mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
 
 
 def _files(tar: bytes) -> dict[str, Written]:

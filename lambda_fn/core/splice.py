@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from dataclasses import dataclass
 from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
@@ -35,6 +34,7 @@ from .inflate import RAW, crc32
 from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
+from .value import Value
 from .walk import PROVED_IN, Nearby, Walk, decoded
 
 SMALL = 8 << 20
@@ -43,8 +43,7 @@ HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(Value):
     """The tar's bytes from `start` up to `stop` become `new`."""
 
     start: int
@@ -66,8 +65,7 @@ class Take(NamedTuple):
     stop: int
 
 
-@dataclass(frozen=True)
-class Neighbourhood:
+class Neighbourhood(Value):
     """What lies between two boundaries, as it shall be."""
 
     head: Place
@@ -175,20 +173,20 @@ class Member:
         self.add(Copy(start, stop), Run(start, stop, crc, size))
 
 
-@dataclass
 class Spliced:
     """The source's members, those with patches put together anew, the others and what is between them as they are."""
 
-    parts: list[Union[Member, Piece]]
-    places: int = 0
-    """Neighbourhoods that are encoded anew."""
-    encoded: int = 0
-    """Uncompressed bytes of these."""
+    def __init__(self, first: Member) -> None:
+        self.parts: list[Union[Member, Piece]] = [first]
+        self.places = 0
+        """Neighbourhoods that are encoded anew."""
+        self.encoded = 0
+        """Uncompressed bytes of these."""
 
 
 def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effort: Effort) -> Spliced:
     """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
-    done = Spliced([first])
+    done = Spliced(first)
     member, run, at = first, rest, Place.at_start(rest)
     held, nearby = 0, Nearby(source)
     for around in neighbourhoods(nearby, patches, effort):

@@ -12,8 +12,7 @@ watched: a header that lies there, and that we do not take for one, is somebody 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import Iterable, Iterator, Literal, Mapping, Optional
+from typing import Iterable, Iterator, Literal, Mapping, NamedTuple, Optional
 
 from .errors import InvalidArchive
 from .names import disputed, normal, readings
@@ -46,14 +45,14 @@ _TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}", re.DOTALL)
 _LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
 
 
-@dataclass
 class Place:
     """Where only some readers look for a header."""
 
-    summed: bool = True
-    """Whether they look at its checksum: commons-compress does not."""
-    blocks: bytes = b""
-    """As much of the two blocks there as has passed."""
+    def __init__(self, summed: bool = True) -> None:
+        self.summed = summed
+        """Whether they look at its checksum: commons-compress does not."""
+        self.blocks = b""
+        """As much of the two blocks there as has passed."""
 
     def holds_header(self) -> Optional[bool]:
         """Whether they find one, if need be behind a zero block; None if that is not known yet."""
@@ -111,8 +110,7 @@ class Stream:
                 place.blocks += piece[at : at + 2 * BLOCK - len(place.blocks)]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry: what comes before its data, and what that says."""
 
     start: int
@@ -131,7 +129,7 @@ class Entry:
     link: str
     header: bytes = bytes(BLOCK)
     """Its own header block."""
-    records: Mapping[str, str] = field(default_factory=dict)
+    records: Mapping[str, str] = {}
     """What pax headers say of it, those for all entries included."""
     other_names: frozenset[str] = frozenset()
     """What readers call it that see less or more of its headers."""
@@ -199,19 +197,19 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-@dataclass
 class Headers:
     """The header blocks of one entry."""
 
-    start: int
-    """Offset of the first one."""
-    blocks: list[bytes] = field(default_factory=list)
-    own: bytes = b""
-    """The last one, which is not extended, or that of shared records."""
-    extended: dict[str, bytes] = field(default_factory=dict)
-    """What the extended ones hold, by their kinds."""
-    names: list[str] = field(default_factory=list)
-    """Of a header that some readers take for an entry of its own."""
+    def __init__(self, start: int) -> None:
+        self.start = start
+        """Offset of the first one."""
+        self.blocks: list[bytes] = []
+        self.own = b""
+        """The last one, which is not extended, or that of shared records."""
+        self.extended: dict[str, bytes] = {}
+        """What the extended ones hold, by their kinds."""
+        self.names: list[str] = []
+        """Of a header that some readers take for an entry of its own."""
 
     @property
     def type(self) -> bytes:
@@ -376,7 +374,7 @@ def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
     size = sum(number(mapped[at : at + 12]) for at in range(12, len(mapped), 24))
     if size != entry.data_size or entry.header[257:265] != GNU_MAGIC:
         raise ambiguous("a sparse file whose map does not fit its data", entry.start)
-    return replace(entry, blocks=b"".join(blocks))
+    return entry._replace(blocks=b"".join(blocks))
 
 
 def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared: Mapping[str, str]) -> Entry:
