@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Callable, Iterable, NoReturn, Optional
 
-from . import __version__, hyperparameters
+from . import __version__
 from .contract import IF_PRESENT, VERIFY, InvalidHyperparameters, MissingHyperparameters, Request
 from .core.gzip import Limits
 
@@ -174,6 +174,8 @@ def _pairs(option: str, form: str, texts: Iterable[str], options: argparse.Names
 
 
 def _value(key: str, text: str, options: argparse.Namespace) -> object:
+    from . import hyperparameters
+
     try:
         return hyperparameters.value(text)
     except InvalidHyperparameters as error:

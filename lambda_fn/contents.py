@@ -7,7 +7,6 @@ is. What cannot be put in as it was meant is an error that names it, and what is
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import stat
@@ -165,6 +164,8 @@ def _of_local_file(path: str, room: Room) -> Content:
             yield from source.stream()
 
     def identity() -> str:
+        import hashlib  # OpenSSL is slow to load, and large files are few
+
         digest = hashlib.sha256()
         for chunk in chunks():
             digest.update(chunk)

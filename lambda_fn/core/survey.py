@@ -8,7 +8,6 @@ touched: 32 KiB where an entry lies apart.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Callable, Iterable, Iterator, Optional
 
 from .edit import Content, Edit, Merge
@@ -177,6 +176,8 @@ class Surveyor:
         kept = wanted and entry.size <= PREFIX_LIMIT - self._held
         if entry.size != content.size and entry.size > PREFIX_LIMIT:
             return
+        import hashlib  # OpenSSL is slow to load, and not every archive holds what is put in
+
         digest, pieces = hashlib.sha256(), []
         for piece in tar.pieces(entry.data_size):
             digest.update(piece)
