@@ -12,11 +12,12 @@ watched: a header that lies there, and that we do not take for one, is somebody 
 from __future__ import annotations
 
 import re
-from typing import Iterable, Iterator, Literal, Mapping, NamedTuple, Optional
+from typing import Iterable, Iterator, Literal, Mapping, Optional
 
 from .errors import InvalidArchive
 from .names import disputed, normal, readings
 from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
+from .value import Value
 
 __all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number"]
 
@@ -40,9 +41,9 @@ USTAR_MAGIC, GNU_MAGIC, STAR_END = b"ustar\x0000", b"ustar  \0", b"tar\0"
 
 _NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
 """Digits, and what an earlier number may have left behind the NUL that ends them."""
-_TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}", re.DOTALL)
+_TIMES = rb"(?s)(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}"
 """What GNU tar has in the prefix's place: times of access and of change."""
-_LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
+_LINE_BREAK = rb"[\n\r]|\xe2\x80[\xa8\xa9]"
 
 
 class Place:
@@ -110,7 +111,7 @@ class Stream:
                 place.blocks += piece[at : at + 2 * BLOCK - len(place.blocks)]
 
 
-class Entry(NamedTuple):
+class Entry(Value):
     """An entry: what comes before its data, and what that says."""
 
     start: int
@@ -427,7 +428,7 @@ def header_names(block: bytes, start: int) -> list[str]:
         return [name]
     prefix, magic = path_text(block[345:500], start), block[257:265]
     whole = f"{prefix}/{name}"
-    if magic == GNU_MAGIC and (block[156:157] == SPARSE_FILE or _TIMES.match(block, 345)):
+    if magic == GNU_MAGIC and (block[156:157] == SPARSE_FILE or re.match(_TIMES, block[345:500])):
         return [name]
     if magic == USTAR_MAGIC:
         return [f"{text(block[345:476])}/{name}", whole] if block[508:] == STAR_END else [whole]
@@ -457,7 +458,7 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
 def path_text(field: bytes, start: int) -> str:
     """A path in a header; of what lies behind its NUL, node-tar drops no more than the line."""
     _, _, behind = field.partition(b"\0")
-    if behind.strip(b"\0") and _LINE_BREAK.search(behind):
+    if behind.strip(b"\0") and re.search(_LINE_BREAK, behind):
         raise ambiguous("a line break behind the NUL that ends a name", start)
     return text(field)
 

@@ -47,8 +47,8 @@ class Value:
         held.update(self._field_defaults)
         held.update(zip(self._fields, values))
         held.update(named)
-        fits = len(values) <= len(self._fields) and named.keys().isdisjoint(self._fields[: len(values)])
-        if not fits or held.keys() != set(self._fields):
+        once = len(values) <= len(self._fields) and named.keys().isdisjoint(self._fields[: len(values)])
+        if not once or held.keys() != set(self._fields):
             raise TypeError(f"{type(self).__name__} has the fields {', '.join(self._fields)}, each given once")
         self.__post_init__()
 
