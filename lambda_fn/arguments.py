@@ -60,10 +60,14 @@ def parser() -> argparse.ArgumentParser:
     for command, one in (("repack", repack), ("inspect", inspect), ("cat", cat), ("verify", verify)):
         one.set_defaults(command=command, refuse=one.error)
         what = one.add_argument_group("what")
-        what.add_argument("source", metavar="SOURCE", help="the model: a path or an s3:// URI")
+        what.add_argument("source", metavar="SOURCE", type=_place, help="the model: a path or an s3:// URI")
         if one is repack:
             what.add_argument(
-                "--output", metavar="DEST", required=True, help="where the new archive goes; may be SOURCE itself"
+                "--output",
+                metavar="DEST",
+                required=True,
+                type=_place,
+                help="where the new archive goes; may be SOURCE itself",
             )
             _add_edits(one.add_argument_group("what to change"))
         if one is cat:
@@ -80,6 +84,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _place(text: str) -> str:
+    if text == "-":
+        raise argparse.ArgumentTypeError("- would be a pipe, which can be neither read nor written twice; name a file")
+    return text
+
+
 def _add_edits(edits: Group) -> None:
     def several(option: str, metavar: str, explained: str) -> None:
         edits.add_argument(option, metavar=metavar, action="append", default=[], help=explained)
@@ -87,6 +97,7 @@ def _add_edits(edits: Group) -> None:
     edits.add_argument(
         "--hyperparameters",
         metavar="FILE",
+        type=_place,
         help="goes in as hyperparameters.json, byte for byte, for all that was there",
     )
     several(

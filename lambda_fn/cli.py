@@ -101,7 +101,13 @@ def inspect_command(options: argparse.Namespace) -> None:
             separator = ",\n" if options.json else "\n"
 
     # Whoever would keep hyperparameters has to look at them.
-    found = surveyed(options, Edit({ENTRY: Content.of(b"")}, if_present="keep"), show)
+    keeping = Edit({ENTRY: Content.of(b"")}, if_present="keep")
+    try:
+        found = surveyed(options, keeping, show)
+    except RepackError as error:
+        if separator == ",\n":  # what was begun is ended, so that a program can read it
+            print(f"\n], {json.dumps({'error': error.name, 'why': str(error)})[1:]}")
+        raise
     held = found.search.hits[ENTRY].content if ENTRY in found.search.hits else None
     what, text = hyperparameters.described(held)
     warnings = [warning for warning in found.warnings if warning not in found.search.warnings]  # those of the edit

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
 from .core.edit import Content
-from .core.errors import InvalidRequest, MissingHyperparameters, SourceChanged, SourceNotFound, of_archive
+from .core.errors import InvalidRequest, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
 from .core.tar import HARD_LINK, REGULAR, SHARED_RECORDS, Stream, entries, normal
 from .stores import access_for, open_source
@@ -92,7 +92,7 @@ def is_folder(uri: str) -> bool:
 def contents_of_file(uri: str, s3: Optional[S3Access] = None, room: Optional[Room] = None) -> Content:
     """What an entry holds that is made of a file: of a local one with its permission bits.
 
-    Raises MissingHyperparameters if it does not exist, AccessDenied, StoreUnavailable.
+    Raises SourceNotFound, AccessDenied, StoreUnavailable.
     """
     with _given("file"):
         if uri.startswith("s3://"):
@@ -107,8 +107,8 @@ def contents_of_folder(
 
     A folder without anything in it is an empty directory, the whole folder, too, under the path "". Symbolic links are
     followed. Raises InvalidRequest, naming the culprit, for a link that leads nowhere or into itself, for sockets,
-    pipes and devices and for a folder beyond the limits; MissingHyperparameters if there is no such folder;
-    AccessDenied, StoreUnavailable, and for a .tar.gz InvalidArchive.
+    pipes and devices and for a folder beyond the limits; SourceNotFound if there is no such folder; AccessDenied,
+    StoreUnavailable, and for a .tar.gz InvalidArchive.
     """
     with _given("folder"):
         if uri.lower().endswith(ARCHIVES) and not is_folder(uri):
@@ -123,7 +123,7 @@ def _given(what: str) -> Iterator[None]:
     try:
         yield
     except SourceNotFound as error:
-        raise MissingHyperparameters(f"{error}; give an existing {what} to put in") from None
+        raise SourceNotFound(f"{error}; give an existing {what} to put in") from None
 
 
 def _is_junk(path: str) -> bool:

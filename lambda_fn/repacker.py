@@ -14,7 +14,7 @@ from .contents import contents_of_file, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
-from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, of_archive
+from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, SourceNotFound, of_archive
 from .core.gzip import Limits
 from .core.history import Verify
 from .core.plan import Plan
@@ -182,7 +182,10 @@ class Wanted:
 
 
 def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
-    """The edit that a request asks for. Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest."""
+    """The edit that a request asks for.
+
+    Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest, and what is wrong with what it puts in.
+    """
     put, left_out = puts(request.files, request.folders, s3, request.everything)
     name, values, uri = hyperparameters.ENTRY, request.hyperparameters, request.hyperparameters_uri
     merged = list[hyperparameters.Merged]()
@@ -191,7 +194,10 @@ def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
             raise InvalidRequest(f"{name} is given twice, as a file and as hyperparameters; give it once")
         _check(put[name], request.files.get(name))
     elif uri is not None:
-        given = contents_of_file(uri, s3)
+        try:
+            given = contents_of_file(uri, s3)
+        except SourceNotFound as error:
+            raise MissingHyperparameters(str(error)) from None
         put[name] = Content.of(hyperparameters.merged(_check(given, uri), values or {}, uri).data)
     elif values is not None and request.merge_hyperparameters:
         hyperparameters.serialize(values)

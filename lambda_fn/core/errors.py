@@ -48,9 +48,9 @@ class InvalidHyperparameters(RepackError):
 
 
 class MissingHyperparameters(RepackError):
-    """Nothing to put in was given, or it does not exist.
+    """No hyperparameters were given where they are needed, or none are where they should be; or nothing is to be done.
 
-    Give hyperparameters, or the right place of them.
+    Give hyperparameters, or the right place of them, or say what else to change.
     """
 
 
@@ -76,7 +76,7 @@ class EntryNotFound(RepackError):
 
 
 class SourceNotFound(RepackError):
-    """The source does not exist.
+    """The source, or a file or folder that shall be put in, does not exist.
 
     Look at the path or key, letter by letter. Without the right to list a bucket, S3 says AccessDenied instead.
     """
