@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from griffe import GriffeLoader, Object
+from griffe import Class, Function, GriffeLoader, Object, Parameter, ParameterKind, Parameters
 from griffe2md import ConfigDict, default_config, render_object_docs
 
 import lambda_fn
 from docs.errors import raised
+from lambda_fn.core.value import Value
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +25,7 @@ LOOKS: dict[str, Any] = {
     "show_object_full_path": False,
     "show_signature_annotations": True,
     "show_if_no_docstring": False,
+    "show_bases": False,
     "members_order": "source",
     "summary": False,
 }
@@ -56,7 +58,19 @@ def page() -> str:
 
 
 def _section(item: Object) -> str:
+    made = getattr(lambda_fn, item.name)
+    if isinstance(item, Class) and issubclass(made, Value):
+        item.set_member("__init__", Function("__init__", parameters=_fields(item, made)))
     return CODE.sub(_wrapped, render_object_docs(item, ConfigDict(**LOOKS)).strip()) + "\n\n"
+
+
+def _fields(item: Class, made: type[Value]) -> Parameters:
+    """What a Value is made of: no source says it in one place."""
+    fields = ((name, item.all_members[name]) for name in made._fields)
+    kind = ParameterKind.positional_or_keyword
+    return Parameters(
+        *(Parameter(name, annotation=of.annotation, default=of.value, kind=kind) for name, of in fields)  # type: ignore[union-attr]
+    )
 
 
 def _wrapped(code: re.Match[str]) -> str:
