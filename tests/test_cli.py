@@ -18,6 +18,7 @@ import pytest
 from lambda_fn import cli
 from tests import archives
 from tests.archives import WANTED, Part, Tar, entry, gunzip, member
+from tests.core.forgeries import FORGERIES
 from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
@@ -392,8 +393,6 @@ def test_names_that_are_no_unicode_are_shown(folder: Path) -> None:
 
 
 def test_a_forged_mark_does_not_list_entries_twice(folder: Path) -> None:
-    from tests.core.test_repack import FORGERIES
-
     (folder / "forged").write_bytes(FORGERIES["a length beyond the truth"])
     listed = [one["name"] for one in json.loads(run("inspect", "forged", "--json", folder=folder).stdout)["entries"]]
     with tarfile.open(folder / "forged") as tar:

@@ -16,9 +16,8 @@ from infra import asset
 from lambda_fn import task
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import MODEL, OUTPUT, Deployment, archive
-from tests.stand_ins.faults import DELAYED, Proxy, Seen
+from tests.stand_ins.faults import DELAYED, Proxy, Seen, unreachable
 from tests.stand_ins.step_functions import FAILURE, HEARTBEAT, SUCCESS, StateMachine
-from tests.test_handler import unreachable
 
 BIG = 12 << 20
 ROOT = Path(__file__).parents[1]

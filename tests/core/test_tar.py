@@ -22,8 +22,7 @@ from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
 from lambda_fn.core.tar import HEADER_LIMIT, Entry, Stream, entries, number
 from tests import archives
-from tests.archives import entry, raw_header, shared
-from tests.core.test_pax import record
+from tests.archives import entry, pax, raw_header, record, shared
 from tests.programs import asking
 
 ROOT = Path(__file__).parents[2]
@@ -104,11 +103,6 @@ def test_records_for_all_that_follow_are_used_and_overruled() -> None:
     assert [(one.name, one.uid, one.mtime) for one in found[1:]] == [("a", 7, 5.5), ("b", 8, 5.5)]
 
 
-def pax(*records: bytes, kind: bytes = b"x") -> bytes:
-    data = b"".join(records)
-    return raw_header(b"pax", b"%011o" % len(data), kind) + archives.padded(data)
-
-
 FILE = entry("file").blocks
 DAMAGED = {
     "a wrong checksum": raw_header(b"x", b"00000000000")[:-1] + b"x",
@@ -176,7 +170,7 @@ def test_shared_records_do_not_pile_up() -> None:
 import sys
 sys.path.insert(0, sys.argv[1])
 from lambda_fn.core.tar import Stream, entries
-from tests.core.test_tar import pax, record
+from tests.archives import pax, record
 def chunks():
     for at in range(200):
         yield pax(record(f"key{at}", "x" * 1_000_000), kind=b"g")
