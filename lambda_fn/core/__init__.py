@@ -13,6 +13,7 @@ What a repack is
 
 tar
     names       the path that a name means, and the paths that other readers take it for
+    ustar       the fields of a header, each with its place
     pax         the records that say what a header has no room for
     tar         a stream of blocks, read as entries
     header      headers as we write them, and those of others spelled anew
