@@ -1,7 +1,7 @@
 """The fields of a tar header: a block of 512 bytes, in which each has its place.
 
-POSIX.1-1988 ("ustar") set them, and all formats since have kept what comes before the magic. Behind the group's name GNU
-tar has others, of which only those of its sparse files matter here, and star ends its prefix earlier to have room.
+POSIX.1-1988 ("ustar") set them, and all formats since have kept what comes before the magic. GNU tar has others in the
+prefix's place, of which those of its sparse files matter here, and star ends its prefix earlier.
 """
 
 from __future__ import annotations
