@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
@@ -271,19 +272,17 @@ class LocalTarget:
             self._copy = None
 
 
-class _Copy:
-    """Copies a whole source to its offset plus a shift, in a thread beside the scan."""
+class _Copy(threading.Thread):
+    """Copies a whole source to its offset plus a shift, beside the scan."""
 
     def __init__(self, source: LocalSource, fd: int, shift: int) -> None:
-        from threading import Event, Thread  # who only reads needs no thread
-
+        super().__init__(name="copy", daemon=True)
         self._source, self._fd, self._shift = source, fd, shift
-        self._abandoned = Event()
+        self._abandoned = threading.Event()
         self._error: Optional[Exception] = None
-        self._thread = Thread(target=self._run, name="copy", daemon=True)
-        self._thread.start()
+        self.start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
         start = max(0, -self._shift)
         try:
             while start < self._source.size and not self._abandoned.is_set():
@@ -295,14 +294,14 @@ class _Copy:
 
     def finish(self) -> None:
         """Wait for the copy's end. Raises what went wrong."""
-        self._thread.join()
+        self.join()
         if self._error:
             raise self._error
 
     def abandon(self) -> None:
         """Stop it."""
         self._abandoned.set()
-        self._thread.join()
+        self.join()
 
 
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:
