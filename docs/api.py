@@ -51,7 +51,7 @@ Where it cannot be done, an error is raised that says why: [all of them](errors.
 def page() -> str:
     """Everything that the package exports, but for the errors, which have a page of their own."""
     package = GriffeLoader(search_paths=[str(ROOT)]).load("lambda_fn")
-    errors = {"RepackError", *(error.__name__ for error in raised())}
+    errors = {base.__name__ for error in raised() for base in error.mro()}
     items = [package[name].final_target for name in lambda_fn.__all__ if name not in errors]
     functions_first = sorted(items, key=lambda item: item.is_class)
     return PAGE.format(sections="".join(map(_section, functions_first)))

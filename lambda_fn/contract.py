@@ -14,6 +14,7 @@ from .core.errors import (
     TOO_BIG,
     AccessDenied,
     ArchiveTooLarge,
+    CallersMistake,
     EntryConflict,
     EntryExists,
     EntryNotFound,
@@ -24,11 +25,13 @@ from .core.errors import (
     OutOfTime,
     OutputChanged,
     OutputNotProved,
+    PassingFailure,
     RepackError,
     SourceChanged,
     SourceNotFound,
     StoreFull,
     StoreUnavailable,
+    TooBigForHere,
 )
 from .core.value import Value
 
@@ -42,6 +45,7 @@ __all__ = [
     "TOO_BIG",
     "AccessDenied",
     "ArchiveTooLarge",
+    "CallersMistake",
     "EntryConflict",
     "EntryExists",
     "EntryNotFound",
@@ -52,6 +56,7 @@ __all__ = [
     "OutOfTime",
     "OutputChanged",
     "OutputNotProved",
+    "PassingFailure",
     "RepackError",
     "Request",
     "Result",
@@ -59,6 +64,7 @@ __all__ = [
     "SourceNotFound",
     "StoreFull",
     "StoreUnavailable",
+    "TooBigForHere",
 ]
 
 IF_PRESENT: tuple[IfPresent, ...] = get_args(IfPresent)

@@ -106,7 +106,7 @@ def test_a_failing_store_is_worth_another_try(
 def test_an_error_of_our_own_fails_the_task_under_its_name(
     machine: StateMachine, in_process: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task, "repacked", lambda *given: 1 / 0)
+    monkeypatch.setattr(task, "run", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         task.main([], in_process)
     assert [(call, told["error"]) for call, told in machine.told] == [(FAILURE, "ZeroDivisionError")]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from docs.errors import raised
 from infra import machine, settings
 from infra.settings import PROFILES, Settings, StackSettings, WrongSetting
 from lambda_fn import __version__, batches
@@ -30,7 +31,7 @@ def test_cfn_lint_finds_nothing(template: Json, tmp_path: Path) -> None:
 
 
 def test_every_named_error_has_its_place_in_the_machine() -> None:
-    named = errors.RepackError.__subclasses__()
+    named = raised()
     by_category: dict[str, set[str]] = {errors.CALLER: set(), errors.PASSING: set(), errors.TOO_BIG: set()}
     for error in named:
         by_category[error.category].add(error.__name__)
