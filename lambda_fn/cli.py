@@ -84,7 +84,6 @@ def repack_command(options: argparse.Namespace) -> None:
 def inspect_command(options: argparse.Namespace) -> None:
     """Print the entries as they come, and the hyperparameters after them."""
     from .core.edit import Content, Edit
-    from .core.tar import SHARED_RECORDS
     from .hyperparameters import ENTRY
     from .inspection import Inspection
     from .listing import File, fields, line
@@ -96,9 +95,8 @@ def inspect_command(options: argparse.Namespace) -> None:
         nonlocal separator
         inspection.see(entry)
         hyperparameters.see(entry)
-        if entry.type != SHARED_RECORDS:
-            print(separator + (json.dumps(fields(entry)) if options.json else line(entry)), end="")
-            separator = ",\n" if options.json else "\n"
+        print(separator + (json.dumps(fields(entry)) if options.json else line(entry)), end="")
+        separator = ",\n" if options.json else "\n"
 
     # Whoever would keep hyperparameters has to look at them.
     keeping = Edit({ENTRY: Content.of(b"")}, if_present="keep")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 from .core.edit import Content
 from .core.errors import InvalidRequest, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
-from .core.tar import HARD_LINK, REGULAR, SHARED_RECORDS, Stream, entries, normal
+from .core.tar import HARD_LINK, REGULAR, Stream, entries, normal
 from .stores import access_for, open_source
 from .stores.local import LocalSource, named_errors
 
@@ -293,8 +293,6 @@ def _in_archive(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dic
         tar = Stream(Reader(source.stream()).chunks())
         for entry in entries(tar):
             path, mode, target = entry.path, entry.mode & 0o777, normal(entry.link)
-            if entry.type == SHARED_RECORDS:
-                continue
             if not everything and _is_junk(path):
                 left_out += not entry.is_directory
                 continue

@@ -22,7 +22,7 @@ from .gzip import TRAILER_SIZE, Header, Run, parse_header, trailer
 from .header import Attributes, entry
 from .inflate import RAW, DeflateError, crc32, inflater, strict_inflater
 from .store import Source
-from .tar import SHARED_RECORDS, Entry, Stream, entries
+from .tar import Stream, entries, entries_and_records
 from .value import Value
 
 PREFIX_LIMIT = 10 << 20
@@ -164,7 +164,7 @@ def _files(tar: bytes) -> dict[str, Written]:
     """The files of a prefix. Raises InvalidArchive unless each of its entries is, to the byte, as we write it."""
     files: dict[str, Written] = {}
     end, stream = 0, Stream([tar])
-    for found in entries(stream):
+    for found in entries_and_records(stream):
         name = found.name.rstrip("/")
         attributes = Attributes(found.mode, int(found.mtime), found.uid, found.gid, found.uname, found.gname)
         files[name] = Written(stream.read(found.data_size), attributes, found.is_directory)
@@ -180,8 +180,7 @@ def _first_mtime(deflated: bytes) -> int:
     """The time of the first entry, 0 if it cannot be had from so few bytes: the survey says what is wrong with it."""
     try:
         stream = Stream([inflater().decompress(deflated, FIRST)])
-        first: Entry = next(entry for entry in entries(stream) if entry.type != SHARED_RECORDS)
-        return min(max(0, int(first.mtime)), 8**11 - 1)
+        return min(max(0, int(next(entries(stream)).mtime)), 8**11 - 1)
     except StopIteration:
         return 0
     except UNREADABLE:

@@ -17,7 +17,7 @@ from .place import Effort, Place, enter
 from .prefix import PREFIX_LIMIT, Head
 from .search import Hits, Search, Shared, Verdict
 from .store import Progress, Source
-from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
+from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries_and_records
 
 GAP = 1 << 20
 """Uncompressed bytes between two touched entries from which on the second has a place of its own."""
@@ -95,8 +95,9 @@ def survey(
     surveyor = Surveyor(source, head, edit, reader)
     try:
         tar = Stream(reader.chunks())
-        for entry in entries(tar):
-            visit(entry)
+        for entry in entries_and_records(tar):
+            if entry.type != SHARED_RECORDS:
+                visit(entry)
             surveyor.pass_by(entry, tar)
         second_tar = False
         for piece in tar.rest():

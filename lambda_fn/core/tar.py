@@ -243,9 +243,13 @@ class Headers:
 def entries(stream: Stream) -> Iterator[Entry]:
     """The entries up to the end of the tar: two zero blocks, or the end of the stream.
 
-    Between two of them the caller may read the data of the first from the stream, or leave it. A record shared by all
-    that follow (pax `g`) comes as an entry of that type. Raises InvalidArchive.
+    Between two of them the caller may read the data of the first from the stream, or leave it. Raises InvalidArchive.
     """
+    return (entry for entry in entries_and_records(stream) if entry.type != SHARED_RECORDS)
+
+
+def entries_and_records(stream: Stream) -> Iterator[Entry]:
+    """The same, for who keeps or moves all blocks: records shared by all that follow (pax `g`) come as if entries."""
     shared: dict[str, str] = {}
     while headers := read_headers(stream):
         pax = headers.extended.get(EXTENDED[b"x"], b"")
