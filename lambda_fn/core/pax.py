@@ -40,11 +40,11 @@ def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 0
     while at < len(data):
-        head = _RECORD.match(data, at, at + VALUE_LIMIT)
-        stop = at + int(head[1]) if head else 0
-        if head is None or not head.end() < stop <= len(data) or data[stop - 1] != ord("\n"):
+        begun = _RECORD.match(data, at, at + VALUE_LIMIT)
+        stop = at + int(begun[1]) if begun else 0
+        if begun is None or not begun.end() < stop <= len(data) or data[stop - 1] != ord("\n"):
             raise InvalidArchive(f"the tar is damaged: a broken pax record at its byte {offset}; pack the model again")
-        key, value = head[2].decode("utf-8", "surrogateescape"), data[head.end() : stop - 1]
+        key, value = begun[2].decode("utf-8", "surrogateescape"), data[begun.end() : stop - 1]
         at = stop
         if b"\n" in value and re.search(_LINE, value):
             raise ambiguous(f"the value of {key!r} holds what some readers take for another record", offset)

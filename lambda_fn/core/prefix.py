@@ -93,7 +93,10 @@ class Head(Value):
         return self._replace(files={}, prefix=Prefix(), rest=None)
 
     def grafted(self, prefix: Prefix, rest: Run) -> bytes:
-        """The new first bytes, up to where the rest begins; as long for any `rest`."""
+        """The new first bytes, up to where the rest begins.
+
+        Their number does not depend on `rest`, so that room can be kept for them before it is known.
+        """
         mark = b"model-repacker 1 prefix=%08x rest=%016x crc=%08x length=%016x" % (
             len(prefix.deflated),
             rest.stop - rest.start,
