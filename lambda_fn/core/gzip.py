@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Generator, Iterable, Iterator, NamedTuple, Optional
 
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import CORES, PROVED, combine_crc32, crc32
 from .relay import SPARE, Helpers, Relay
+from .value import Value
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +29,7 @@ HEADER_LIMIT = 1 << 20
 FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Value):
     """How much an archive may unpack to before it counts as a bomb."""
 
     uncompressed: int = 1 << 40
@@ -48,8 +47,7 @@ class Limits:
             raise ArchiveTooLarge(f"{beyond}; raise the limit (--max-ratio, ratio_limit) if it may")
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Value):
     """A member's header as far as it is kept."""
 
     size: int
@@ -101,21 +99,24 @@ def trailer(crc: int, size: int) -> bytes:
     return struct.pack("<II", crc, size & 0xFFFFFFFF)
 
 
-@dataclass
 class Run:
     """A stretch of deflate data that stands on its own, and what it holds."""
 
-    start: int
-    """Offset of its first byte in the source."""
-    stop: int = 0
-    crc: int = 0
-    """CRC-32 of the uncompressed bytes."""
-    size: int = 0
-    """Uncompressed."""
-    offset: int = field(default=0, compare=False)
-    """Where its first uncompressed byte stands in the tar as a whole."""
-    member: int = field(default=0, compare=False)
-    """Offset in the source of the header of its gzip member."""
+    def __init__(
+        self, start: int, stop: int = 0, crc: int = 0, size: int = 0, offset: int = 0, member: int = 0
+    ) -> None:
+        self.start, self.stop = start, stop
+        """Offsets in the source."""
+        self.crc, self.size = crc, size
+        """CRC-32 and length of the uncompressed bytes."""
+        self.offset = offset
+        """Where the first of these stands in the tar as a whole."""
+        self.member = member
+        """Offset in the source of the header of its gzip member."""
+
+    def is_like(self, other: Run) -> bool:
+        """Whether the other one begins and ends in the same places and holds the same."""
+        return (self.start, self.stop, self.crc, self.size) == (other.start, other.stop, other.crc, other.size)
 
 
 def joined_runs(runs: Iterable[Run]) -> Run:
@@ -147,7 +148,6 @@ RECENT = 2 << 20
 """Bytes of output, which hold several blocks of almost any deflate data."""
 
 
-@dataclass
 class Reader:
     """One pass over a gzip stream that begins with `chunks`, all members of it.
 
@@ -155,25 +155,33 @@ class Reader:
     each on its own, so that a reference from the second into the first is found out.
     """
 
-    source: Iterable[bytes]
-    limits: Limits = Limits()
-    cut: Optional[int] = None
-    """Offset in the source where the first member's second run begins."""
-    helpers: int = 0
-    """Threads that may inflate, too."""
-    strict: bool = False
-    """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
-    remembered: int = RECENT
-    """Bytes of output that `recent` has at most, besides the last piece."""
-    passed: Callable[[int], None] = lambda position: None
-    """Told how much of the source has been read and checked."""
-    runs: list[Run] = field(default_factory=list)
-    """Of the first member: one, or with `cut` two."""
-    recent: deque[Recent] = field(default_factory=deque)
-    """What came last, for a splice."""
-    members: int = 0
-    uncompressed: int = 0
-    _pool: Optional[ThreadPoolExecutor] = field(default=None, init=False)
+    def __init__(
+        self,
+        source: Iterable[bytes],
+        limits: Limits = Limits(),
+        cut: Optional[int] = None,
+        helpers: int = 0,
+        strict: bool = False,
+        remembered: int = RECENT,
+        passed: Callable[[int], None] = lambda position: None,
+    ) -> None:
+        self._source, self._limits = source, limits
+        self._cut = cut
+        """Offset in the source where the first member's second run begins."""
+        self._helpers = helpers
+        """Threads that may inflate, too."""
+        self._strict = strict
+        """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
+        self._remembered = remembered
+        """Bytes of output that `recent` has at most, besides the last piece."""
+        self._passed = passed
+        """Told how much of the source has been read and checked."""
+        self.runs: list[Run] = []
+        """Of the first member: one, or with `cut` two."""
+        self.recent: deque[Recent] = deque()
+        """What came last, for a splice."""
+        self.members = self.uncompressed = 0
+        self._pool: Optional[ThreadPoolExecutor] = None
 
     def chunks(self) -> Generator[bytes, None, None]:
         """The uncompressed bytes; to be closed where not all are taken, since threads may be at work.
@@ -181,14 +189,14 @@ class Reader:
         Raises InvalidArchive, ArchiveTooLarge.
         """
         bytes(4 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
-        feed = Feed(self.source)
+        feed = Feed(self._source)
         try:
             while self._member_follows(feed):
                 member = feed.position
                 self._read_header(feed)
                 runs = self.runs if self.members == 0 else []
-                if self.cut is not None and self.members == 0:
-                    yield from self._inflate(feed, runs, member, stop=self.cut)
+                if self._cut is not None and self.members == 0:
+                    yield from self._inflate(feed, runs, member, stop=self._cut)
                 yield from self._inflate(feed, runs, member)
                 self._check_trailer(feed, runs)
                 self.members += 1
@@ -207,8 +215,8 @@ class Reader:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._pool = ThreadPoolExecutor(self.helpers, thread_name_prefix="inflate")
-        return Helpers(self._pool, self.helpers)
+            self._pool = ThreadPoolExecutor(self._helpers, thread_name_prefix="inflate")
+        return Helpers(self._pool, self._helpers)
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position
@@ -240,16 +248,16 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        relay = Relay(feed, self._help if self.helpers else None, self.strict, PROVED - feed.position)
+        relay = Relay(feed, self._help if self._helpers else None, self._strict, PROVED - feed.position)
         for out, position, needs_input, crc in relay.pieces(stop):
             self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, needs_input))
-            while self.uncompressed - self.recent[0].offset > self.remembered:
+            while self.uncompressed - self.recent[0].offset > self._remembered:
                 self.recent.popleft()
             run.crc = combine_crc32(run.crc, crc, len(out))
             run.size += len(out)
             self.uncompressed += len(out)
-            self.limits.check(position, self.uncompressed)
-            self.passed(position)
+            self._limits.check(position, self.uncompressed)
+            self._passed(position)
             yield out
         if stop is None and not relay.eof:
             raise cut_off(feed.position)

@@ -13,7 +13,7 @@ from .errors import EntryConflict, EntryNotFound
 from .gzip import HELPERS, Limits, Reader
 from .prefix import read_head
 from .store import Source
-from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, Entry, Stream, entries, normal
+from .tar import HARD_LINK, REGULAR, Entry, Stream, entries, normal
 
 HELD = 8 << 20
 """Bytes of an entry that are kept while the archive is read to its end; a larger one is read a second time."""
@@ -47,7 +47,7 @@ def _last(source: Source, path: str, limits: Limits) -> tuple[Entry, Optional[by
     data: Optional[bytes] = None
     with _opened(source, limits) as tar:
         for entry in entries(tar):
-            if entry.path != path or entry.type == SHARED_RECORDS:
+            if entry.path != path:
                 continue
             if last and entry.type == HARD_LINK and normal(entry.link) == path:
                 continue  # the file was given twice

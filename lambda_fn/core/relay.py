@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, NamedTuple, Optional
 
@@ -75,16 +74,16 @@ class Piece(NamedTuple):
     """CRC-32 of the data."""
 
 
-@dataclass
 class Runner:
     """A decoder, and what it has already made of the next chunks."""
 
-    decoder: Any
-    begin: int = 0
-    """The bit of a leg where it began, if it runs ahead."""
-    made: deque[list[Piece]] = field(default_factory=deque)
-    passed: int = 0
-    """Bytes that it had made of the chunks before these."""
+    def __init__(self, decoder: Any, begin: int = 0) -> None:
+        self.decoder = decoder
+        self.begin = begin
+        """The bit of a leg where it began, if it runs ahead."""
+        self.made: deque[list[Piece]] = deque()
+        self.passed = 0
+        """Bytes that it had made of the chunks before these."""
 
     @property
     def eof(self) -> bool:
@@ -127,8 +126,7 @@ class Helpers(NamedTuple):
     number: int
 
 
-@dataclass
-class Leg:
+class Leg(NamedTuple):
     """A stretch of the source in which a helper runs ahead."""
 
     chunks: list[bytes]

@@ -15,7 +15,7 @@ from .gzip import Limits, Reader
 from .prefix import Head
 from .search import Search
 from .store import Source
-from .tar import SHARED_RECORDS, Stream, entries
+from .tar import SHARED_RECORDS, Stream, entries_and_records
 
 
 def rewritten(
@@ -34,7 +34,7 @@ def _edited(tar: Stream, head: Head, edit: Edit, going: Collection[str]) -> Iter
     search = Search(edit, head.files)
     shared: list[bytes] = []
     end, gone = 0, False
-    for entry in entries(tar):
+    for entry in entries_and_records(tar):
         end = entry.stop
         if entry.start < head.prefix.size:
             continue

@@ -7,7 +7,6 @@ replaced has to go is not known before all of them were seen: it may hold just w
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
 from typing import Collection, Mapping, NamedTuple, Optional
 
 from .edit import Content, Edit, Merge, matcher
@@ -33,21 +32,21 @@ class Verdict(NamedTuple):
     """Its header blocks as they are spelled where it stays."""
 
 
-@dataclass
 class Hits:
     """The entries that extracting would write to one path that is put in."""
 
-    count: int = 0
-    exact: bool = False
-    """Whether the last is spelled just so."""
-    attributes: Attributes = field(default_factory=Attributes)
-    """Of the last that is no link to itself, as are the following."""
-    file: bool = True
-    """Whether it is a plain file, or the directory that is wanted."""
-    identity: Optional[str] = None
-    """SHA-256 of what it holds, where that was looked at."""
-    content: Optional[bytes] = None
-    """What it holds, where that was wanted."""
+    def __init__(self) -> None:
+        self.count = 0
+        self.exact = False
+        """Whether the last is spelled just so."""
+        self.attributes = Attributes()
+        """Of the last that is no link to itself, as are the following."""
+        self.file = True
+        """Whether it is a plain file, or the directory that is wanted."""
+        self.identity: Optional[str] = None
+        """SHA-256 of what it holds, where that was looked at."""
+        self.content: Optional[bytes] = None
+        """What it holds, where that was wanted."""
 
     def hold(self, name: str, content: Content) -> bool:
         """Whether there is one entry, spelled just so, that holds this."""
@@ -59,16 +58,16 @@ class Hits:
         return self.count == 1 and self.exact
 
 
-@dataclass
 class Shared:
     """A pax record shared by all that follow, which has nothing to speak for if all of these go."""
 
-    number: int
-    """Of its touch."""
-    gone: bool = False
-    """Whether an entry after it goes for certain."""
-    names: set[str] = field(default_factory=set)
-    """Paths put in that entries after it have to make room for."""
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Of its touch."""
+        self.gone = False
+        """Whether an entry after it goes for certain."""
+        self.names: set[str] = set()
+        """Paths put in that entries after it have to make room for."""
 
 
 class Search:

@@ -6,10 +6,10 @@ fails or is closed unpublished leaves nothing behind: no output, no temporary fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Iterator, Mapping, Optional, Protocol
 
 from .recipe import Recipe
+from .value import Value
 
 Progress = Callable[[int, int], None]
 """Called often with (bytes done, bytes in all); may raise to stop the repack cleanly."""
@@ -62,8 +62,7 @@ class Source(Protocol):
         """Let go of files and connections."""
 
 
-@dataclass(frozen=True)
-class Present:
+class Present(Value):
     """What lies at a Target before it is published."""
 
     size: int
@@ -72,8 +71,7 @@ class Present:
     note: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Value):
     """What the store says of the output that is now there."""
 
     size: int

@@ -22,9 +22,8 @@ from lambda_fn.core.prefix import read_head
 from lambda_fn.core.relay import Helpers, Piece, Relay
 from lambda_fn.core.survey import survey
 from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
-from tests.core.contents import skewed, words
+from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, words
 from tests.core.memory import MemorySource, repacked
-from tests.core.test_splice import CONTENTS, FIXED_CODES, content, stored
 from tests.programs import asking, at_hand
 
 LOW = bytes(range(64)) * 4

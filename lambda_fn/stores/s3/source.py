@@ -79,7 +79,7 @@ class S3Source:
         self.model: Optional[S3Source] = None
         """What this is an output of, where it is read in the stead of that."""
         self.bytes_read = 0
-        self.checksums = checksum.Prefixes.of_object(self.head)
+        self.checksums = checksum.RunningCrcs.of_object(self.head)
         """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
         self._known_as = known_as
         self._ends: dict[int, bytes] = {}
@@ -129,7 +129,7 @@ class S3Source:
     def _whole(self) -> Generator[bytes, None, None]:
         """All chunks; afterwards the checksums tell of any range, and both ends are at hand."""
         crc = checksum.known()[0]
-        prefixes = checksum.Prefixes(crc)
+        running = checksum.RunningCrcs(crc)
         step = max(CHECKSUM_EVERY, self.size // CHECKSUMS)
         position = value = noted = 0
         with closing(self._blocks(0, self.size)) as blocks:
@@ -141,13 +141,13 @@ class S3Source:
                     value = crc.of(chunk, value)
                     position += len(chunk)
                     if position - noted >= step or position == self.size:
-                        prefixes.append(position, value)
+                        running.append(position, value)
                         noted = position
                     yield chunk
                 if start == 0 or position == self.size:
                     with self._keeping:
                         self._ends[start] = b"".join(block)  # recipes cut near both ends
-        self.checksums = prefixes
+        self.checksums = running
 
     def tags(self) -> dict[str, str]:
         """The object's tags; none, and a warning, where we may not see them or the store has no such thing."""
