@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import Generator, Iterable, Optional
 
-AHEAD = 8
+AHEAD = 4
 """Chunks read at a time: each time the threads wake each other."""
 
 

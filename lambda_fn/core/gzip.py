@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Generator, Iterable, Iterator, Named
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import CORES, PROVED, combine_crc32, crc32
-from .relay import SPARE, Helpers, Relay
+from .relay import Helpers, Relay
 from .value import Value
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 HELPERS = CORES if CORES > 1 else 0
 """Threads that inflate beside the one that reads, where no other work is waiting for the cores."""
-LEGS = HELPERS + SPARE if HELPERS else 0
-"""How far the source is read ahead for them."""
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
 HEADER_LIMIT = 1 << 20

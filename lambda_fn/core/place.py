@@ -19,6 +19,8 @@ A place keeps 32 KiB, the window of a decoder that begins there, and the CRC up 
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from itertools import islice
 from typing import Collection, Iterable, Iterator, NamedTuple, Optional, Sequence
 
@@ -37,6 +39,7 @@ from .blocks import (
 )
 from .gzip import Recent, Run
 from .inflate import crc32
+from .relay import MOST_IN
 from .store import Source
 
 SEARCH_LIMIT = 1 << 20
@@ -95,8 +98,39 @@ class Place(NamedTuple):
         return self.offset - self.run.offset
 
 
+class Passed:
+    """A stream's chunks, kept until what came out of them is no longer recent: it is there that places are found."""
+
+    def __init__(self, source: Source, chunks: Iterable[bytes]) -> None:
+        self._source, self._chunks = source, chunks
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._lock = threading.Lock()  # they are taken in another thread
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        for chunk in self._chunks:
+            with self._lock:
+                self._kept.append((at, chunk))
+            at += len(chunk)
+            yield chunk
+
+    def forget(self, oldest: Recent) -> None:
+        """Let go of what only came to more than is recent."""
+        before = oldest.position - MOST_IN - STORED_LIMIT
+        with self._lock:
+            while self._kept and self._kept[0][0] + len(self._kept[0][1]) <= before:
+                self._kept.popleft()
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a range of the source."""
+        with self._lock:
+            kept = [chunk[max(0, start - at) : max(0, stop - at)] for at, chunk in self._kept]
+        found = b"".join(kept)
+        return found if len(found) == stop - start else self._source.read(start, stop)
+
+
 def enter(
-    source: Source, recent: Iterable[Recent], at: int, effort: Effort, alike: Optional[set[int]] = None
+    source: Passed, recent: Iterable[Recent], at: int, effort: Effort, alike: Optional[set[int]] = None
 ) -> Optional[Place]:
     """A place at or before offset `at` of the tar, which lies in what is `recent`; None if none can be proved.
 
@@ -156,7 +190,7 @@ class Stretch(NamedTuple):
 
 
 def _candidates(
-    source: Source, run: Run, pieces: Sequence[Recent], at: int, alike: Collection[int]
+    source: Passed, run: Run, pieces: Sequence[Recent], at: int, alike: Collection[int]
 ) -> Iterator[tuple[Stretch, int]]:
     """Where blocks seem to begin, as bits of a stretch: those near that begin `alike`, then all, the last first."""
     for stretch in _stretches(source, run, pieces, at, LIKELY):
@@ -172,7 +206,7 @@ def _candidates(
             yield from ((stretch, bit) for bit in sorted(bits, reverse=True))
 
 
-def _stretches(source: Source, run: Run, pieces: Sequence[Recent], at: int, most: int) -> Iterator[Stretch]:
+def _stretches(source: Passed, run: Run, pieces: Sequence[Recent], at: int, most: int) -> Iterator[Stretch]:
     """What lies between the places where all input was used up, from that before `at` back, up to `most` bytes."""
     known = [(piece.position, piece.offset + len(piece.data)) for piece in pieces if piece.needs_input]
     if pieces[0].offset == run.offset:
@@ -190,7 +224,7 @@ def _stretches(source: Source, run: Run, pieces: Sequence[Recent], at: int, most
 
 
 def _offset(
-    source: Source,
+    source: Passed,
     stretch: Stretch,
     bit: int,
     until: int,
@@ -225,7 +259,7 @@ def _offset(
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _leads(source: Source, earlier: Place, later: Place, between: bytes) -> bool:
+def _leads(source: Passed, earlier: Place, later: Place, between: bytes) -> bool:
     """Whether decoding from one place on comes to the end of a block at the other."""
     start, phase = divmod(earlier.bit, 8)
     data = source.read(start, later.bit // 8 + 1)

@@ -39,7 +39,7 @@ CHUNK = 512 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
-LEG_IN, LEG_OUT = 7 << 20, 8 << 20
+LEG_IN, LEG_OUT = 6 << 20, 7 << 20
 """Bytes that a leg has at most, and should have inflated; both are in memory."""
 SPARE = 1
 """Legs more than helpers, so that none of them waits for the runner."""
@@ -52,7 +52,7 @@ SEARCHED = 8
 """Chunks at the beginning of a leg in which a block is looked for."""
 HEAD = 2 << 20
 """Bytes of a leg's output after which the runner does not wait for the helper to be right."""
-MOST_AHEAD = 9 << 20
+MOST_AHEAD = 8 << 20
 """Bytes that a helper makes at most; no less than HEAD, so that it is through with every chunk it is asked about."""
 ALIKE = 16
 """Headers' numbers that are remembered, to look for those that begin alike."""

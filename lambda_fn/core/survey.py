@@ -14,7 +14,7 @@ from typing import Callable, Iterable, Iterator, Optional
 from .edit import Content, Edit, Merge
 from .errors import InvalidArchive
 from .gzip import HELPERS, Limits, Reader, Recent, Run
-from .place import Effort, Place, enter
+from .place import Effort, Passed, Place, enter
 from .prefix import PREFIX_LIMIT, Head
 from .search import Hits, Search, Shared, Verdict
 from .store import Progress, Source
@@ -93,24 +93,22 @@ def survey(
     What is found wrong with helpers is looked at again by one alone, so that errors and their positions are the same
     for any number of cores. Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
     """
+
+    def tell(position: int) -> None:
+        passed.forget(reader.recent[0])
+        progress(position, source.size)
+
+    passed = Passed(source, (stream or source.stream)())
     reader = Reader(
-        (stream or source.stream)(),
+        passed,
         limits,
         cut=head.rest_start if head.rest else None,
         helpers=HELPERS if helpers is None else helpers,
-        passed=lambda position: progress(position, source.size),
+        passed=tell,
     )
-    surveyor = Surveyor(source, head, edit, reader)
+    surveyor = Surveyor(source, head, edit, reader, passed)
     try:
-        with closing(reader.chunks()) as chunks:
-            tar = Stream(chunks)
-            for entry in entries_and_records(tar):
-                if entry.type != SHARED_RECORDS:
-                    visit(entry)
-                surveyor.pass_by(entry, tar)
-            second_tar = False
-            for piece in tar.rest():
-                second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
+        surveyor.pass_all(visit)
     except InvalidArchive:
         if reader.helped:
             return survey(source, head, edit, limits, progress, stream, visit, helpers=0)
@@ -126,15 +124,15 @@ def survey(
         raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
     found = surveyor.finish(reader.runs[-1])
     found.uncompressed_size = reader.uncompressed
-    found.warnings = (*_warnings(head, second_tar), *found.search.warnings)
+    found.warnings = (*_warnings(head, surveyor.second_tar), *found.search.warnings)
     return found
 
 
 class Surveyor:
     """Passes by the entries and remembers what is touched."""
 
-    def __init__(self, source: Source, head: Head, edit: Edit, reader: Reader) -> None:
-        self._source, self._edit, self._reader = source, edit, reader
+    def __init__(self, source: Source, head: Head, edit: Edit, reader: Reader, passed: Passed) -> None:
+        self._edit, self._reader, self._passed = edit, reader, passed
         self._prefix_size = head.prefix.size
         self._search = Search(edit, head.files)
         self._found = Survey(head, self._search, Run(0))
@@ -144,6 +142,19 @@ class Surveyor:
         self._reached = 0
         """Up to where a walk comes that begins at the last place."""
         self._large: Optional[Touch] = None
+        self.second_tar = False
+        """Whether there is more than zeros behind the end."""
+
+    def pass_all(self, visit: Callable[[Entry], None]) -> None:
+        """Look at all entries, and at what follows them."""
+        with closing(self._reader.chunks()) as chunks:
+            tar = Stream(chunks)
+            for entry in entries_and_records(tar):
+                if entry.type != SHARED_RECORDS:
+                    visit(entry)
+                self.pass_by(entry, tar)
+            for piece in tar.rest():
+                self.second_tar = self.second_tar or bool(bytes(piece).strip(b"\0"))
 
     def pass_by(self, entry: Entry, tar: Stream) -> None:
         """Look at one entry, whose data comes next in the tar."""
@@ -159,7 +170,7 @@ class Surveyor:
         run = run_at(self._reader.recent, entry.start)
         touch = Touch(entry, verdict, run)
         if entry.start - self._reached > GAP and self._places < PLACES:
-            touch.before = enter(self._source, self._reader.recent, entry.start, self._effort, self._alike)
+            touch.before = enter(self._passed, self._reader.recent, entry.start, self._effort, self._alike)
             self._places += touch.before is not None
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(self._search.hits[verdict.name], self._edit.put[verdict.name], entry, tar)
@@ -180,7 +191,7 @@ class Surveyor:
     def _enter_behind(self) -> None:
         """The end of a large entry can be entered as soon as what follows it is known, too."""
         if self._large and self._places < PLACES:
-            self._large.behind = enter(self._source, self._reader.recent, self._large.stop, self._effort, self._alike)
+            self._large.behind = enter(self._passed, self._reader.recent, self._large.stop, self._effort, self._alike)
             self._places += self._large.behind is not None
         self._large = None
 

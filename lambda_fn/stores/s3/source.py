@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import Any, Callable, Generator, Iterable, Iterator, Mapping, Optional, TypeVar
+from typing import Any, Callable, Generator, Iterator, Mapping, Optional, TypeVar
 
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError
@@ -21,8 +21,6 @@ from ...core.errors import (
     SourceNotFound,
     StoreUnavailable,
 )
-from ...core.gzip import LEGS
-from ...core.relay import LEG_IN
 from . import checksum, pointer
 from .access import S3Access
 from .failures import code, named_errors, required
@@ -35,9 +33,6 @@ BLOCK = 6 << 20
 """Bytes of one ranged GET of a stream: more than the smallest part, so that the first is filled without another."""
 AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
-PASSED = 2 + LEGS * LEG_IN // BLOCK
-"""Blocks of a stream that are kept until others have passed: a survey looks back from what an edit touches, and is
-itself some legs behind."""
 CHUNK = 256 << 10
 READ = 1 << 20
 """Bytes asked of a connection at once: with 64 KiB urllib3 has sixteen times the work."""
@@ -83,8 +78,7 @@ class S3Source:
         """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
         self._known_as = known_as
         self._ends: dict[int, bytes] = {}
-        self._passed: deque[tuple[int, list[bytes]]] = deque(maxlen=PASSED)
-        self._counting, self._keeping = threading.Lock(), threading.Lock()
+        self._counting = threading.Lock()
 
     @property
     def note(self) -> Mapping[str, str]:
@@ -103,15 +97,10 @@ class S3Source:
         return pointer.note_of(self.place, self.head, self.access)
 
     def read(self, start: int, stop: int) -> bytes:
-        """The bytes of a range; those of a stream's first and last blocks, and of those just passed, are at hand."""
-        with self._keeping:
-            kept, blocks = dict(self._ends), list(self._passed)
-        for end, block in kept.items():
+        """The bytes of a range; those of a stream's first and last blocks are at hand."""
+        for end, block in dict(self._ends).items():  # a stream may be read in another thread
             if end <= start and stop <= end + len(block):
                 return block[start - end : stop - end]
-        passed = b"".join(_of_passed(blocks, start, stop))
-        if len(passed) == stop - start:
-            return passed
         return b"".join(self._get(start, stop)) if start < stop else b""
 
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Generator[bytes, None, None]:
@@ -135,8 +124,6 @@ class S3Source:
         with closing(self._blocks(0, self.size)) as blocks:
             for block in blocks:
                 start = position
-                with self._keeping:
-                    self._passed.append((start, block))
                 for chunk in block:
                     value = crc.of(chunk, value)
                     position += len(chunk)
@@ -145,8 +132,7 @@ class S3Source:
                         noted = position
                     yield chunk
                 if start == 0 or position == self.size:
-                    with self._keeping:
-                        self._ends[start] = b"".join(block)  # recipes cut near both ends
+                    self._ends[start] = b"".join(block)  # recipes cut near both ends
         self.checksums = running
 
     def tags(self) -> dict[str, str]:
@@ -201,7 +187,6 @@ class S3Source:
     def close(self) -> None:
         """Let go of what was kept; a stream that was left early has ended its own fetching."""
         self._ends.clear()
-        self._passed.clear()
 
     def _blocks(self, first: int, end: int) -> Generator[list[bytes], None, None]:
         """A range in blocks of chunks, in order, fetched ahead by a few threads."""
@@ -251,16 +236,6 @@ class S3Source:
             answer["Body"].close()
             raise SourceChanged(f"{self.place} was overwritten meanwhile")
         return answer["Body"]
-
-
-def _of_passed(blocks: Iterable[tuple[int, list[bytes]]], start: int, stop: int) -> Iterator[bytes]:
-    """What of a range lies in blocks that a stream has passed."""
-    for begin, chunks in blocks:
-        at = begin
-        for chunk in chunks:
-            if start < at + len(chunk) and at < stop:
-                yield chunk[max(0, start - at) : stop - at]
-            at += len(chunk)
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
