@@ -6,7 +6,6 @@ replaced has to go is not known before all of them were seen: it may hold just w
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Collection, Mapping, NamedTuple, Optional
 
 from .edit import Content, Edit, Merge, matcher
@@ -272,4 +271,8 @@ def _slashes(path: str) -> list[int]:
 
 def _folded(path: str) -> str:
     """What a disk that ignores case, or keeps one Unicode normal form, makes of a path."""
-    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+    if path.isascii():
+        return path.lower()
+    import unicodedata  # few archives need its tables
+
+    return unicodedata.normalize("NFC", path).casefold()
