@@ -153,6 +153,24 @@ def test_no_test_leans_on_another(file: Path) -> None:
     assert not [name for name in theirs if any(part.startswith("test_") for part in name.split("."))]
 
 
+@pytest.mark.parametrize("file", TESTS, ids=named)
+def test_what_several_tests_share_is_changed_by_none(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    shared = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests")
+        for alias in node.names
+    }
+    changed = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load)
+        if isinstance(node.value, ast.Name) and node.value.id in shared
+    }
+    assert not changed
+
+
 @pytest.mark.parametrize("chapter", sorted(CORE.glob("*.py")), ids=named)
 def test_each_chapter_of_the_core_has_its_tests(chapter: Path) -> None:
     assert chapter.stem in UNTESTED or (ROOT / "tests" / "core" / f"test_{chapter.stem}.py").exists()

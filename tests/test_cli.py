@@ -22,6 +22,8 @@ from tests.core.forgeries import FORGERIES
 from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
+MODULES_OF_A_START = 120
+"""Fewer than so many, the standard library's among them."""
 
 
 def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -161,6 +163,42 @@ def test_what_is_not_known_before_is_said_so(folder: Path) -> None:
     done = run("repack", "model.tar.gz", "--add", "a=adapter", "--output", "out", "--dry-run", folder=folder)
     assert "of a size that is known when all is packed" in done.stdout
     assert "to write more than " in done.stdout
+
+
+SLOW_TO_IMPORT = {"asyncio", "concurrent.futures", "email", "hashlib", "importlib.metadata", "logging", "shutil"} | {
+    *("socket", "ssl", "subprocess", "tarfile", "tempfile", "unittest", "urllib.request")
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["--help"], {"shutil"}),  # for the width of the terminal
+        (["inspect", "model.tar.gz"], set()),
+        (["verify", "model.tar.gz"], set()),
+        (["cat", "model.tar.gz", "model.txt"], set()),
+        (["repack", "model.tar.gz", "--set", "a=1", "--output", "out", "--quiet"], {"hashlib"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_start_imports_no_more_than_it_needs(arguments: list[str], needed: set[str], folder: Path) -> None:
+    """Small models are many, and most of the work for one is the start: counted in modules, since clocks differ."""
+    code = f"""
+import sys
+before = set(sys.modules)
+sys.argv = ["lambda_fn", *{arguments!r}]
+from lambda_fn.cli import main
+try:
+    main()
+finally:
+    print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=environment)
+    imported = set(done.stderr.splitlines()[-1].split())
+    assert imported & SLOW_TO_IMPORT == needed
+    assert not {name for name in imported if name.startswith(("boto", "lambda_fn.stores.s3", "lambda_fn.pipeline"))}
+    assert len(imported) < MODULES_OF_A_START
 
 
 def test_the_version_is_that_of_the_package(folder: Path) -> None:

@@ -27,7 +27,7 @@ Verify = Literal["once", "always", "never"]
 UNSURVEYED: Mapping[str, str] = {"surveyed": "no"}
 """In the note of an output that was made by believing a mark that nothing vouched for: nobody ever surveyed it."""
 HELD = "held"
-"""In a note: digests of the contents that the source held already, rightly spelled."""
+"""In a note: digests of what was put in but was in the source already, so that it stayed where it was."""
 
 
 class History(Value):
@@ -120,8 +120,8 @@ class History(Value):
 
 
 def held(found: Survey) -> Mapping[str, str]:
-    """What a note says of the contents that the source held already."""
-    hits = [hits.identity for name, hits in sorted(found.search.hits.items()) if hits.are(name)]
+    """What a note says of contents that the source held already: who puts in others, changes more than the front."""
+    hits = [hits.identity for _, hits in sorted(found.search.hits.items()) if hits.as_wanted]
     digests = ",".join(_short(identity) for identity in hits if identity is not None)
     return {HELD: digests} if digests else {}
 

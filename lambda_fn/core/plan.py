@@ -162,10 +162,10 @@ def _changed(edit: Edit, found: Survey) -> dict[str, Content]:
         elif edit.if_present == "error":
             raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
         elif edit.if_present == "keep":
-            if hits and (ours or not hits.are(name)) and not content.directory:
+            if hits and (ours or not hits.as_wanted) and not content.directory:
                 new[name] = Content.of(_held(name, found) or b"")
         elif not content.directory:  # a directory is there, and what lies in it is another path's matter
-            held = hits.hold(name, content) if hits and not ours else not hits and ours and _holds(ours, content)
+            held = hits.hold(content) if hits and not ours else not hits and ours and _holds(ours, content)
             if not held:
                 new[name] = content
     found.search.check(new)

@@ -6,7 +6,6 @@ replaced has to go is not known before all of them were seen: it may hold just w
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Collection, Mapping, NamedTuple, Optional
 
 from .edit import Content, Edit, Merge, matcher
@@ -48,14 +47,15 @@ class Hits:
         self.content: Optional[bytes] = None
         """What it holds, where that was wanted."""
 
-    def hold(self, name: str, content: Content) -> bool:
-        """Whether there is one entry, spelled just so, that holds this."""
-        mode = self.attributes.mode & 0o7777
-        return self.are(name) and self.identity == content.identity and content.mode in (None, mode)
-
-    def are(self, name: str) -> bool:
-        """Whether there is one entry, spelled just so."""
+    @property
+    def as_wanted(self) -> bool:
+        """Whether there is one entry of the path, and its name is spelled as we would spell it."""
         return self.count == 1 and self.exact
+
+    def hold(self, content: Content) -> bool:
+        """Whether that one entry has this content and mode already, so that it can stay."""
+        mode = self.attributes.mode & 0o7777
+        return self.as_wanted and self.identity == content.identity and content.mode in (None, mode)
 
 
 class Shared:
@@ -271,4 +271,8 @@ def _slashes(path: str) -> list[int]:
 
 def _folded(path: str) -> str:
     """What a disk that ignores case, or keeps one Unicode normal form, makes of a path."""
-    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+    if path.isascii():
+        return path.lower()
+    import unicodedata  # few archives need its tables
+
+    return unicodedata.normalize("NFC", path).casefold()

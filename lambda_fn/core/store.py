@@ -16,14 +16,14 @@ Progress = Callable[[int, int], None]
 
 
 class Stages:
-    """The progress of stages as one: what is done never falls, and all there is grows only by unforeseen stages."""
+    """Several stages told as one progress: `done` never falls, and the total grows only by a stage nobody foresaw."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._done = 0
 
     def next(self, to_follow: int = 0) -> Progress:
-        """The Progress of the next stage, after which so many bytes are foreseen for others."""
+        """The Progress of the next stage; `to_follow` is how many bytes further stages are known to have."""
         before = self._done
 
         def tell(done: int, total: int) -> None:
