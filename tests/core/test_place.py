@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+
 import pytest
 
 from lambda_fn.core.gzip import Reader, Recent, Run
