@@ -7,6 +7,7 @@ under test.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import random
 import struct
@@ -118,6 +119,19 @@ def shared(records: dict[str, str]) -> Part:
     return Part("", tarfile.TarInfo.create_pax_global_header(records))
 
 
+def record(key: str, value: str | bytes) -> bytes:
+    """A pax record; its length counts its own digits, too."""
+    text = f" {key}=".encode() + (value.encode() if isinstance(value, str) else value) + b"\n"
+    size = len(text) + len(str(len(text) + len(str(len(text)))))
+    return b"%d" % size + text
+
+
+def pax(*records: bytes, kind: bytes = b"x") -> bytes:
+    """A pax header that holds them, as a header and its padded data."""
+    data = b"".join(records)
+    return raw_header(b"pax", b"%011o" % len(data), kind) + padded(data)
+
+
 def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) -> bytes:
     """A ustar header block with whatever in its fields, its checksum right."""
     block = bytearray(512)
@@ -131,6 +145,29 @@ def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) ->
         at, width = layout[column]
         block[at : at + width] = value.ljust(width, b"\0")
     return checksummed(bytes(block))
+
+
+def header(
+    name: str = "file", size: int = 0, kind: bytes = b"0", magic: bytes = b"ustar\x0000", **fields: bytes
+) -> bytes:
+    block = raw_header(name.encode("utf-8", "surrogateescape"), b"%011o" % size, kind, **fields)
+    return checksummed(block[:257] + magic.ljust(8, b"\0") + block[265:])
+
+
+def long_name(name: bytes, kind: bytes = b"L") -> bytes:
+    return raw_header(b"././@LongLink", b"%011o" % len(name), kind) + padded(name)
+
+
+def with_signed_sum(block: bytes) -> bytes:
+    total = sum(block) - sum(block[148:156]) + 8 * 32 - 256 * sum(byte > 127 for byte in block)
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def sparse(pieces: list[tuple[int, int]], data: bytes, more: bytes = b"") -> bytes:
+    """An old GNU sparse file: where its pieces lie and how long they are, then these."""
+    mapped = b"".join(b"%011o\0%011o\0" % piece for piece in pieces)
+    prefix = bytes(41) + mapped.ljust(96, b"\0") + (b"\1" if more else b"\0") + b"%011o" % (1 << 20)
+    return header("s", len(data), b"S", b"ustar  ", prefix=prefix) + more + padded(data)
 
 
 # Generated tars
@@ -419,3 +456,19 @@ def small() -> Tar:
 def gunzip(data: bytes) -> bytes:
     """All members, by Python's own reader."""
     return gzip.decompress(data)
+
+
+def split(tar: bytes) -> tuple[str, bytes, bytes]:
+    """The first entry's name and content, and all that follows it, by Python's reader."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        info = opened.next()
+        assert info is not None
+        assert info.isreg()
+        at = info.offset_data
+    return info.name, tar[at : at + info.size], tar[at + -(-info.size // 512) * 512 :]
+
+
+def infos(output: bytes) -> dict[str, tarfile.TarInfo]:
+    """The entries of a tar.gz by name, by Python's reader."""
+    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
+        return {info.name: info for info in tar}

@@ -22,10 +22,21 @@ import pytest
 
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.tar import SHARED_RECORDS, Entry, Stream, entries
-from tests.archives import WANTED, gunzip, member, padded, raw_header, shared
+from tests.archives import (
+    WANTED,
+    gunzip,
+    header,
+    long_name,
+    member,
+    padded,
+    pax,
+    raw_header,
+    record,
+    shared,
+    sparse,
+    with_signed_sum,
+)
 from tests.core.memory import repacked
-from tests.core.test_pax import record
-from tests.core.test_tar import header, long_name, pax, sparse, with_signed_sum
 from tests.hunt.readers import readers
 from tests.hunt.tar import unknown
 from tests.programs import Using, asking

@@ -16,9 +16,8 @@ from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.errors import EntryConflict, InvalidArchive, InvalidRequest, RepackError
 from lambda_fn.core.history import Verify
 from tests import archives, readers
-from tests.archives import WANTED, checksummed, entry, member, raw_header
+from tests.archives import WANTED, checksummed, entry, header, member, pax, record
 from tests.core.memory import repacked
-from tests.core.test_pax import record
 from tests.hunt import streams
 from tests.programs import at_hand
 
@@ -26,15 +25,6 @@ NEW = b'{"new": 1}'
 OLD = entry(WANTED, b'{"old": 1}').blocks
 FILE = entry("weights", b"w" * 600).blocks
 END = bytes(1024)
-
-
-def pax(*records: bytes) -> bytes:
-    return raw_header(b"pax", b"%011o" % len(b"".join(records)), b"x") + archives.padded(b"".join(records))
-
-
-def header(name: str, size: int = 0, kind: bytes = b"0", magic: bytes = b"ustar\x0000", **fields: bytes) -> bytes:
-    block = raw_header(name.encode(), b"%011o" % size, kind, **fields)
-    return checksummed(block[:257] + magic.ljust(8, b"\0") + block[265:])
 
 
 def link(name: str, target: str, kind: bytes = b"2") -> bytes:

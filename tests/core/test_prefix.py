@@ -6,7 +6,6 @@ import gzip
 import io
 import tarfile
 import zlib
-from dataclasses import replace
 
 import pytest
 
@@ -14,34 +13,31 @@ from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.gzip import Header, Run
 from lambda_fn.core.header import Attributes
 from lambda_fn.core.prefix import COMMENT_LIMIT, PEEK, PREFIX_LIMIT, Head, Prefix, Written, make_prefix, read_head
-from tests.archives import Part, Tar, entry, member, noise, shared
+from tests import archives, readers
+from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise, shared, split
 from tests.core.contents import words
-from tests.core.memory import MemorySource
+from tests.core.forgeries import FORGERIES, OURS, deflated, forged
+from tests.core.memory import MemorySource, repacked
 
 AT = Attributes(0o640, 1_700_000_000, 7, 8, "me", "us")
 FILES = {
     "b/x.py": Written(words(3000, 1), AT),
-    "a": Written(b"1", replace(AT, mode=0o755)),
+    "a": Written(b"1", AT._replace(mode=0o755)),
     "d": Written(b"", AT, directory=True),
 }
 REST = Tar([entry("w", words(5000, 2), mtime=5)]).data
 
 
-def deflated(data: bytes, flush: int = zlib.Z_FINISH) -> bytes:
-    packer = zlib.compressobj(6, wbits=-15)
-    return packer.compress(data) + packer.flush(flush)
-
-
 def rest_of(head: bytes, data: bytes = REST) -> Run:
-    return Run(len(head), len(head) + len(deflated(data)), zlib.crc32(data), len(data))
+    return Run(len(head), len(head) + len(deflated(data, zlib.Z_FINISH)), zlib.crc32(data), len(data))
 
 
 def archive(prefix: Prefix, comment: bytes | None = None, **wrong: int) -> bytes:
     """A marked archive, in whose mark some figures are off by so much."""
     plain = Head(Header(10), comment=comment)
     run = rest_of(plain.grafted(prefix, Run(0)))
-    told = replace(run, **{name: getattr(run, name) + by for name, by in wrong.items()})
-    return plain.grafted(prefix, told) + deflated(REST) + Head.trailer(prefix, run)
+    told = Run(run.start, *(getattr(run, name) + wrong.get(name, 0) for name in ("stop", "crc", "size")))
+    return plain.grafted(prefix, told) + deflated(REST, zlib.Z_FINISH) + Head.trailer(prefix, run)
 
 
 def test_a_prefix_is_a_tar_of_its_files_in_order() -> None:
@@ -72,7 +68,7 @@ def test_the_same_files_give_the_same_prefix_as_small_as_models_are_packed() -> 
 
 def test_nothing_behind_a_prefix_refers_into_it() -> None:
     prefix = make_prefix(FILES)
-    whole = prefix.deflated + deflated(REST)
+    whole = prefix.deflated + deflated(REST, zlib.Z_FINISH)
     assert zlib.decompressobj(-15).decompress(whole).endswith(REST)
     assert prefix.deflated.endswith(b"\0\0\xff\xff")
 
@@ -89,8 +85,8 @@ def test_what_is_grafted_is_read_again(comment: bytes | None) -> None:
         AT.mtime,
         comment,
     )
-    assert data[head.rest_start :] == deflated(REST) + data[-8:]
-    assert head.rest == rest_of(data[: head.rest_start])
+    assert data[head.rest_start :] == deflated(REST, zlib.Z_FINISH) + data[-8:]
+    assert head.rest and vars(head.rest) == vars(rest_of(data[: head.rest_start]))
 
 
 def test_the_mark_is_the_headers_comment_and_all_else_in_the_header_stays() -> None:
@@ -107,7 +103,7 @@ def test_without_a_prefix_there_is_no_mark_and_the_comment_is_theirs() -> None:
     data = archive(make_prefix(FILES), b"theirs")
     head = read_head(MemorySource(data))
     assert head.grafted(Prefix(), Run(0)) == Header(0, comment=b"theirs").to_bytes()
-    assert replace(head, comment=None).grafted(Prefix(), Run(0)) == Header(0).to_bytes()
+    assert head._replace(comment=None).grafted(Prefix(), Run(0)) == Header(0).to_bytes()
 
 
 def test_a_comment_has_511_bytes_at_most() -> None:
@@ -250,3 +246,75 @@ def test_a_header_without_end_is_said_to_be_damaged() -> None:
         read_head(MemorySource(member(b"x", name=b"n" * PEEK)))
     assert str(caught.value) == "the gzip header is damaged or has more than 65536 bytes; pack the model again"
     assert read_head(MemorySource(member(b"x", name=b"n" * (PEEK - 11)))).header.size == PEEK
+
+
+FIRST = b'{"depth": 6}\n'
+SECOND = b'{"depth": 7, "note": "' + b"longer " * 30 + b'"}\n'
+
+
+def test_the_way_without_a_scan_reads_next_to_nothing() -> None:
+    tar = Tar([entry(f"weights{at}", archives.noise(300_000, at)) for at in range(4)])
+    source, _ = repacked(member(tar.data, 1), {WANTED: FIRST})
+    scanned, whole = repacked(source, {WANTED: SECOND})
+    trusted, little = repacked(source, {WANTED: SECOND}, verify="never")
+    assert trusted == scanned
+    assert whole.source.bytes_read > len(source)
+    assert little.source.bytes_read <= (64 << 10) + 8
+
+
+def test_a_large_prefix_is_read_whole_and_believed() -> None:
+    source, _ = repacked(member(archives.small().data), {"big": archives.noise(300_000), WANTED: FIRST})
+    again, outcome = repacked(source, {WANTED: SECOND}, verify="never")
+    assert outcome.survey
+    assert outcome.survey.entries is None
+    assert again == repacked(source, {WANTED: SECOND})[0]
+
+
+@pytest.mark.parametrize(
+    ("case", "verify"),
+    [
+        (case, verify)
+        for case in FORGERIES
+        for verify in ("once", "always", "never")
+        if (case, verify) != ("a length beyond the truth", "never")  # the request asks to believe it
+    ],
+)
+def test_a_forged_mark_does_no_harm(case: str, verify: str) -> None:
+    source = FORGERIES[case]
+    assert gunzip(source)
+    output, _ = repacked(source, {WANTED: SECOND}, verify=verify)
+    name, data, _ = split(gunzip(output))
+    assert (name, data) == (WANTED, SECOND)
+    if verify != "never" or case != "an old entry in the rest":
+        assert [name for name in readers.names(gunzip(output)) if name.endswith(WANTED)] == [WANTED]
+
+
+def test_a_mark_copied_to_another_archive_is_not_believed() -> None:
+    ours, _ = repacked(member(archives.small().data), {WANTED: FIRST})
+    other = member(Tar([entry("other", b"other" * 50), entry(WANTED, b"old")]).data)
+    comment_end = ours.index(b"\0", 10) + 1
+    copied = ours[:comment_end] + other[10:]
+    for verify in ("once", "never"):
+        output, _ = repacked(copied, {WANTED: SECOND}, verify=verify)
+        assert output == repacked(other[:4] + ours[4:10] + other[10:], {WANTED: SECOND})[0]
+
+
+def test_a_reference_from_the_rest_into_the_prefix_is_found_out() -> None:
+    whole = OURS + entry("copy", OURS).blocks + bytes(1024)
+    compressor = zlib.compressobj(9, wbits=-15)
+    first = compressor.compress(OURS) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    second = compressor.compress(whole[len(OURS) :]) + compressor.flush()
+    rest = whole[len(OURS) :]
+    crc = zlib.crc32(rest)
+    mark = {"prefix": len(first), "rest": len(second), "crc": crc, "length": len(rest)}
+    source = forged(mark, first, second, whole)
+    assert gunzip(source) == whole
+    output, _ = repacked(source, {WANTED: SECOND})
+    assert split(gunzip(output)) == (WANTED, SECOND, rest)
+
+
+def test_an_old_comment_is_cut_where_gos_reader_would_refuse_it() -> None:
+    source = member(Tar([entry("a")]).data, comment=b"c" * 500)
+    output, plan = repacked(source, {WANTED: b"{}"})
+    assert output.index(b"\0", 10) - 10 <= 511
+    assert any("comment" in warning for warning in plan.warnings)
