@@ -201,7 +201,7 @@ def outcome(request: Request, progress: Progress) -> Json:
 
 def queue(event: Json, context: LambdaContext, progress: Progress) -> Json:
     """Each message on its own; those that should be delivered again are named in the answer."""
-    # Imported when the first message comes: it costs other callers' cold starts a tenth.
+    # Imported when the first message comes: other callers' cold starts need not pay for it.
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 

@@ -165,6 +165,23 @@ def test_buckets_stay_with_their_models_unless_told_otherwise(template: Json, tm
     assert "destroyed with its content" in gone["Outputs"]["InputBucket"]["Description"]
 
 
+def test_nothing_is_kept_for_ever_but_models(template: Json) -> None:
+    rules = {
+        name: bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        for name, bucket in template["Resources"].items()
+        if bucket["Type"] == "AWS::S3::Bucket"
+    }
+    expiring = [rule for of in rules.values() for rule in of if "ExpirationInDays" in rule]
+    assert {rule.get("Prefix", "the whole bucket") for rule in expiring} == {"the whole bucket", settings.KNOWN_SOURCES}
+    (whole,) = (
+        name for name, of in rules.items() for rule in of if "ExpirationInDays" in rule and "Prefix" not in rule
+    )
+    assert "Logs" in whole
+    models = [of for name, of in rules.items() if name != whole]
+    assert all(of[0]["NoncurrentVersionExpiration"] for of in models)
+    assert all(of[0]["AbortIncompleteMultipartUpload"] for of in models)
+
+
 @pytest.mark.parametrize(
     ("given", "protected"),
     [

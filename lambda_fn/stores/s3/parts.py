@@ -23,7 +23,7 @@ from ...core.recipe import Copy, Late, Literal, Made, Piece, Recipe
 MIN_PART = 5 << 20
 MAX_PART = 5 << 30
 LARGE_COPY = 512 << 20
-"""S3 thinks for a second over such a part, slower stores for some: larger ones are left to archives that need them."""
+"""S3 answers a copy when it is done: larger ones are left to archives that need them."""
 MAX_PARTS = 10_000
 
 UPLOAD_PART = 2 * MIN_PART

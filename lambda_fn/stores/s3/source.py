@@ -37,7 +37,7 @@ PASSED = 2
 """Blocks of a stream that are kept until others have passed: a survey looks back from what an edit touches."""
 CHUNK = 64 << 10
 READ = 1 << 20
-"""Bytes asked of a connection at once: urllib3's work for each read would be a tenth of a survey's with 64 KiB."""
+"""Bytes asked of a connection at once: by 64 KiB, reading takes a tenth more CPU time (237 MiB: 0.24 s, not 0.21)."""
 CHECKSUM_EVERY = 1 << 20
 """Bytes from one remembered CRC of a streamed object to the next: half of that is read to know the CRC of a range,"""
 CHECKSUMS = 16_384
