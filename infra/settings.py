@@ -42,6 +42,9 @@ FARGATE_MEMORY_GIB = {
 
 BATCHES = "batches/"
 """Where manifests lie in the input bucket and results in the output bucket."""
+SEMAPHORES = "semaphores/"
+SEMAPHORE = f"{SEMAPHORES}tasks.json"
+"""The object of the output bucket that says which executions have a Fargate task."""
 KNOWN_SOURCES = "known-sources/"
 """Where, in the output bucket, small objects lead from a scanned source to an output made of it. All may expire."""
 
@@ -112,12 +115,19 @@ class Settings:
     task_memory_mib: int = 2048
     """Of the task; Fargate offers certain sizes for each `task_cpu`."""
 
+    task_concurrency: int = 0
+    """Fargate tasks at once, 1 to 100; whoever finds no place waits, for a day on average. With 0 there are as many as
+    the account's vCPUs allow."""
+
     batch_concurrency: int = 10
     """Repacks of one batch at once, 1 to 1000."""
     batch_tolerated_failure_percent: int = 5
     """A batch stops when more of its items fail, 0 to 100."""
     batch_tolerated_failures: int = 3
     """So many may fail in a small batch, where the percentage would be fewer."""
+
+    callback_steps: bool = True
+    """Callback steps of SageMaker pipelines can ask for repacks: by EventBridge Pipes, which some regions lack."""
 
     log_retention_days: int = 30
     """1, 7, 14, 30, 90, 180, 365, 1827 or 3653."""
@@ -165,9 +175,8 @@ class Settings:
             prefix = getattr(self, name)
             _require(PREFIX.fullmatch(prefix) is not None, name, prefix, rule)
             _require(len(prefix.encode()) <= PREFIX_LENGTH, name, prefix, f"at most {PREFIX_LENGTH} bytes long")
-            _require(
-                not prefix.startswith((BATCHES, KNOWN_SOURCES)), name, prefix, f"outside {BATCHES} and {KNOWN_SOURCES}"
-            )
+            ours = (BATCHES, KNOWN_SOURCES, SEMAPHORES)
+            _require(not prefix.startswith(ours), name, prefix, f"outside {', '.join(ours)}")
         _match(S3_OBJECT, "hyperparameters_uri", self.hyperparameters_uri, "s3://bucket/key")
         for name in ("also_read", "also_write"):
             for place in getattr(self, name):
@@ -205,6 +214,7 @@ class Settings:
             self.task_memory_mib,
             f"one of {', '.join(str(gib * 1024) for gib in sizes)} with task_cpu {self.task_cpu}",
         )
+        _require(0 <= self.task_concurrency <= 100, "task_concurrency", self.task_concurrency, "between 0 and 100")
 
     def _check_batches(self) -> None:
         for name, least, most in (

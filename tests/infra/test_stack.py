@@ -98,13 +98,17 @@ ONE_BUCKET = {"repacker:input_bucket": "one", "repacker:output_bucket": "one"}
         ({"repacker:vpc_id": "vpc-0123abcd"}, "vpc_id and subnet_ids must be given together"),
         ({"repacker:assign_public_ip": "true"}, "assign_public_ip is for a given vpc_id"),
         ({"repacker:lambda_memory_mib": True}, "lambda_memory_mib must be a whole number, not True"),
+        ({"repacker:task_concurrency": 101}, "task_concurrency must be between 0 and 100, not 101"),
         ({"repacker:keep_models": "perhaps"}, "keep_models must be true or false, not 'perhaps'"),
         ({"repacker:also_read": [1]}, "also_read must be a list of texts"),
         ({"repacker:also_read": "s3://bucket/" + "p" * 1300}, "also_read must be with also_write and"),
         ({"repacker:name": "two words"}, "name must be letters, digits and -"),
         ({"repacker:name": "aws-repacker"}, "name must be one that does not begin with aws"),
         ({"repacker:profile": "reckless"}, "profile must be one of thrifty, fast, not 'reckless'"),
-        ({"repacker:input_prefix": "known-sources/"}, "input_prefix must be outside batches/ and known-sources/"),
+        (
+            {"repacker:input_prefix": "known-sources/"},
+            "input_prefix must be outside batches/, known-sources/, semaphores/",
+        ),
         ({"repacker:hyperparameters_uri": "s3://bucket/"}, "hyperparameters_uri must be s3://bucket/key"),
         (
             {"repacker:input_bucket": "one", "repacker:output_bucket": "one"},
