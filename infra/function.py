@@ -61,10 +61,10 @@ class Function(Construct):
         accept_wildcards(self.role, "X-Ray knows no resources.", "*")
         accept(self.function, "The asset ships byte code for 3.13, which Lambda supports until 2029.", "L1")
 
-    def may_give_places(self, semaphore_arn: str, executions: str) -> None:
+    def may_give_places(self, worker: Worker, semaphore_arn: str, executions: str) -> None:
         """What the semaphore of tasks needs; by itself, since the executions have a name only when the function has."""
         statements = [
-            allow(["s3:GetObject", "s3:PutObject"], semaphore_arn),
+            allow(["s3:GetObject", *worker.put], semaphore_arn),
             allow(["states:DescribeExecution"], executions),
         ]
         policy = iam.Policy(self, "Semaphore", roles=[self.role], statements=statements)

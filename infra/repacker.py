@@ -52,6 +52,7 @@ class ModelRepacker(Construct):
         super().__init__(scope, construct_id)
         if subnets is not None and vpc is None:
             raise WrongSetting("subnets are those of a given vpc: give it, too")
+        settings.check_owner(makes_buckets=input_bucket is None or output_bucket is None)
         if input_bucket is not None and output_bucket is not None and _same(self, input_bucket, output_bucket):
             settings.check_one_bucket()
         check(self, settings)
@@ -84,7 +85,7 @@ class ModelRepacker(Construct):
         )
         if settings.task_concurrency:
             semaphore = Place(self.buckets.output.bucket_arn, SEMAPHORE, whole_key=True)
-            function.may_give_places(semaphore.objects, executions(machine.machine, ":*"))
+            function.may_give_places(worker, semaphore.objects, executions(machine.machine, ":*"))
         batch = Batch(
             self,
             "Batch",

@@ -66,6 +66,12 @@ TOPIC_ARN = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
 VPC = re.compile(r"vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
+ACCOUNT = re.compile(r"\d{12}")
+ENDPOINT = re.compile(r"https://[\w.-]+(?::\d+)?/?")
+STORAGE_CLASSES = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+"""Of objects that can be read at once."""
+ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
+
 PREFIX_LENGTH = 200
 PLACES_LENGTH = 1200
 """Characters: a role's inline policies may have 10,240 in all, and a place stands in several of them."""
@@ -93,6 +99,16 @@ class Settings:
     """`s3://bucket/prefix`es that explicit requests may read besides the input prefix."""
     also_write: tuple[str, ...] = ()
     """`s3://bucket/prefix`es that explicit requests may write besides the output prefix."""
+    bucket_owner: str = ""
+    """The account that every bucket must belong to, given ones alone; otherwise the deploying one."""
+    request_payer: bool = False
+    """Requests to buckets where the requester pays are paid for."""
+    storage_class: str = ""
+    """Of outputs, such as `INTELLIGENT_TIERING`; otherwise each has that of its source."""
+    acl: str = ""
+    """A canned ACL of outputs, where a bucket's policy wants one: `bucket-owner-full-control`."""
+    task_s3_endpoint_url: str = ""
+    """Where the task finds S3, in a network whose interface endpoint has no private DNS: `https://bucket.vpce-…`."""
     keep_models: bool = True
     """Buckets that were made here stay, with all that is in them, when the stack is destroyed or no longer makes them,
     and the stack is protected from being destroyed. With `false` they go, models included."""
@@ -142,6 +158,7 @@ class Settings:
         _require(NAME.fullmatch(self.name) is not None, "name", self.name, "letters, digits and -, at most 64 of them")
         _require(not self.name.lower().startswith("aws"), "name", self.name, "one that does not begin with aws")
         self._check_places()
+        self._check_s3()
         self._check_function()
         self._check_task()
         self._check_batches()
@@ -169,6 +186,11 @@ class Settings:
             "or uploads be taken for outputs",
         )
 
+    def check_owner(self, makes_buckets: bool) -> None:
+        """Raises WrongSetting if buckets that are made here would have to be somebody else's."""
+        if self.bucket_owner and makes_buckets:
+            raise WrongSetting("bucket_owner is for given buckets: give input_bucket and output_bucket, too")
+
     def _check_places(self) -> None:
         rule = "empty or a key prefix that ends with / and does not begin with one, without wildcards"
         for name in ("input_prefix", "output_prefix"):
@@ -189,6 +211,13 @@ class Settings:
             f"with also_write and hyperparameters_uri at most {PLACES_LENGTH} characters, which is what the roles' "
             "policies have room for: give shorter prefixes",
         )
+
+    def _check_s3(self) -> None:
+        _match(ACCOUNT, "bucket_owner", self.bucket_owner, "the twelve digits of an account")
+        _match(ENDPOINT, "task_s3_endpoint_url", self.task_s3_endpoint_url, "written like https://bucket.vpce-…")
+        for name, few in (("storage_class", STORAGE_CLASSES), ("acl", ACLS)):
+            given = getattr(self, name)
+            _require(given in ("", *few), name, given, f"one of {', '.join(few)}")
 
     def _check_function(self) -> None:
         _require(
@@ -252,6 +281,7 @@ class StackSettings(Settings):
         _match(BUCKET, "output_bucket", self.output_bucket, "a bucket's name")
         if self.input_bucket and self.input_bucket == self.output_bucket:
             self.check_one_bucket()
+        self.check_owner(self.makes_buckets)
         _match(KEY_ARN, "kms_key_arn", self.kms_key_arn, "the ARN of a KMS key")
         _match(VPC, "vpc_id", self.vpc_id, "the id of a VPC")
         for subnet in self.subnet_ids:

@@ -24,6 +24,7 @@ LONGEST: Json = {
     "hyperparameters_uri": "s3://" + "h" * 63 + "/" + "k" * 100,
     "kms_key_arn": KEY,
     "task_concurrency": 100,
+    "acl": "bucket-owner-full-control",
 }
 """As long as settings may be: what must still fit."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import json
 import re
 from typing import Any, Iterator
 
@@ -149,3 +150,12 @@ def test_a_neighbours_models_are_out_of_reach(deployment: Deployment) -> None:
         assert allowed(deployment, ROLES[key], "s3:PutObject", f"{bucket}/models/a.tar.gz")
         assert not allowed(deployment, ROLES[key], "s3:PutObject", f"{bucket}/other/a.tar.gz")
         assert not allowed(deployment, ROLES[key], "s3:GetObject", f"arn:aws:s3:::elsewhere-{REGION}/models/a.tar.gz")
+
+
+def test_the_page_of_rights_lists_what_the_stack_grants(deployment: Deployment) -> None:
+    block = re.search(r"```json\n(.*?)```", (PROJECT / "docs" / "s3.md").read_text(), re.DOTALL)
+    assert block is not None
+    listed = {action for statement in json.loads(block[1])["Statement"] for action in many(statement["Action"])}
+    granted = {action for item in statements(deployment, ROLES[TASK_KEY][0]) for action in many(item["Action"])}
+    with_a_key = {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert listed == {action for action in granted if action.startswith("s3:")} | with_a_key

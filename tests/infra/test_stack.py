@@ -12,6 +12,7 @@ import pytest
 from infra import machine, settings
 from infra.settings import PROFILES, Settings, StackSettings, WrongSetting
 from lambda_fn import batches
+from lambda_fn import settings as deployed_settings
 from lambda_fn.core import errors
 from tests.infra.concrete import Concrete, leaves
 from tests.stand_ins.stack import PROJECT, Json, resources, synthesize
@@ -98,6 +99,11 @@ ONE_BUCKET = {"repacker:input_bucket": "one", "repacker:output_bucket": "one"}
         ({"repacker:vpc_id": "vpc-0123abcd"}, "vpc_id and subnet_ids must be given together"),
         ({"repacker:assign_public_ip": "true"}, "assign_public_ip is for a given vpc_id"),
         ({"repacker:lambda_memory_mib": True}, "lambda_memory_mib must be a whole number, not True"),
+        ({"repacker:bucket_owner": "me"}, "bucket_owner must be the twelve digits of an account, not 'me'"),
+        ({"repacker:bucket_owner": "123456789012"}, "bucket_owner is for given buckets"),
+        ({"repacker:storage_class": "GLACIER"}, "storage_class must be one of STANDARD, "),
+        ({"repacker:acl": "public-read"}, "acl must be one of private, "),
+        ({"repacker:task_s3_endpoint_url": "localhost"}, "task_s3_endpoint_url must be written like https://"),
         ({"repacker:task_concurrency": 101}, "task_concurrency must be between 0 and 100, not 101"),
         ({"repacker:keep_models": "perhaps"}, "keep_models must be true or false, not 'perhaps'"),
         ({"repacker:also_read": [1]}, "also_read must be a list of texts"),
@@ -245,6 +251,40 @@ def test_a_given_key_covers_all_that_holds_models_hyperparameters_or_tokens(tmp_
     assert policy is not None
     services = {statement["Principal"]["Service"] for statement in json.loads(policy[1])}
     assert services == {"logs.REGION.amazonaws.com", "events.amazonaws.com"}
+
+
+def test_what_a_request_of_s3_may_need_reaches_the_function_and_the_task(template: Json, tmp_path: Path) -> None:
+    def environments(template: Json) -> list[dict[str, Any]]:
+        (function,) = resources(template, "AWS::Lambda::Function")
+        (task,) = resources(template, "AWS::ECS::TaskDefinition")
+        of_task = task["ContainerDefinitions"][0]["Environment"]
+        return [function["Environment"]["Variables"], {item["Name"]: item["Value"] for item in of_task}]
+
+    assert all(of["REPACK_EXPECTED_BUCKET_OWNER"] == {"Ref": "AWS::AccountId"} for of in environments(template))
+    assert "s3:PutObjectAcl" not in json.dumps(template)
+    endpoint = "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com"
+    other = synthesize(
+        tmp_path,
+        input_bucket="theirs-in",
+        output_bucket="theirs-out",
+        bucket_owner="210987654321",
+        request_payer=True,
+        storage_class="INTELLIGENT_TIERING",
+        acl="bucket-owner-full-control",
+        task_s3_endpoint_url=endpoint,
+    )
+    function, task = environments(other)
+    assert task.pop("AWS_ENDPOINT_URL_S3") == endpoint
+    for environment in (function, task):
+        told = deployed_settings.Settings.from_environment(
+            {name: value for name, value in environment.items() if isinstance(value, str)}
+        )
+        assert (told.expected_bucket_owner, told.request_payer) == ("210987654321", True)
+        assert (told.storage_class, told.acl) == ("INTELLIGENT_TIERING", "bucket-owner-full-control")
+        assert "AWS_ENDPOINT_URL_S3" not in environment
+    writing = [role for role in map(json.dumps, resources(other, "AWS::IAM::Role")) if "s3:PutObjectTagging" in role]
+    assert len(writing) == 2
+    assert all(role.count("s3:PutObjectAcl") == 2 for role in writing)
 
 
 def test_what_goes_through_the_machines_is_logged_only_where_that_is_wanted(template: Json, tmp_path: Path) -> None:
