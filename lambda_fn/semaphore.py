@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from typing import Any, Callable, Mapping
+from typing import Callable, Mapping
 
 from .core.errors import OutputChanged, SourceNotFound
-from .stores.s3 import Place, S3Access
+from .stores.s3 import Place, S3Access, pointer
 from .stores.s3.failures import named_errors
 
 Runs = Callable[[str], bool]
@@ -35,18 +35,12 @@ def take(execution: str, most: int, uri: str, access: S3Access, runs: Runs) -> N
         raise NoPlace(f"{len(holders)} executions have a task, and there may be {most}")
     try:
         with named_errors(place, changed=OutputChanged):
-            access.client.put_object(
-                **access.on(place),
-                **access.ownership,
-                **unchanged,
-                ContentType="application/json",
-                Body=json.dumps([*holders, execution]).encode(),
-            )
+            pointer.put(place, access, [*holders, execution], **unchanged)
     except OutputChanged:
         raise NoPlace("another execution took a place at the same moment") from None
 
 
-def _read(place: Place, access: S3Access) -> tuple[list[str], Mapping[str, Any]]:
+def _read(place: Place, access: S3Access) -> tuple[list[str], Mapping[str, str]]:
     """Who holds a place, and the condition that this is still so."""
     try:
         with named_errors(place, missing=SourceNotFound):

@@ -47,6 +47,15 @@ def test_every_way_to_a_task_leads_past_the_semaphore(template: Json, capped: Js
     assert [NoPlace.__name__] == NO_PLACE
 
 
+def test_whoever_waits_for_a_place_waits_for_a_day(capped: Json) -> None:
+    every = [item for definition in Concrete(capped).machines().values() for item in states(definition)]
+    [retrier] = [
+        of for name, state in every if name == A_PLACE for of in state["Retry"] if of["ErrorEquals"] == NO_PLACE
+    ]
+    assert retrier["JitterStrategy"] == "FULL"
+    assert retrier["MaxAttempts"] * retrier["MaxDelaySeconds"] / 2 > 24 * 3600
+
+
 def test_a_task_has_the_place_of_its_execution_which_is_free_when_that_has_ended(deployment: Deployment) -> None:
     for name in ("first", "second"):
         request = request_for(deployment, name)
