@@ -204,7 +204,7 @@ def test_a_task_that_was_told_to_stop_is_started_again(deployment: Deployment, b
 
 
 def test_a_task_whose_heart_stopped_is_started_again(deployment: Deployment, big_for_lambda: None) -> None:
-    impatient = with_patience(deployment, HeartbeatSeconds=(HEARTBEAT_SECONDS, 4))
+    impatient = with_patience(deployment, HeartbeatSeconds=(HEARTBEAT_SECONDS, 10))
     before = len(deployment.tasks)
     deployment.signals.append(signal.SIGKILL)
     done = deployment.execute(request_for(deployment, "killed"), impatient)
