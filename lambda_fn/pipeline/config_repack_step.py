@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..core.edit import Edit, check_name
 from ..core.errors import InvalidHyperparameters, InvalidRequest
-from ..hyperparameters import parse, serialize
+from ..hyperparameters import ENTRY, parse, serialize
 from ..repacker import HYPERPARAMETERS_LIMIT
 from .places import ARCHIVE_SUFFIXES, DOCUMENT_SUFFIXES, S3_URI, SUFFIX, is_pipeline_variable
 
@@ -347,6 +347,13 @@ class RepackStepConfig(StepConfig):
             raise ValueError(str(error)) from error
         if CODE in self.folders and self.code is not None:
             raise ValueError("code/ is given twice, by code and by folders; give it once")
+        if ENTRY in self.files:
+            raise ValueError(f"{ENTRY} is given by files; give it by hyperparameters, which checks it")
+        if self.hyperparameters_required == "unless_in_model" and self.if_present == "error":
+            raise ValueError(
+                'hyperparameters_required="unless_in_model" expects what if_present="error" forbids; '
+                "say replace or keep"
+            )
         return self
 
     @property
