@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("sagemaker", reason="the SageMaker SDK is in environments of its own")
 
 from examples import packaging
+from examples.pipeline import BUCKET
 from tests.stand_ins.sagemaker import SageMaker, resolve
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
@@ -57,14 +58,14 @@ def test_packaging_adds_code_and_calibration_and_keeps_the_hyperparameters(
 ) -> None:
     definition = json.loads(packaging.pipeline("processing", packaging.written(tmp_path / "sources")))
     old = {"model.bin": b"weights", "code/old.py": b"", "checkpoint-1/optimizer.bin": b""}
-    s3.put_object(Bucket=packaging.BUCKET, Key="pretrained/model.tar.gz", Body=make_archive(old))
+    s3.put_object(Bucket=BUCKET, Key="pretrained/model.tar.gz", Body=make_archive(old))
     *jobs, registration = definition["Steps"]
     for job, ended in sagemaker.run_pipeline({**definition, "Steps": jobs}).items():
         assert ended.status == 0, (job, ended.log)
     (container,) = registration["Arguments"]["InferenceSpecification"]["Containers"]
     assert container["Environment"].items() >= {"SAGEMAKER_PROGRAM": "inference.py"}.items()
-    place = resolve(container["ModelDataUrl"], sagemaker.known).removeprefix(f"s3://{packaging.BUCKET}/")
-    found = entries_of(s3.get_object(Bucket=packaging.BUCKET, Key=place)["Body"].read())
+    place = resolve(container["ModelDataUrl"], sagemaker.known).removeprefix(f"s3://{BUCKET}/")
+    found = entries_of(s3.get_object(Bucket=BUCKET, Key=place)["Body"].read())
     files = {name: data for name, data in found.items() if data}
     assert files.keys() == {
         "model.bin", "hyperparameters.json", "code/inference.py", "calibration/calibration.json"
