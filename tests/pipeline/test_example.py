@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("sagemaker", reason="the SageMaker SDK is in environments of its own")
 
 from examples import packaging
+from examples import pipeline as example
 from examples.pipeline import BUCKET
 from tests.stand_ins.sagemaker import SageMaker, resolve
 
@@ -38,14 +39,23 @@ def test_one_install_line_brings_what_builder_and_example_import() -> None:
     assert "sagemaker" in declared
 
 
-@pytest.mark.parametrize("where", ["processing", "lambda", "callback"])
-@pytest.mark.parametrize(("example", "steps"), [("pipeline", 2), ("packaging", 3)])
-def test_an_example_prints_its_definition_and_nothing_else(example: str, steps: int, where: str) -> None:
-    command = [sys.executable, "-m", f"examples.{example}", where]
+@pytest.mark.parametrize(("named", "steps"), [("pipeline", 2), ("packaging", 3)])
+def test_an_example_prints_its_definition_and_nothing_else(named: str, steps: int) -> None:
+    command = [sys.executable, "-m", f"examples.{named}", "callback"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stderr
-    types = [step["Type"].lower() for step in json.loads(run.stdout)["Steps"]]
-    assert types == [where] * (steps - 1) + ["registermodel"]
+    assert types(run.stdout) == ["callback"] * (steps - 1) + ["registermodel"]
+
+
+def types(definition: str) -> list[str]:
+    return [step["Type"].lower() for step in json.loads(definition)["Steps"]]
+
+
+@pytest.mark.parametrize("where", ["processing", "lambda"])
+def test_the_examples_steps_run_where_they_are_told_to(s3: Any, tmp_path: Path, where: str) -> None:
+    assert types(example.pipeline(where)) == [where, "registermodel"]
+    sources = packaging.written(tmp_path)
+    assert types(packaging.pipeline(where, sources)) == [where, where, "registermodel"]
 
 
 @pytest.mark.needs("unshare")
