@@ -128,7 +128,7 @@ def test_one_fault_at_any_request_is_got_over(stage: Callable[[Case], Stage], ca
     assert here.repack() == case.method
     operations = here.proxy.operations
     points: Iterable[int] = range(len(operations))
-    if fault == DELAYED:  # takes its time: once for each kind of request
+    if fault == DELAYED:  # which is lost, too: once for each kind of request
         points = [operations.index(operation) for operation in sorted(set(operations))]
     for number in points:
         here.clear()
