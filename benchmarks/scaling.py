@@ -36,11 +36,8 @@ def main() -> None:
     if options.survey:
         print(json.dumps(surveyed(options.survey[0], int(options.survey[1]))))
         return
-    parts = [
-        "# A survey on more cores\n",
-        f"`python -m benchmarks.scaling --rounds {options.rounds}`, {date.today()}: {machine()}. Medians, run in turn; "
-        "seconds per GiB of the tar.\n",
-    ]
+    how = f"`python -m benchmarks.scaling --rounds {options.rounds}`, {date.today()}: {machine()}"
+    parts = ["# A survey on more cores\n", f"{how}. Medians, run in turn; seconds per GiB of the tar.\n"]
     for kind in KINDS:
         parts += [f"## {kind}, 1 GiB\n", *page(runs(cached(kind, 1024), options.rounds))]
     RESULTS.mkdir(exist_ok=True)
@@ -49,7 +46,7 @@ def main() -> None:
 
 
 def surveyed(model: str, helpers: int) -> dict[str, float]:
-    """One survey in this process: seconds per GiB of wall time, of the main thread's CPU and of all, and MiB at most."""
+    """One survey in this process: seconds per GiB, by the clock and of CPU, and MiB at most."""
     from lambda_fn.core.edit import Edit
     from lambda_fn.core.gzip import Limits
     from lambda_fn.core.prefix import read_head
