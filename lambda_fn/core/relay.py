@@ -50,10 +50,10 @@ FINE, FINE_IN = 8, 32 << 10
 """Chunks at the beginning of a leg that are no larger, lest the runner inflates more of it than it must."""
 SEARCHED = 8
 """Chunks at the beginning of a leg in which a block is looked for."""
-HEAD = 2 << 20
-"""Bytes of a leg's output after which the runner does not wait for the helper to be right."""
+JOINT = 2 << 20
+"""Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 13 << 20
-"""Bytes that a helper makes at most; no less than HEAD, so that it is through with every chunk it is asked about."""
+"""Bytes that a helper makes at most; no less than JOINT, so that it is through with every chunk it is asked about."""
 ALIKE = 16
 """Headers' numbers that are remembered, to look for those that begin alike."""
 TRIES = 4
@@ -251,11 +251,11 @@ class Relay:
         seen = bytearray().join(piece.data for piece in self._last)
         for number, chunk in enumerate(leg.chunks, 1):
             for piece in self._run(chunk):
-                if len(seen) <= HEAD:
+                if len(seen) <= JOINT:
                     seen += piece.data
                 yield piece
             ahead = leg.ahead.result()
-            if self.eof or not ahead or not ahead.made or len(seen) > HEAD:
+            if self.eof or not ahead or not ahead.made or len(seen) > JOINT:
                 break
             if ahead.is_right(leg.chunks[:number], bytes(seen)):
                 self._runner, self._misses = ahead, 0
