@@ -5,6 +5,8 @@ UV := uv==0.13.9
 TESTS ?= tests
 MINUTES ?= 5
 PARALLEL := -n auto --dist loadfile
+# Where byte code may not be kept, each process compiles the SDKs and the CDK anew: more than half of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Say what there is
@@ -19,16 +21,29 @@ demo-laptop: .venv-demo-laptop/ready ## Try the first door alone: less to instal
 	@.venv-demo-laptop/bin/python -m examples.demo laptop
 
 .PHONY: test
-test: lint .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests: three runs, each of which happens
-	@failed=0; \
-	(set -x; .venv/bin/pytest $(PARALLEL)) || failed=1; \
-	(set -x; .venv-sagemaker-v3/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
-	(set -x; .venv-sagemaker-v2/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline) || failed=1; \
-	exit $$failed
+test: .venv/ready .venv-sagemaker-v3/ready .venv-sagemaker-v2/ready ## Lint, types and all tests: each of them happens
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 main beside
 
 .PHONY: check
-check: lint ## Lint, types, and the quick tests that need no server and no SDK: what one runs while working
+check: .venv/ready ## Lint, types, and the quick tests that need no server and no SDK: what one runs while working
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 quick lint
+
+.PHONY: main
+main: .venv/ready
+	.venv/bin/pytest $(PARALLEL)
+
+.PHONY: quick
+quick: .venv/ready
 	.venv/bin/pytest $(PARALLEL) -m "not server and not slow"
+
+# What runs on the cores that the main run leaves idle speaks when it is done.
+.PHONY: beside
+beside:
+	@said=$$(mktemp); $(MAKE) --keep-going lint sdk-v3 sdk-v2 >$$said 2>&1; failed=$$?; cat $$said; rm $$said; exit $$failed
+
+.PHONY: sdk-v2 sdk-v3
+sdk-v2 sdk-v3: sdk-%: .venv-sagemaker-%/ready
+	.venv-sagemaker-$*/bin/pytest $(PARALLEL) --confcutdir=tests/pipeline tests/pipeline
 
 .PHONY: lint
 lint: .venv/ready ## Lint and types

@@ -38,7 +38,8 @@ def in_aws(usual: float) -> None:
     """The two doors that need more than the laptop: what their libraries tell one another is kept quiet."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    os.environ.update(AWS_DEFAULT_REGION="us-east-1", SAGEMAKER_SUPPRESS_V2_WARNING="1")
+    quiet = {"POWERTOOLS_METRICS_DISABLED": "true", "SAGEMAKER_SUPPRESS_V2_WARNING": "1"}
+    os.environ.update({"AWS_DEFAULT_REGION": "us-east-1", **quiet})
     heading("2  In AWS: an upload")
     from examples.upload import upload
 

@@ -34,10 +34,7 @@ IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/serving:1"
 
 def pipeline(where: Any) -> str:
     """The definition, as JSON."""
-    account = boto3.Session(aws_access_key_id="stand-in", aws_secret_access_key="stand-in")
-    account.client("s3").create_bucket(Bucket=BUCKET)
-    session = sdk.PipelineSession(boto_session=account, default_bucket=BUCKET)
-
+    session = session_on_stand_in()
     model = sdk.ParameterString(name="Model", default_value=f"s3://{BUCKET}/pretrained/model.tar.gz")
     config = DummyTrainingConfig(
         pipeline_s3_loc=f"s3://{BUCKET}/churn",
@@ -49,18 +46,25 @@ def pipeline(where: Any) -> str:
     )
     builder = DummyTrainingStepBuilder(config, session, ROLE)
     training = builder.create_step()
-    registration = registered(builder.model(training), session)
+    environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+    registration = registered(builder.model(training), environment, session)
     steps = sdk.Pipeline(name="churn", parameters=[model], steps=[training, registration], sagemaker_session=session)
     return str(steps.definition())
 
 
-def registered(model: Any, session: Any) -> Any:
+def session_on_stand_in() -> Any:
+    """A pipeline session, and its bucket."""
+    account = boto3.Session(aws_access_key_id="stand-in", aws_secret_access_key="stand-in")
+    account.client("s3").create_bucket(Bucket=BUCKET)
+    return sdk.PipelineSession(boto_session=account, default_bucket=BUCKET)
+
+
+def registered(model: Any, environment: Any, session: Any) -> Any:
     """The step that registers a model, as the SDK has it.
 
     The model holds its code in `code/`. Since the environment says so, and no entry point is given, the SDK repacks
     nothing.
     """
-    environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
     if sdk.V3:
         builder = import_module("sagemaker.serve.model_builder").ModelBuilder
         made = builder(

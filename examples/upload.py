@@ -6,7 +6,6 @@ cannot deliver an event to a state machine, so what the rule lets through is car
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +19,6 @@ FOLDER = "models/churn"
 
 def upload(model: Path, usual: float) -> None:
     """Show it with this model, beside the seconds of the usual script."""
-    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     with ExitStack() as ends:
         with working("the stack is synthesized, and checked by cdk-nag"):
             template = synthesize(Path("cdk.out").absolute())

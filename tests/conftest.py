@@ -25,6 +25,7 @@ from tests import archives, readers
 from tests.deployment import ANYBODY, Deployment
 from tests.programs import PROGRAMS, USED, absent, at_hand, pytest_runtest_setup, required
 from tests.pythons import UV
+from tests.stand_ins.aws_models import read_once
 from tests.stand_ins.localstack import CannotStart, localstack
 
 __all__ = ["pytest_runtest_setup"]
@@ -72,6 +73,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def never_used(terminal: TerminalReporter) -> list[str]:
     used = {value for report in terminal.getreports("passed") for key, value in report.user_properties if key == USED}
     return [name for name in PROGRAMS if name not in used]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_are_read_once() -> Iterator[None]:
+    with read_once():
+        yield
 
 
 @pytest.fixture(scope="session")

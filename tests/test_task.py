@@ -16,7 +16,7 @@ from infra import asset
 from lambda_fn import task
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import MODEL, OUTPUT, Deployment, archive
-from tests.stand_ins.faults import DELAYED, Proxy, Seen, unreachable
+from tests.stand_ins.faults import HUNG, Proxy, Seen, unreachable
 from tests.stand_ins.step_functions import FAILURE, HEARTBEAT, SUCCESS, StateMachine
 
 BIG = 12 << 20
@@ -171,14 +171,14 @@ def test_sigterm_stops_by_force_what_does_not_move(
 ) -> None:
     deployment.put(MODEL, archive(BIG))
     monkeypatch.setattr(task, "SECONDS_TO_STOP", 1)
-    with Proxy(deployment.environment["AWS_ENDPOINT_URL_S3"], delay=3600) as proxy:
+    with Proxy(deployment.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
 
         def terminate(seen: Seen) -> str | None:
             if seen.operation != "CompleteMultipartUpload":
                 return None
             os.kill(os.getpid(), signal.SIGTERM)
-            return DELAYED
+            return HUNG
 
         proxy.fault = terminate
         assert task.main([], in_process) == task.STOPPED, "though the answer does not come"

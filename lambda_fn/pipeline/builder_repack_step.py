@@ -237,7 +237,10 @@ class StepBuilder:
         if hyperparameters is not None:
             more["hyperparameters_uri"] = object_of(hyperparameters, HYPERPARAMETERS, DOCUMENT_SUFFIXES)
         elif self.config.hyperparameters_required == "unless_in_model":
-            raise ValueError(f'hyperparameters_required="unless_in_model" is not for where="{self.config.where}"')
+            raise ValueError(
+                f'where="{self.config.where}" puts hyperparameters in and cannot ask the model for its own: give '
+                'hyperparameters (the model\'s own stay with if_present="keep"), or let it be a processing job'
+            )
         if not more:
             raise ValueError(f'without hyperparameters there is nothing for where="{self.config.where}" to do')
         return {

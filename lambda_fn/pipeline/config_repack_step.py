@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Callable, Literal, Mapping, Optional, Union
+from typing import Annotated, Any, Callable, Literal, Mapping, Optional, Sequence, Union
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..core.edit import Edit, check_name
 from ..core.errors import InvalidHyperparameters, InvalidRequest
-from ..hyperparameters import parse, serialize
+from ..hyperparameters import ENTRY, parse, serialize
 from ..repacker import HYPERPARAMETERS_LIMIT
 from .places import ARCHIVE_SUFFIXES, DOCUMENT_SUFFIXES, S3_URI, SUFFIX, is_pipeline_variable
 
@@ -147,7 +147,7 @@ def _code(value: Any) -> Any:
     return _existing(value)
 
 
-def _all_exist(dependencies: tuple[str, ...]) -> tuple[str, ...]:
+def _all_exist(dependencies: Sequence[str]) -> Sequence[str]:
     for dependency in dependencies:
         _existing(dependency)
     return dependencies
@@ -322,7 +322,7 @@ class RepackStepConfig(StepConfig):
     code: Annotated[Any, AfterValidator(_code)] = None
     """A local folder, which becomes all of the model's code/; a local file, which goes into it; or the S3 URI of a
     .tar.gz or folder, or a pipeline variable of a .tar.gz, which is laid over it."""
-    dependencies: Annotated[tuple[str, ...], Known, AfterValidator(_all_exist)] = ()
+    dependencies: Annotated[Sequence[str], Known, AfterValidator(_all_exist)] = ()
     """Local files and folders, which go into code/lib/; of one with a slash at its end only what is in it."""
     files: Annotated[dict[str, Any], AfterValidator(_each_of(_put))] = Field(default_factory=dict)
     """Entries to add or replace: name in the archive → local file, S3 URI or pipeline variable. A local folder, or an
@@ -330,7 +330,7 @@ class RepackStepConfig(StepConfig):
     folders: Annotated[dict[str, Any], AfterValidator(_each_of(_put_folder))] = Field(default_factory=dict)
     """Folders that afterwards hold exactly what lies there: name → local folder, S3 URI of a folder or .tar.gz, or
     pipeline variable."""
-    remove: Annotated[tuple[str, ...], Known] = ()
+    remove: Annotated[Sequence[str], Known] = ()
     """Patterns of entries to take out, like lines of a .gitignore file."""
     strip_root: Annotated[bool, Known] = False
     """Take away the one folder at the top that holds everything else."""
@@ -340,13 +340,20 @@ class RepackStepConfig(StepConfig):
     @model_validator(mode="after")
     def _is_an_edit(self) -> RepackStepConfig:
         try:
-            Edit(drop=self.remove)
+            Edit(drop=tuple(self.remove))
             for name in (*self.files, *self.folders):
                 check_name(name)
         except InvalidRequest as error:
             raise ValueError(str(error)) from error
         if CODE in self.folders and self.code is not None:
             raise ValueError("code/ is given twice, by code and by folders; give it once")
+        if ENTRY in self.files:
+            raise ValueError(f"{ENTRY} is given by files; give it by hyperparameters, which checks it")
+        if self.hyperparameters_required == "unless_in_model" and self.if_present == "error":
+            raise ValueError(
+                'hyperparameters_required="unless_in_model" expects what if_present="error" forbids; '
+                "say replace or keep"
+            )
         return self
 
     @property

@@ -10,13 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import botocore.session
 import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
 from botocore import xform_name
 
 from docs import settings as page_of_settings
+from infra import function
 from infra.asset import BUILD
+from infra.repacker import ModelRepacker
+from infra.settings import Settings, WrongSetting
 from tests.infra.api_models import wrong
 from tests.stand_ins.asl_validator import NODE
 from tests.stand_ins.stack import PROJECT, Json, resources
@@ -74,6 +82,7 @@ def test_every_package_is_installed_with_what_is_deployed(installed: Path) -> No
     assert not (installed / "infra").exists()
 
 
+@pytest.mark.slow
 def test_the_example_app_is_synthesized_with_the_cdks_default_flags(installed: Path, tmp_path: Path) -> None:
     shutil.copytree(PROJECT / BUILD, tmp_path / BUILD) if (PROJECT / BUILD).exists() else None
     run(
@@ -90,6 +99,57 @@ def test_the_example_app_is_synthesized_with_the_cdks_default_flags(installed: P
     assert (tmp_path / BUILD).exists()
 
 
+class Own(Stack):
+    """Somebody's stack, without a CDK flag, around the construct with some properties."""
+
+    def __init__(self, **properties: Any) -> None:
+        super().__init__(App(), "Own")
+        self.properties = properties
+
+    def repacker(self, **more: Any) -> ModelRepacker:
+        with patch.object(function, "build_asset", lambda architecture: PROJECT / "lambda_fn"):
+            return ModelRepacker(self, "Repacker", **self.properties, **more)
+
+    @property
+    def machines(self) -> str:
+        template = dict(Template.from_stack(self).to_json())
+        return json.dumps([of["DefinitionString"] for of in resources(template, "AWS::StepFunctions::StateMachine")])
+
+
+def test_properties_that_cannot_work_together_are_one_sentence() -> None:
+    with pytest.raises(WrongSetting, match="subnets are those of a given vpc"):
+        Own().repacker(subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
+    stack = Own()
+    one, same = (s3.Bucket.from_bucket_name(stack, name, "one") for name in ("one", "again"))
+    with pytest.raises(WrongSetting, match="output_prefix must be neither within 'models/' nor around it"):
+        stack.repacker(input_bucket=one, output_bucket=same)
+    with pytest.raises(WrongSetting, match="bucket_owner is for given buckets"):
+        Own().repacker(settings=Settings(bucket_owner="210987654321"))
+    apart = Settings(name="apart", input_prefix="in/", output_prefix="out/", bucket_owner="210987654321")
+    stack = Own()
+    one, same = (s3.Bucket.from_bucket_name(stack, name, "one") for name in ("one", "again"))
+    assert stack.repacker(input_bucket=one, output_bucket=same, settings=apart).buckets.output is same
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "address"),
+    [
+        (ec2.SubnetType.PRIVATE_ISOLATED, None, "DISABLED"),
+        (ec2.SubnetType.PUBLIC, None, "ENABLED"),
+        (ec2.SubnetType.PUBLIC, False, "DISABLED"),
+        (ec2.SubnetType.PRIVATE_ISOLATED, True, "ENABLED"),
+    ],
+)
+def test_tasks_in_a_given_network_have_addresses_if_its_subnets_are_public(
+    kind: ec2.SubnetType, given: bool | None, address: str
+) -> None:
+    stack = Own()
+    subnets = [ec2.SubnetConfiguration(name="Only", subnet_type=kind)]
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=2, nat_gateways=0, subnet_configuration=subnets)
+    stack.repacker(vpc=vpc, assign_public_ip=given)
+    assert f'AssignPublicIp\\":\\"{address}' in stack.machines.replace("\\\\", "\\")
+
+
 def test_the_pages_example_is_that_of_the_app() -> None:
     block = re.search(r"```python\n(.*?)```", (PROJECT / "docs" / "embed.md").read_text(), re.DOTALL)
     assert block is not None
@@ -98,6 +158,7 @@ def test_the_pages_example_is_that_of_the_app() -> None:
         assert "\n".join(line.strip() for line in part.splitlines()) in app
 
 
+@pytest.mark.slow
 def test_the_page_of_deployment_works_as_it_stands_as_far_as_it_goes_without_an_account(
     checkout: Path, path: str
 ) -> None:
@@ -108,7 +169,8 @@ def test_the_page_of_deployment_works_as_it_stands_as_far_as_it_goes_without_an_
     without_account = commands[: next(n for n, command in enumerate(commands) if " bootstrap" in command)]
     assert any(" synth" in command for command in without_account)
     for command in without_account:
-        run(command, checkout, PATH=path, PIP_DISABLE_PIP_VERSION_CHECK="1", AWS_EC2_METADATA_DISABLED="true")
+        quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "AWS_EC2_METADATA_DISABLED": "true"}
+        run(command, checkout, PATH=path, PIP_NO_COMPILE="1", **quiet)  # thousands of the CDK's modules are not used
     assert (checkout / "cdk.out" / "model-repacker.template.json").exists()
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.programs import pytest_runtest_setup
 from tests.pythons import installed
+from tests.stand_ins.aws_models import read_once
 from tests.stand_ins.sagemaker import SageMaker, bare_environment, resolve
 
 __all__ = ["pytest_runtest_setup"]
@@ -39,9 +40,14 @@ def make_archive() -> Callable[[Mapping[str, bytes]], bytes]:
     return archive
 
 
+@pytest.fixture(scope="session", autouse=True)
+def models_are_read_once() -> Iterator[None]:
+    with read_once():
+        yield
+
+
 @pytest.fixture(scope="session")
 def boto_session() -> Any:
-    """One for all, because what a session has read of AWS's models it keeps."""
     boto3 = pytest.importorskip("boto3")
     pytest.importorskip("moto")  # before the session, which takes over its hooks
     return boto3.Session(aws_access_key_id="stand-in", aws_secret_access_key="stand-in")

@@ -241,6 +241,8 @@ def test_the_environment_tells_the_sdk_to_leave_the_model_alone(build: Build, pl
         ({"files": {"../a": "serve.py"}}, "cannot be a name in the archive"),
         ({"remove": ["!a"]}, "is no pattern of entries to remove"),
         ({"code": "src", "folders": {"code": "src"}}, "code/ is given twice"),
+        ({"files": {"hyperparameters.json": "serve.py"}}, "give it by hyperparameters"),
+        ({"hyperparameters_required": "unless_in_model", "if_present": "error"}, "expects what if_present"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(
@@ -259,6 +261,10 @@ def test_a_config_that_cannot_be_is_refused(
         ({"files": {"big": "big.bin"}}, "at most 64 MiB are packed"),
         ({"where": "lambda", "function_arn": ARN}, "there is nothing for"),
         ({"hyperparameters_required": True}, "there are no hyperparameters"),
+        (
+            {"hyperparameters_required": "unless_in_model", "code": "src", "where": "lambda", "function_arn": ARN},
+            "cannot ask the model for its own",
+        ),
     ],
 )
 def test_a_step_that_cannot_be_built_is_refused(

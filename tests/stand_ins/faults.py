@@ -6,7 +6,6 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 from botocore.session import get_session
 
 from lambda_fn.stores.s3 import S3Access
@@ -23,9 +23,14 @@ LOST = "lost"  # the server does it, the answer is lost
 TRUNCATED = "truncated"  # the server does it, half of the answer's body arrives
 FAILED = "500"
 SLOW_DOWN = "503"
-DELAYED = "delayed"  # the server does it, the answer takes longer than the client waits
+DELAYED = "delayed"  # the server does it, the answer comes when an `impatient` client has given up
+HUNG = "hung"  # the server does it, no answer comes
 DENIED = "403"
 FAULTS = (DROPPED, LOST, TRUNCATED, FAILED, SLOW_DOWN, DELAYED)
+
+
+TOO_LATE = "x-too-late"
+"""A header of answers for which a client does not wait."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,10 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Changed:
-    """The server does it; its answer's body is this instead."""
+    """The server does it; its answer has this body instead, and these headers besides."""
 
-    body: bytes
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,16 +84,32 @@ Fault = Callable[[Seen], Fails | None]
 """What goes wrong with a request; None lets it pass."""
 
 
+def impatient(client: Any) -> Any:
+    """The client, to which a delayed answer is a read that timed out: nobody waits, however slow the machine is."""
+    session = client._endpoint.http_session
+    send = session.send
+
+    def sent(request: Any) -> Any:
+        response = send(request)
+        if TOO_LATE not in response.headers:
+            return response
+        response.raw.close()
+        raise ReadTimeoutError(endpoint_url=request.url, error=TimeoutError())
+
+    session.send = sent
+    return client
+
+
 class Proxy:
     """A context manager; `url` is where to connect instead of the server."""
 
-    def __init__(self, server: str, delay: float = 0.0) -> None:
+    def __init__(self, server: str) -> None:
         self.seen: list[Seen] = []
         self.received = 0
         """Bytes of all answers' bodies."""
         self.fault: Fault = lambda seen: None
         self.before: Callable[[Seen], None] = lambda seen: None
-        self.delay = delay
+        self.ended = threading.Event()
         self.counting = threading.Lock()
         self.host = urlsplit(server).netloc
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("ProxyHandler", (Handler,), {"proxy": self}))
@@ -99,6 +121,7 @@ class Proxy:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.ended.set()
         self._http.shutdown()
         self._http.server_close()
 
@@ -143,10 +166,13 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer_error(fault)
         status, headers, answer = self.forward(body)
         if isinstance(fault, Changed):
-            answer = fault.body
+            answer = answer if fault.body is None else fault.body
+            headers += fault.headers
         if fault == DELAYED:
-            time.sleep(self.proxy.delay)
-        if fault == LOST:
+            headers.append((TOO_LATE, "true"))
+        if fault == HUNG:
+            self.proxy.ended.wait()
+        if fault in (LOST, HUNG):
             return self.reset()
         self.answer(status, headers, answer, cut=fault == TRUNCATED)
         return None

@@ -14,10 +14,7 @@ from botocore.session import Session
 
 from lambda_fn.core import survey
 from lambda_fn.stores.s3 import S3Access, source
-from tests.stand_ins.faults import Proxy
-
-PATIENCE = 1.5
-"""Seconds a client of these tests waits for an answer."""
+from tests.stand_ins.faults import Proxy, impatient
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +25,7 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def proxy(s3_url: str) -> Iterator[Proxy]:
-    with Proxy(s3_url, delay=PATIENCE + 0.3) as proxy:
+    with Proxy(s3_url) as proxy:
         yield proxy
 
 
@@ -69,7 +66,7 @@ def proxied(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Access]
     monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
     monkeypatch.setattr(source, "PAUSE", 0.01)
     proxy.reset()
-    yield S3Access(client(proxy.url, read_timeout=PATIENCE, connect_timeout=PATIENCE, max_pool_connections=16))
+    yield S3Access(impatient(client(proxy.url, max_pool_connections=16)))
     proxy.reset()
 
 
