@@ -13,6 +13,8 @@ from .permissions import accept, accept_wildcards, allow, service, tracing, writ
 from .regions import where_functions_are_traced
 from .worker import Worker
 
+VCPU_MIB = 1769
+"""MiB of memory that come with one vCPU; the system shows two where there is less than one."""
 TIMEOUT = Duration.minutes(15)
 
 
@@ -45,7 +47,10 @@ class Function(Construct):
             memory_size=settings.lambda_memory_mib,
             timeout=TIMEOUT,
             reserved_concurrent_executions=settings.lambda_concurrency or None,
-            environment=worker.environment(),
+            environment={
+                **worker.environment(),
+                "REPACK_CORES": str(max(1, round(settings.lambda_memory_mib / VCPU_MIB))),
+            },
             role=self.role.without_policy_updates(),
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,

@@ -116,7 +116,8 @@ class Settings:
     architecture: str = "arm64"
     """Of the function and the task: `arm64`, a fifth cheaper, or `x86_64`."""
     lambda_memory_mib: int = 1280
-    """Of the function, 512 to 10240. 1769 are one vCPU; at 1280 the network is what a scan waits for."""
+    """Of the function, 512 to 10240. 1769 are one vCPU, and each of several inflates in 16 MiB; at 1280 the network
+    is what a scan waits for."""
     lambda_concurrency: int = 10
     """Executions of the function at once, reserved from the account's; 0 reserves none."""
     lambda_limit_gib: int = 6
@@ -129,7 +130,8 @@ class Settings:
     task_cpu: int = 1024
     """CPU units of the Fargate task, 1024 are one vCPU."""
     task_memory_mib: int = 2048
-    """Of the task; Fargate offers certain sizes for each `task_cpu`."""
+    """Of the task; Fargate offers certain sizes for each `task_cpu`. A repack takes less than 200 MiB, and some 16 MiB
+    for each vCPU beyond two."""
 
     task_concurrency: int = 0
     """Fargate tasks at once, 1 to 100; whoever finds no place waits, for a day on average. With 0 there are as many as

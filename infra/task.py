@@ -73,7 +73,11 @@ class Task(Construct):
             cpu=settings.task_cpu,
             memory_limit_mib=settings.task_memory_mib,
             image=ecs.ContainerImage.from_docker_image_asset(image),
-            environment={**worker.environment(), **_endpoint(settings)},
+            environment={
+                **worker.environment(),
+                **_endpoint(settings),
+                "REPACK_CORES": str(max(1, settings.task_cpu // 1024)),
+            },
             readonly_root_filesystem=True,
             logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=self.log_group),
         )

@@ -262,6 +262,7 @@ def test_what_a_request_of_s3_may_need_reaches_the_function_and_the_task(templat
         return [function["Environment"]["Variables"], {item["Name"]: item["Value"] for item in of_task}]
 
     assert all(of["REPACK_EXPECTED_BUCKET_OWNER"] == {"Ref": "AWS::AccountId"} for of in environments(template))
+    assert [of["REPACK_CORES"] for of in environments(template)] == ["1", "1"]
     assert "s3:PutObjectAcl" not in json.dumps(template)
     endpoint = "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com"
     other = synthesize(
