@@ -23,6 +23,8 @@ HELPERS = CORES if CORES > 1 else 0
 """Threads that inflate beside the one that reads, where no other work is waiting for the cores."""
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
+MEMBERS, LEAST_IN_MEMBERS = 100_000, 1 << 10
+"""Members beyond which they must hold so many bytes on the average: one costs as much as 64 KiB of others, or more."""
 HEADER_LIMIT = 1 << 20
 FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
 
@@ -198,6 +200,9 @@ class Reader:
                 yield from self._inflate(feed, runs, member)
                 self._check_trailer(feed, runs)
                 self.members += 1
+                if self.members > MEMBERS and self.uncompressed < LEAST_IN_MEMBERS * self.members:
+                    empty = f"more than {MEMBERS} gzip members with next to nothing in them"
+                    raise InvalidArchive(f"the archive has {empty}; pack the model again")
         finally:
             if self._pool:
                 self._pool.shutdown(cancel_futures=True)

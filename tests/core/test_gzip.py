@@ -12,7 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive
-from lambda_fn.core.gzip import HEADER_LIMIT, Header, Limits, Reader, Recent, Run, joined_runs, parse_header, trailer
+from lambda_fn.core.gzip import (
+    HEADER_LIMIT,
+    LEAST_IN_MEMBERS,
+    MEMBERS,
+    Header,
+    Limits,
+    Reader,
+    Recent,
+    Run,
+    joined_runs,
+    parse_header,
+    trailer,
+)
 from tests.archives import member, noise
 
 TEXT = b"some text, some more text, and some more " * 50
@@ -276,3 +288,19 @@ def test_runs_one_after_the_other_are_one() -> None:
     runs = [Run(10, 20, zlib.crc32(b"a"), 1), Run(33, 40, zlib.crc32(b"bc"), 2), Run(40, 40, 0, 0)]
     assert vars(joined_runs(runs)) == vars(Run(0, 17, zlib.crc32(b"abc"), 3))
     assert vars(joined_runs([])) == vars(Run(0))
+
+
+def test_members_without_end_that_hold_nothing_are_refused() -> None:
+    """The work that they make is bounded by what comes out, though each takes but 20 bytes."""
+    taken = 0
+
+    def chunks() -> Iterable[bytes]:
+        nonlocal taken
+        yield member(TEXT)
+        for _ in range(1000):
+            taken += 1000
+            yield member(b"") * 1000
+
+    with pytest.raises(InvalidArchive, match="next to nothing"):
+        list(Reader(chunks()).chunks())
+    assert MEMBERS <= taken <= MEMBERS + len(TEXT) // LEAST_IN_MEMBERS + 2000
