@@ -23,9 +23,9 @@ PAGE = """\
 # Errors
 
 Every way in which a repack can end without an output. The names are public: the command line writes
-`error: NAME: sentence` and ends with 1, Python raises the class (all of them are a `RepackError`), Step Functions and
-pipelines match on the name, and the event `Model Repack Failed` has it as `error`. Whatever happens, the output is as
-it was before.
+`error: NAME: sentence` and ends with 1, Python raises the class, Step Functions and pipelines match on the name, and
+the event `Model Repack Failed` has it as `error`. All are a `RepackError`, and each category is a class to catch:
+`CallersMistake`, `PassingFailure`, `TooBigForHere`. Whatever happens, the output is as it was before.
 {sections}
 ## All sentences
 
@@ -60,9 +60,9 @@ def _section(category: str, remark: str) -> str:
 
 
 def raised() -> list[type[errors.RepackError]]:
-    """Every error but the root, in the order of their definition."""
+    """Every error that can be raised, in the order of their definition: those that others are not kinds of."""
     found = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, errors.RepackError)]
-    return [error for error in found if error is not errors.RepackError]
+    return [error for error in found if not error.__subclasses__()]
 
 
 def _row(error: type[errors.RepackError]) -> str:

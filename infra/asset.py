@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,13 @@ SERVICES = frozenset({"s3", "stepfunctions"})
 
 class AssetError(Exception):
     """The folder cannot be built; the text says what is missing."""
+
+
+def version() -> str:
+    """Of the package that is deployed, which says it in its own source."""
+    found = re.search(r'^__version__ = "(.+)"$', (PACKAGE / "__init__.py").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
 
 
 def build_asset(architecture: str) -> Path:

@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from .asset import version
 from .repacker import ModelRepacker
 from .settings import StackSettings
 
@@ -42,6 +43,7 @@ class ModelRepackerStack(Stack):
     def _results(self, settings: StackSettings) -> Iterator[tuple[str, str, str]]:
         """Name, value and meaning of each output."""
         of = self.repacker
+        yield "Version", version(), "What is deployed; CHANGELOG.md tells what it can do"
         kept = "kept with its content when the stack is destroyed"
         gone = "destroyed with its content when the stack is"
         end = kept if settings.keep_models else gone

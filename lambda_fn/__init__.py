@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .contract import (
         AccessDenied,
         ArchiveTooLarge,
+        CallersMistake,
         EntryConflict,
         EntryExists,
         EntryNotFound,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         OutOfTime,
         OutputChanged,
         OutputNotProved,
+        PassingFailure,
         RepackError,
         Request,
         Result,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         SourceNotFound,
         StoreFull,
         StoreUnavailable,
+        TooBigForHere,
     )
     from .core.gzip import Limits
     from .repacker import forecast, read_entry, repack, run
@@ -39,6 +42,7 @@ __version__ = "0.2.0"
 __all__ = [
     "AccessDenied",
     "ArchiveTooLarge",
+    "CallersMistake",
     "EntryConflict",
     "EntryExists",
     "EntryNotFound",
@@ -51,6 +55,7 @@ __all__ = [
     "OutOfTime",
     "OutputChanged",
     "OutputNotProved",
+    "PassingFailure",
     "RepackError",
     "Request",
     "Result",
@@ -59,6 +64,7 @@ __all__ = [
     "SourceNotFound",
     "StoreFull",
     "StoreUnavailable",
+    "TooBigForHere",
     "forecast",
     "read_entry",
     "repack",

@@ -6,11 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Callable, Iterable, NoReturn, Optional
 
-from . import __version__, hyperparameters
+from . import __version__
 from .contract import IF_PRESENT, VERIFY, InvalidHyperparameters, MissingHyperparameters, Request
 from .core.gzip import Limits
 
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup as Group
+
     from .stores.s3 import S3Access
 
 EXAMPLES = """examples:
@@ -26,14 +28,21 @@ S3_OPTIONS = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The whole command line.
+
+    Every argument stands in a group, for whoever reads the help, and since argparse formats the others at each start.
+    """
     invoked = sys.argv[0].replace("\\", "/").rpartition("/")[2]
+    name = invoked if invoked == "model-repacker" else "python -m lambda_fn"
     top = argparse.ArgumentParser(
-        prog=invoked if invoked == "model-repacker" else "python -m lambda_fn",
+        prog=name,
         description="Edit a packed model (.tar.gz) without extracting or recompressing it.",
+        add_help=False,
     )
-    top.add_argument("--version", action="version", version=f"model-repacker {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    general = top.add_argument_group("options")
+    general.add_argument("-h", "--help", action="help", help="say how it is used, also after COMMAND")
+    general.add_argument("--version", action="version", version=f"model-repacker {__version__}", help="say which it is")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=name)
     repack = commands.add_parser(
         "repack",
         prog=invoked if invoked == "repack" else None,
@@ -41,36 +50,54 @@ def parser() -> argparse.ArgumentParser:
         help="put hyperparameters and other files into an archive, and take files out",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    _add_edits(repack)
-    inspect = commands.add_parser("inspect", help="list what is inside, and what SageMaker would stumble over")
-    cat = commands.add_parser("cat", help="print one file of an archive")
-    verify = commands.add_parser("verify", help="check that an archive is intact")
-    for name, one in (("repack", repack), ("inspect", inspect), ("cat", cat), ("verify", verify)):
-        one.set_defaults(command=name, refuse=one.error)
-        if one is not repack:
-            one.add_argument("source", metavar="SOURCE", help="the model: a path or an s3:// URI")
+    inspect = commands.add_parser(
+        "inspect", help="list what is inside, and what SageMaker would stumble over", add_help=False
+    )
+    cat = commands.add_parser("cat", help="print one file of an archive", add_help=False)
+    verify = commands.add_parser("verify", help="check that an archive is intact", add_help=False)
+    for command, one in (("repack", repack), ("inspect", inspect), ("cat", cat), ("verify", verify)):
+        one.set_defaults(command=command, refuse=one.error)
+        what = one.add_argument_group("what")
+        what.add_argument("source", metavar="SOURCE", type=_place, help="the model: a path or an s3:// URI")
+        if one is repack:
+            what.add_argument(
+                "--output",
+                metavar="DEST",
+                required=True,
+                type=_place,
+                help="where the new archive goes; may be SOURCE itself",
+            )
+            _add_edits(one.add_argument_group("what to change"))
         if one is cat:
-            cat.add_argument("name", metavar="NAME", help="the file's path in the archive")
-        else:
-            one.add_argument("--json", action="store_true", help="print one JSON document")
-            one.add_argument("--quiet", action="store_true", help="show no progress")
-        _add_limits(one)
-        _add_s3(one, writes=one is repack)
+            what.add_argument("name", metavar="NAME", help="the file's path in the archive")
+        how = one.add_argument_group("how")
+        if one is repack:
+            _add_policies(how)
+        if one is not cat:
+            how.add_argument("--json", action="store_true", help="print one JSON document")
+            how.add_argument("--quiet", action="store_true", help="show no progress")
+        _add_limits(how)
+        how.add_argument("-h", "--help", action="help", help="say this")
+        _add_s3(one.add_argument_group("in S3"), writes=one is repack)
     return top
 
 
-def _add_edits(repack: argparse.ArgumentParser) -> None:
-    def several(option: str, metavar: str, explained: str) -> None:
-        repack.add_argument(option, metavar=metavar, action="append", default=[], help=explained)
+def _place(text: str) -> str:
+    if text == "-":
+        raise argparse.ArgumentTypeError("- would be a pipe, which can be neither read nor written twice; name a file")
+    return text
 
-    repack.add_argument("source", metavar="SOURCE", help="the model: a path or an s3:// URI")
-    repack.add_argument(
-        "--output", metavar="DEST", required=True, help="where the new archive goes; may be SOURCE itself"
-    )
-    repack.add_argument(
+
+def _add_edits(edits: Group) -> None:
+    def several(option: str, metavar: str, explained: str) -> None:
+        edits.add_argument(option, metavar=metavar, action="append", default=[], help=explained)
+
+    edits.add_argument(
         "--hyperparameters",
         metavar="FILE",
+        type=_place,
         help="goes in as hyperparameters.json, byte for byte, for all that was there",
     )
     several(
@@ -82,29 +109,37 @@ def _add_edits(repack: argparse.ArgumentParser) -> None:
     several("--add", "NAME=FILE", "a further file to put in as NAME; of a folder all that is in it, below NAME")
     several("--replace-folder", "NAME=FOLDER", "NAME holds exactly what is in FOLDER, or in a .tar.gz, afterwards")
     several("--remove", "PATTERN", "take out what matches, like a line of .gitignore: '*.ckpt', 'code/tests/'")
-    repack.add_argument("--strip-root", action="store_true", help="take away the one folder that holds everything else")
-    repack.add_argument(
-        "--everything", action="store_true", help="put in of folders what is left out else: .git, caches, ._* files"
+    edits.add_argument("--strip-root", action="store_true", help="take away the one folder that holds everything else")
+
+
+def _add_policies(how: Group) -> None:
+    how.add_argument("--dry-run", action="store_true", help="say what would be done, and why; write nothing")
+    how.add_argument(
+        "--if-present",
+        choices=IF_PRESENT,
+        default="replace",
+        help="what becomes of a file that is put in and there already (default: replace)",
     )
-    repack.add_argument("--if-present", choices=IF_PRESENT, default="replace", help="(default: replace)")
-    repack.add_argument(
+    how.add_argument(
         "--verify",
         choices=VERIFY,
         default="once",
         help="when to check all of SOURCE: once (default), always, or never for our own output",
     )
-    repack.add_argument("--dry-run", action="store_true", help="say what would be done, and why; write nothing")
+    how.add_argument(
+        "--everything", action="store_true", help="put in of folders what is left out else: .git, caches, ._* files"
+    )
 
 
-def _add_limits(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
+def _add_limits(how: Group) -> None:
+    how.add_argument(
         "--max-uncompressed",
         metavar="BYTES",
         type=int,
         default=Limits.uncompressed,
         help="refuse more as a bomb (default: %(default)s)",
     )
-    one.add_argument(
+    how.add_argument(
         "--max-ratio",
         metavar="N",
         type=float,
@@ -113,8 +148,7 @@ def _add_limits(one: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_s3(one: argparse.ArgumentParser, writes: bool) -> None:
-    s3 = one.add_argument_group("in S3")
+def _add_s3(s3: Group, writes: bool) -> None:
     s3.add_argument("--profile", metavar="NAME", help="of AWS's configuration (default: AWS_PROFILE)")
     s3.add_argument("--region", metavar="NAME", help="(default: AWS_REGION, or the profile's)")
     s3.add_argument("--endpoint-url", metavar="URL", help="of another S3 (default: AWS_ENDPOINT_URL_S3)")
@@ -174,6 +208,8 @@ def _pairs(option: str, form: str, texts: Iterable[str], options: argparse.Names
 
 
 def _value(key: str, text: str, options: argparse.Namespace) -> object:
+    from . import hyperparameters
+
     try:
         return hyperparameters.value(text)
     except InvalidHyperparameters as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, Mapping
 
 from .contract import InvalidRequest, Request, SourceNotFound
@@ -19,7 +19,7 @@ from .stores.s3.failures import named_errors
 
 MANIFESTS = "batches/"
 """Where they lie in the input bucket; elsewhere the batch machine may not read."""
-COLUMNS = tuple(field.name for field in fields(Request))
+COLUMNS = Request._fields
 NEEDED = ("model_uri", "output_uri")
 HEAD = 256 << 10
 """Bytes of a manifest that are read; a larger one is no small one."""

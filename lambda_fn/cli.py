@@ -2,6 +2,9 @@
 
 Results go to stdout; progress and errors go to stderr, an error as one line `error: NAME: sentence`. The exit status
 is 0 when all is done, 1 when something was refused or failed, 2 when the command line itself is wrong.
+
+Most archives that somebody looks at are small, so that the start is most of the work: what one command alone needs is
+imported in it.
 """
 
 from __future__ import annotations
@@ -14,21 +17,18 @@ import os
 import signal
 import sys
 from contextlib import closing
-from typing import Callable, Iterable, Iterator, NoReturn, Optional
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NoReturn, Optional
 
 from .arguments import limits_of, parser, request_of, s3_of
-from .contract import Forecast, RepackError, Result
-from .core.edit import Content, Edit
-from .core.errors import of_archive
-from .core.prefix import read_head
-from .core.survey import Survey, survey
-from .core.tar import SHARED_RECORDS, Entry
-from .hyperparameters import ENTRY
-from .inspection import Inspection
-from .listing import File, escaped, fields, line
+from .core.errors import RepackError, of_archive
+from .listing import escaped
 from .progress import shown_progress
-from .repacker import forecast, read_entry, run
-from .stores import open_source
+
+if TYPE_CHECKING:
+    from .contract import Forecast, Result
+    from .core.edit import Edit
+    from .core.survey import Survey
+    from .core.tar import Entry
 
 LINES = "\t\n"
 NAMES_SHOWN = 5
@@ -63,19 +63,31 @@ def repack() -> int:
 
 def repack_command(options: argparse.Namespace) -> None:
     """Repack and print the Result, or print what it would be."""
-    carry_out: Callable[..., Result | Forecast] = forecast if options.dry_run else run
+    from .repacker import forecast, run
+
     request = request_of(options)
+    done: Result | Forecast
     with shown_progress(not options.quiet) as progress:
-        done = carry_out(request, s3=s3_of(options), limits=limits_of(options), progress=progress)
+        if options.dry_run:
+            done = forecast(request, s3=s3_of(options), limits=limits_of(options), progress=progress)
+            lines = foreseen(done)
+        else:
+            done = run(request, s3=s3_of(options), limits=limits_of(options), progress=progress)
+            lines = described(done)
     if options.json:
         print(json.dumps(done.to_json()))
         return
-    print(escaped("\n".join(described(done) if isinstance(done, Result) else foreseen(done)), keep=LINES))
+    print(escaped("\n".join(lines), keep=LINES))
     warn(done.warnings)
 
 
 def inspect_command(options: argparse.Namespace) -> None:
     """Print the entries as they come, and the hyperparameters after them."""
+    from .core.edit import Content, Edit
+    from .hyperparameters import ENTRY
+    from .inspection import Inspection
+    from .listing import File, fields, line
+
     separator = '{"entries": [\n' if options.json else ""
     inspection, hyperparameters = Inspection(), File(ENTRY)
 
@@ -83,12 +95,17 @@ def inspect_command(options: argparse.Namespace) -> None:
         nonlocal separator
         inspection.see(entry)
         hyperparameters.see(entry)
-        if entry.type != SHARED_RECORDS:
-            print(separator + (json.dumps(fields(entry)) if options.json else line(entry)), end="")
-            separator = ",\n" if options.json else "\n"
+        print(separator + (json.dumps(fields(entry)) if options.json else line(entry)), end="")
+        separator = ",\n" if options.json else "\n"
 
     # Whoever would keep hyperparameters has to look at them.
-    found = surveyed(options, Edit({ENTRY: Content.of(b"")}, if_present="keep"), show)
+    keeping = Edit({ENTRY: Content.of(b"")}, if_present="keep")
+    try:
+        found = surveyed(options, keeping, show)
+    except RepackError as error:
+        if separator == ",\n":  # what was begun is ended, so that a program can read it
+            print(f"\n], {json.dumps({'error': error.name, 'why': str(error)})[1:]}")
+        raise
     held = found.search.hits[ENTRY].content if ENTRY in found.search.hits else None
     what, text = hyperparameters.described(held)
     warnings = [warning for warning in found.warnings if warning not in found.search.warnings]  # those of the edit
@@ -105,12 +122,16 @@ def inspect_command(options: argparse.Namespace) -> None:
 
 def cat_command(options: argparse.Namespace) -> None:
     """Print the bytes of one file."""
+    from .repacker import read_entry
+
     for chunk in read_entry(options.source, options.name, s3=s3_of(options), limits=limits_of(options)):
         sys.stdout.buffer.write(chunk)
 
 
 def verify_command(options: argparse.Namespace) -> None:
     """Print what a full survey says."""
+    from .core.edit import Edit
+
     found = surveyed(options, Edit(), lambda entry: None)
     if options.json:
         facts = {"intact": True, "entries": found.entries, "uncompressed_size": found.uncompressed_size}
@@ -125,6 +146,10 @@ COMMANDS = {"repack": repack_command, "inspect": inspect_command, "cat": cat_com
 
 def surveyed(options: argparse.Namespace, edit: Edit, visit: Callable[[Entry], None]) -> Survey:
     """Survey the source to its end, whatever is in it."""
+    from .core.prefix import read_head
+    from .core.survey import survey
+    from .stores import open_source
+
     uri, wanted = options.source, not options.quiet
     with closing(open_source(uri, s3_of(options))) as source, of_archive(uri), shown_progress(wanted) as progress:
         return survey(source, read_head(source).unmarked(), edit, limits_of(options), progress, visit=visit)

@@ -7,7 +7,6 @@ is. What cannot be put in as it was meant is an error that names it, and what is
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import stat
@@ -16,9 +15,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
 from .core.edit import Content
-from .core.errors import InvalidRequest, MissingHyperparameters, SourceChanged, SourceNotFound, of_archive
+from .core.errors import InvalidRequest, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
-from .core.tar import HARD_LINK, REGULAR, SHARED_RECORDS, Stream, entries, normal
+from .core.tar import HARD_LINK, REGULAR, Stream, entries, normal
 from .stores import access_for, open_source
 from .stores.local import LocalSource, named_errors
 
@@ -93,7 +92,7 @@ def is_folder(uri: str) -> bool:
 def contents_of_file(uri: str, s3: Optional[S3Access] = None, room: Optional[Room] = None) -> Content:
     """What an entry holds that is made of a file: of a local one with its permission bits.
 
-    Raises MissingHyperparameters if it does not exist, AccessDenied, StoreUnavailable.
+    Raises SourceNotFound, AccessDenied, StoreUnavailable.
     """
     with _given("file"):
         if uri.startswith("s3://"):
@@ -108,8 +107,8 @@ def contents_of_folder(
 
     A folder without anything in it is an empty directory, the whole folder, too, under the path "". Symbolic links are
     followed. Raises InvalidRequest, naming the culprit, for a link that leads nowhere or into itself, for sockets,
-    pipes and devices and for a folder beyond the limits; MissingHyperparameters if there is no such folder;
-    AccessDenied, StoreUnavailable, and for a .tar.gz InvalidArchive.
+    pipes and devices and for a folder beyond the limits; SourceNotFound if there is no such folder; AccessDenied,
+    StoreUnavailable, and for a .tar.gz InvalidArchive.
     """
     with _given("folder"):
         if uri.lower().endswith(ARCHIVES) and not is_folder(uri):
@@ -124,7 +123,7 @@ def _given(what: str) -> Iterator[None]:
     try:
         yield
     except SourceNotFound as error:
-        raise MissingHyperparameters(f"{error}; give an existing {what} to put in") from None
+        raise SourceNotFound(f"{error}; give an existing {what} to put in") from None
 
 
 def _is_junk(path: str) -> bool:
@@ -165,6 +164,8 @@ def _of_local_file(path: str, room: Room) -> Content:
             yield from source.stream()
 
     def identity() -> str:
+        import hashlib  # OpenSSL is slow to load, and large files are few
+
         digest = hashlib.sha256()
         for chunk in chunks():
             digest.update(chunk)
@@ -292,8 +293,6 @@ def _in_archive(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dic
         tar = Stream(Reader(source.stream()).chunks())
         for entry in entries(tar):
             path, mode, target = entry.path, entry.mode & 0o777, normal(entry.link)
-            if entry.type == SHARED_RECORDS:
-                continue
             if not everything and _is_junk(path):
                 left_out += not entry.is_directory
                 continue

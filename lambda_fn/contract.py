@@ -5,8 +5,7 @@ The same JSON serves the Lambda, the state machine, the Fargate task, a line of 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Callable, Mapping, Optional, get_args
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, get_args
 
 from .core.edit import Edit, IfPresent
 from .core.errors import (
@@ -15,6 +14,7 @@ from .core.errors import (
     TOO_BIG,
     AccessDenied,
     ArchiveTooLarge,
+    CallersMistake,
     EntryConflict,
     EntryExists,
     EntryNotFound,
@@ -25,14 +25,19 @@ from .core.errors import (
     OutOfTime,
     OutputChanged,
     OutputNotProved,
+    PassingFailure,
     RepackError,
     SourceChanged,
     SourceNotFound,
     StoreFull,
     StoreUnavailable,
+    TooBigForHere,
 )
-from .core.history import Verify
-from .core.plan import Method
+from .core.value import Value
+
+if TYPE_CHECKING:
+    from .core.history import Verify
+    from .core.plan import Method
 
 __all__ = [
     "CALLER",
@@ -40,6 +45,7 @@ __all__ = [
     "TOO_BIG",
     "AccessDenied",
     "ArchiveTooLarge",
+    "CallersMistake",
     "EntryConflict",
     "EntryExists",
     "EntryNotFound",
@@ -50,6 +56,7 @@ __all__ = [
     "OutOfTime",
     "OutputChanged",
     "OutputNotProved",
+    "PassingFailure",
     "RepackError",
     "Request",
     "Result",
@@ -57,10 +64,11 @@ __all__ = [
     "SourceNotFound",
     "StoreFull",
     "StoreUnavailable",
+    "TooBigForHere",
 ]
 
 IF_PRESENT: tuple[IfPresent, ...] = get_args(IfPresent)
-VERIFY: tuple[Verify, ...] = get_args(Verify)
+VERIFY: tuple[Verify, ...] = ("once", "always", "never")
 
 
 def _is_text(value: object) -> bool:
@@ -95,8 +103,7 @@ KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 """What the fields of a request may be, in code and in words."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Value):
     """What to repack. URIs are `s3://bucket/key`, or paths on the command line.
 
     With both `hyperparameters_uri` and `hyperparameters`, the latter are merged over the former, key by key.
@@ -108,9 +115,9 @@ class Request:
     output_uri: str
     hyperparameters: Optional[Mapping[str, Any]] = None
     hyperparameters_uri: Optional[str] = None
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = {}
     """Further entries to add or replace: name in the archive → URI of a file, or of a folder for all that is in it."""
-    folders: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, str] = {}
     """Folders that afterwards hold exactly what lies there: name → URI of a folder, or of a .tar.gz that holds it."""
     remove: tuple[str, ...] = ()
     """Patterns of entries to take out, like lines of a .gitignore file (see `core.edit.matcher`)."""
@@ -146,7 +153,7 @@ class Request:
         """
         if not isinstance(document, Mapping):
             raise InvalidRequest(f"a request is a JSON object, not {type(document).__name__}")
-        known = {item.name for item in fields(cls)}
+        known = set(cls._fields)
         unknown = sorted(str(name) for name in document if name not in known)
         if unknown:
             raise InvalidRequest(f"unknown in a request: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
@@ -158,12 +165,12 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `from_json` reads back, without what is not given."""
-        document = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: value for name, value in document.items() if value or (name, value) == ("hyperparameters", {})}
+        return {
+            name: value for name, value in self._asdict().items() if value or (name, value) == ("hyperparameters", {})
+        }
 
 
-@dataclass(frozen=True)
-class SourceFacts:
+class SourceFacts(Value):
     """The source as it was read; what no scan was needed for is None."""
 
     etag: Optional[str]
@@ -173,8 +180,7 @@ class SourceFacts:
     entries: Optional[int]
 
 
-@dataclass(frozen=True)
-class OutputFacts:
+class OutputFacts(Value):
     """The output as its store describes it."""
 
     etag: Optional[str]
@@ -184,8 +190,7 @@ class OutputFacts:
     """The store's checksum that proved the output byte for byte, None where it offers none."""
 
 
-@dataclass(frozen=True)
-class Bytes:
+class Bytes(Value):
     """What moved: read from the store, uploaded to it, copied inside it."""
 
     read: int
@@ -193,9 +198,8 @@ class Bytes:
     copied: int
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a repack did."""
+class Account(Value):
+    """What a Result and a Forecast have in common."""
 
     model_uri: str
     output_uri: str
@@ -203,27 +207,33 @@ class Result:
     why: str
     """The reason for the method, a sentence."""
     source: SourceFacts
-    output: OutputFacts
-    hyperparameters_sha256: Optional[str]
-    """Of the bytes now in the archive; None if the request put in other files only."""
     bytes: Bytes
-    seconds: float
-    put: tuple[str, ...] = ()
+    """Of a Forecast: what was read for it, and would be uploaded and copied, as far as that is known."""
+    put: tuple[str, ...]
     """Paths of entries that are new, or new in content, the first hundred of `put_count`."""
-    put_count: int = 0
-    removed: tuple[str, ...] = ()
+    put_count: int
+    removed: tuple[str, ...]
     """Paths of entries that are gone, the first hundred of `removed_count`."""
-    removed_count: int = 0
-    hyperparameters_changed: Optional[tuple[str, ...]] = None
+    removed_count: int
+    hyperparameters_changed: Optional[tuple[str, ...]]
     """Keys that are new or have another value, where they were laid over those of the archive; else None."""
-    hyperparameters_kept: Optional[tuple[str, ...]] = None
+    hyperparameters_kept: Optional[tuple[str, ...]]
     """Keys that are as the archive had them; likewise."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
     """What a person should know of the source and the output, a sentence each."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of the same shape."""
-        return json_of(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._asdict().items()}
+
+
+class Result(Account):
+    """What a repack did."""
+
+    output: OutputFacts
+    hyperparameters_sha256: Optional[str]
+    """Of the bytes now in the archive; None if the request put in other files only."""
+    seconds: float
 
     def flat(self) -> dict[str, Any]:
         """The same as one object of plain values, for callers that cannot look into nested ones (a SageMaker step).
@@ -240,32 +250,8 @@ class Result:
         return document
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(Account):
     """What a repack would do; nothing was written."""
 
-    model_uri: str
-    output_uri: str
-    method: Method
-    why: str
-    source: SourceFacts
     output_size: Optional[int]
     """None where it is known only when all is encoded."""
-    bytes: Bytes
-    """What was read for this, and would be uploaded and copied; uploaded is what is known of it."""
-    put: tuple[str, ...] = ()
-    put_count: int = 0
-    removed: tuple[str, ...] = ()
-    removed_count: int = 0
-    hyperparameters_changed: Optional[tuple[str, ...]] = None
-    hyperparameters_kept: Optional[tuple[str, ...]] = None
-    warnings: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of the same shape."""
-        return json_of(self)
-
-
-def json_of(facts: Any) -> dict[str, Any]:
-    """A dataclass as a JSON object, its tuples as lists."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(facts).items()}

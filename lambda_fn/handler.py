@@ -24,14 +24,15 @@ from aws_lambda_powertools import Tracer
 
 from . import deployed
 from .batches import Tolerance, checked
-from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, SourceNotFound
+from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, Result, SourceNotFound
 from .core.store import Progress
 from .events import Arrival, arrivals, is_archive, is_s3_event, requests, unwrapped
 from .planner import Plan, each, plan
+from .repacker import run
 from .settings import Settings
 from .stores import open_source
-from .stores.s3.failures import named_errors
-from .telemetry import SERVICE, logger, repacked, tell
+from .stores.s3.listing import exists, objects_below
+from .telemetry import SERVICE, begin, finish, logger, tell
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -178,7 +179,7 @@ def done(event: Any, progress: Progress) -> Json:
 def asked_for(request: Request, progress: Progress) -> Json:
     """The Result of a Request. Out of time, one that no task can be started with is refused, not handed over."""
     try:
-        return repacked(request, s3, progress, settings.limits).flat()
+        return repacked(request, progress).flat()
     except OutOfTime as error:
         if size_of(request.to_json()) <= INTO_THE_TASK:
             raise
@@ -188,10 +189,18 @@ def asked_for(request: Request, progress: Progress) -> Json:
         ) from None
 
 
+def repacked(request: Request, progress: Progress) -> Result:
+    """Carry a request out, and tell of it."""
+    begin(request)
+    result = run(request, s3=s3, limits=settings.limits, progress=progress)
+    finish(result)
+    return result
+
+
 def outcome(request: Request, progress: Progress) -> Json:
     """How one repack of an event went; what trying again may mend is raised."""
     try:
-        return {"status": "repacked", **repacked(request, s3, progress, settings.limits).flat()}
+        return {"status": "repacked", **repacked(request, progress).flat()}
     except RepackError as error:
         if error.category != CALLER:
             raise
@@ -258,29 +267,15 @@ def batch_task(task: Mapping[str, Any], progress: Progress) -> str:
         source.close()
         if source.version_id != version:
             raise InvalidRequest(f"version {version} of {arrival.uri} is not its newest; only that is repacked")
-    results = [repacked(request, s3, progress, settings.limits) for request in wanted]
+    results = [repacked(request, progress) for request in wanted]
     return ", ".join(f"{result.method}: {result.output_uri}" for result in results)
 
 
 def asked(arrival: Arrival) -> tuple[list[Request], str]:
     """What an object that was written asks for, and why if for nothing."""
-    return requests(arrival, settings, exists, archives)
 
+    def archives(bucket: str, folder: str) -> list[str]:
+        keys = (item.uri[len(f"s3://{bucket}/") :] for item in objects_below(f"s3://{bucket}/{folder}", s3, deep=False))
+        return list(filter(is_archive, keys))
 
-def exists(bucket: str, key: str) -> bool:
-    """Whether there is such an object."""
-    try:
-        open_source(f"s3://{bucket}/{key}", s3).close()
-    except SourceNotFound:
-        return False
-    return True
-
-
-def archives(bucket: str, folder: str) -> list[str]:
-    """The keys of the archives in a folder."""
-    owner = {"ExpectedBucketOwner": s3.expected_bucket_owner} if s3.expected_bucket_owner else {}
-    with named_errors(f"s3://{bucket}/{folder}", missing=SourceNotFound):
-        pages = s3.client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=folder, Delimiter="/", **owner
-        )
-        return [item["Key"] for page in pages for item in page.get("Contents", ()) if is_archive(item["Key"])]
+    return requests(arrival, settings, lambda bucket, key: exists(f"s3://{bucket}/{key}", s3), archives)

@@ -15,7 +15,6 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional
 from .core.errors import InvalidHyperparameters
 
 ENTRY = "hyperparameters.json"
-_SPACE, _COLON = re.compile(r"[ \t\n\r]*"), re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 SAVE_AS_UTF_8 = "save the file as UTF-8 without a byte order mark"
 ADVICE = {
     "Invalid control character": "write a line's end in a text as \\n and a tab as \\t",
@@ -88,13 +87,14 @@ def _is_half(text: str) -> bool:
 def _as_written(text: str) -> dict[str, str]:
     """Keys and the JSON text of their values, of an object that was parsed before."""
     found: dict[str, str] = {}
+    space, colon = re.compile(r"[ \t\n\r]*"), re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
     decoder, at = json.JSONDecoder(), text.index("{") + 1
-    while (at := _SPACE.match(text, at).end()) < len(text) and text[at] != "}":  # type: ignore[union-attr]
+    while (at := space.match(text, at).end()) < len(text) and text[at] != "}":  # type: ignore[union-attr]
         if text[at] == ",":
             at += 1
             continue
         key, at = decoder.raw_decode(text, at)
-        begin = _COLON.match(text, at).end()  # type: ignore[union-attr]
+        begin = colon.match(text, at).end()  # type: ignore[union-attr]
         at = decoder.raw_decode(text, begin)[1]
         found[key] = text[begin:at]
     return found

@@ -7,7 +7,7 @@ import posixpath
 from typing import Collection, Iterator, Optional
 
 from .core.errors import InvalidHyperparameters
-from .core.tar import SHARED_RECORDS, Entry
+from .core.tar import Entry
 from .hyperparameters import ENTRY, parse
 
 SYMBOLIC_LINK = b"2"
@@ -37,7 +37,7 @@ class Inspection:
     def see(self, entry: Entry) -> None:
         """An entry of the archive that stays."""
         path = entry.path.partition("/")[2] if self._strip_root else entry.path
-        if not path or entry.type == SHARED_RECORDS:
+        if not path:
             return
         self._look_at(path)
         parts = path.split("/")

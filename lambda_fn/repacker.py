@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
@@ -15,7 +14,7 @@ from .contents import contents_of_file, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
-from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, of_archive
+from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, SourceNotFound, of_archive
 from .core.gzip import Limits
 from .core.history import Verify
 from .core.plan import Plan
@@ -122,21 +121,8 @@ def forecast(
     """What `run` would do. Nothing is written. Raises the errors that `run` would raise before it writes."""
     with _job(request, partial(gather, request), _uris(request), s3, limits, progress) as (job, wanted):
         plan = job.forecast() or job.plan(copying=False)
-        return Forecast(
-            request.model_uri,
-            request.output_uri,
-            plan.method,
-            plan.why,
-            _source_facts(job.source, plan),
-            plan.size,
-            Bytes(job.source.bytes_read, plan.uploaded, plan.copied),
-            plan.put[:SHOWN],
-            len(plan.put),
-            plan.removed,
-            plan.removed_count,
-            *wanted.keys,
-            (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan)),
-        )
+        moved = Bytes(job.source.bytes_read, plan.uploaded, plan.copied)
+        return Forecast(**_account(request, wanted, plan, job.source, moved), output_size=plan.size)
 
 
 def likely(request: Request, s3: Optional[S3Access] = None) -> tuple[Optional[Plan], int]:
@@ -163,18 +149,18 @@ def read_entry(
     return chunks()
 
 
-@dataclass
 class Wanted:
     """What a request comes to, once its inputs were looked at."""
 
-    edit: Edit
-    warnings: tuple[str, ...] = ()
-    merged: list[hyperparameters.Merged] = field(default_factory=list)
-    """Filled with what laying hyperparameters over those of the archive came to."""
-
-    def __post_init__(self) -> None:
-        self._inspection = Inspection(self.edit.put, self.edit.strip_root)
-        self._search = Search(self.edit, {})
+    def __init__(
+        self, edit: Edit, warnings: tuple[str, ...] = (), merged: Sequence[hyperparameters.Merged] = ()
+    ) -> None:
+        """`merged` is filled with what laying hyperparameters over those of the archive comes to."""
+        self.edit = edit
+        self.warnings = warnings
+        self.merged = merged
+        self._inspection = Inspection(edit.put, edit.strip_root)
+        self._search = Search(edit, {})
 
     @property
     def keys(self) -> tuple[Optional[tuple[str, ...]], Optional[tuple[str, ...]]]:
@@ -196,7 +182,10 @@ class Wanted:
 
 
 def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
-    """The edit that a request asks for. Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest."""
+    """The edit that a request asks for.
+
+    Raises MissingHyperparameters, InvalidHyperparameters, InvalidRequest, and what is wrong with what it puts in.
+    """
     put, left_out = puts(request.files, request.folders, s3, request.everything)
     name, values, uri = hyperparameters.ENTRY, request.hyperparameters, request.hyperparameters_uri
     merged = list[hyperparameters.Merged]()
@@ -205,7 +194,10 @@ def gather(request: Request, s3: Optional[S3Access] = None) -> Wanted:
             raise InvalidRequest(f"{name} is given twice, as a file and as hyperparameters; give it once")
         _check(put[name], request.files.get(name))
     elif uri is not None:
-        given = contents_of_file(uri, s3)
+        try:
+            given = contents_of_file(uri, s3)
+        except SourceNotFound as error:
+            raise MissingHyperparameters(str(error)) from None
         put[name] = Content.of(hyperparameters.merged(_check(given, uri), values or {}, uri).data)
     elif values is not None and request.merge_hyperparameters:
         hyperparameters.serialize(values)
@@ -314,35 +306,36 @@ def _uris(request: Request) -> list[str]:
 def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -> Result:
     plan, published = job.run()
     held = plan.content.get(hyperparameters.ENTRY)
-    changed, kept = wanted.keys
     read_twice = plan.source.bytes_read if plan.source is not job.source else 0
-    told = (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *job.source.warnings, *published.warnings)
+    moved = Bytes(job.source.bytes_read + read_twice, published.uploaded, published.copied)
     return Result(
-        model_uri=request.model_uri,
-        output_uri=request.output_uri,
-        method=plan.method,
-        why=plan.why,
-        source=_source_facts(job.source, plan),
+        **_account(request, wanted, plan, job.source, moved, (*job.source.warnings, *published.warnings)),
         output=OutputFacts(published.etag, published.version_id, published.size, published.proof),
         hyperparameters_sha256=held.identity if held else None,
-        bytes=Bytes(job.source.bytes_read + read_twice, published.uploaded, published.copied),
         seconds=round(time.monotonic() - began, 3),
-        put=plan.put[:SHOWN],
-        put_count=len(plan.put),
-        removed=plan.removed,
-        removed_count=plan.removed_count,
-        hyperparameters_changed=changed,
-        hyperparameters_kept=kept,
-        warnings=tuple(dict.fromkeys(told)),  # a store may repeat what its source says
     )
 
 
-def _source_facts(source: Source, plan: Plan) -> SourceFacts:
+def _account(
+    request: _Given | Request, wanted: Wanted, plan: Plan, source: Source, moved: Bytes, warnings: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The fields that a Result and a Forecast have in common."""
     found = plan.survey
-    return SourceFacts(
-        source.etag,
-        source.version_id,
-        source.size,
-        found.uncompressed_size if found else None,
-        found.entries if found else None,
-    )
+    size, entries = (found.uncompressed_size, found.entries) if found else (None, None)
+    changed, kept = wanted.keys
+    told = (*wanted.warnings, *plan.warnings, *wanted.stumbling(plan), *warnings)
+    return {
+        "model_uri": request.model_uri,
+        "output_uri": request.output_uri,
+        "method": plan.method,
+        "why": plan.why,
+        "source": SourceFacts(source.etag, source.version_id, source.size, size, entries),
+        "bytes": moved,
+        "put": plan.put[:SHOWN],
+        "put_count": len(plan.put),
+        "removed": plan.removed,
+        "removed_count": plan.removed_count,
+        "hyperparameters_changed": changed,
+        "hyperparameters_kept": kept,
+        "warnings": tuple(dict.fromkeys(told)),  # a store may repeat what its source says
+    }

@@ -28,8 +28,9 @@ from botocore.session import get_session
 
 from . import deployed
 from .contract import CALLER, PASSING, TOO_BIG, InvalidRequest, OutOfTime, RepackError
+from .repacker import run
 from .settings import Settings
-from .telemetry import logger, repacked, tell
+from .telemetry import begin, finish, logger, tell
 
 DONE, REFUSED, USAGE, TRY_AGAIN, STOPPED = 0, 1, 2, 75, 143
 
@@ -129,7 +130,10 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
             print("give the request as JSON in REPACK_REQUEST or as the only argument", file=sys.stderr)
             waiter.fail(InvalidRequest.__name__, "the task was started without a request")
             return USAGE
-        result = repacked(deployed.request(parsed(given)), s3, progress, settings.limits)
+        request = deployed.request(parsed(given))
+        begin(request)
+        result = run(request, s3=s3, limits=settings.limits, progress=progress)
+        finish(result)
     except RepackError as error:
         return failed(error, waiter)
     except Forced:

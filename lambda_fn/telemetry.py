@@ -16,10 +16,6 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .contract import CALLER, RepackError, Request, Result
-from .core.gzip import Limits
-from .core.store import Progress
-from .repacker import run
-from .stores.s3 import S3Access
 
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "model-repacker")
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "ModelRepacker")
@@ -30,10 +26,13 @@ logger = Logger(service=SERVICE)
 _metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 
 
-def repacked(request: Request, s3: S3Access, progress: Progress, limits: Limits) -> Result:
-    """Carry a request out and tell of it. Raises the errors of `contract`, for the caller to `tell` or answer."""
+def begin(request: Request) -> None:
+    """Have every log line say what is repacked, until it is finished or an error is told."""
     logger.append_keys(model_uri=request.model_uri, output_uri=request.output_uri)
-    result = run(request, s3=s3, limits=limits, progress=progress)
+
+
+def finish(result: Result) -> None:
+    """Log and count a repack."""
     logger.info("repacked", result=result.flat())
     logger.remove_keys(KEYS)
     _metrics.add_metric("Repacks", MetricUnit.Count, 1)
@@ -42,7 +41,6 @@ def repacked(request: Request, s3: S3Access, progress: Progress, limits: Limits)
     _metrics.add_metric("BytesCopied", MetricUnit.Bytes, result.bytes.copied)
     _metrics.add_metric("Seconds", MetricUnit.Seconds, result.seconds)
     _publish(method=result.method)
-    return result
 
 
 def tell(error: RepackError) -> None:

@@ -7,6 +7,7 @@ under test.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import random
 import struct
@@ -116,6 +117,19 @@ def entry(
 def shared(records: dict[str, str]) -> Part:
     """A pax header for all entries that follow."""
     return Part("", tarfile.TarInfo.create_pax_global_header(records))
+
+
+def record(key: str, value: str | bytes) -> bytes:
+    """A pax record; its length counts its own digits, too."""
+    text = f" {key}=".encode() + (value.encode() if isinstance(value, str) else value) + b"\n"
+    size = len(text) + len(str(len(text) + len(str(len(text)))))
+    return b"%d" % size + text
+
+
+def pax(*records: bytes, kind: bytes = b"x") -> bytes:
+    """A pax header that holds them, as a header and its padded data."""
+    data = b"".join(records)
+    return raw_header(b"pax", b"%011o" % len(data), kind) + padded(data)
 
 
 def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) -> bytes:
@@ -418,3 +432,19 @@ def small() -> Tar:
 def gunzip(data: bytes) -> bytes:
     """All members, by Python's own reader."""
     return gzip.decompress(data)
+
+
+def split(tar: bytes) -> tuple[str, bytes, bytes]:
+    """The first entry's name and content, and all that follows it, by Python's reader."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        info = opened.next()
+        assert info is not None
+        assert info.isreg()
+        at = info.offset_data
+    return info.name, tar[at : at + info.size], tar[at + -(-info.size // 512) * 512 :]
+
+
+def infos(output: bytes) -> dict[str, tarfile.TarInfo]:
+    """The entries of a tar.gz by name, by Python's reader."""
+    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
+        return {info.name: info for info in tar}

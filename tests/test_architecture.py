@@ -20,7 +20,7 @@ FILES = sorted(file for folder in OURS for file in (ROOT / folder).rglob("*.py")
 # What a part of lambda_fn may import: parts of ours, and packages beside the standard library. The first that fits
 # a module counts; a module that fits none is an entry point.
 PARTS: dict[str, tuple[set[str], set[str]]] = {
-    "lambda_fn.core": ({"lambda_fn.core"}, {"isal", "zlib_ng"}),
+    "lambda_fn.core": ({"lambda_fn.core"}, {"isal", "zlib_ng", "typing_extensions"}),  # the last for type checkers
     "lambda_fn.stores.s3": ({"lambda_fn.core", "lambda_fn.stores"}, {"awscrt", "botocore", "urllib3"}),
     "lambda_fn.stores": ({"lambda_fn.core", "lambda_fn.stores"}, set()),
     "lambda_fn.contract": ({"lambda_fn.core"}, set()),
@@ -53,6 +53,9 @@ PORTABLE = (
     "stores/local.py",
     "pipeline/dummy_training.py",
 )
+CORE = ROOT / "lambda_fn" / "core"
+UNTESTED = {"__init__", "errors", "recipe", "store", "ustar"}
+"""Chapters that only name things, of which others say what they mean."""
 ANYWHERE = sorted(file for pattern in PORTABLE for file in (ROOT / "lambda_fn").glob(pattern))
 
 
@@ -138,6 +141,39 @@ def test_the_lambda_starts_without_pydantic() -> None:
     environment = {**os.environ, "AWS_DEFAULT_REGION": "eu-west-1", "PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd="/")
     assert run.stdout.strip() == "[]", run.stderr
+
+
+TESTS = sorted(file for file in FILES if file.is_relative_to(ROOT / "tests"))
+
+
+@pytest.mark.parametrize("file", TESTS, ids=named)
+def test_no_test_leans_on_another(file: Path) -> None:
+    """What several need has a place of its own, so that each file of tests can be read, moved and run by itself."""
+    theirs = [name for name in imports_of(file) if within(name, {"tests"})]
+    assert not [name for name in theirs if any(part.startswith("test_") for part in name.split("."))]
+
+
+@pytest.mark.parametrize("file", TESTS, ids=named)
+def test_what_several_tests_share_is_changed_by_none(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    shared = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests")
+        for alias in node.names
+    }
+    changed = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load)
+        if isinstance(node.value, ast.Name) and node.value.id in shared
+    }
+    assert not changed
+
+
+@pytest.mark.parametrize("chapter", sorted(CORE.glob("*.py")), ids=named)
+def test_each_chapter_of_the_core_has_its_tests(chapter: Path) -> None:
+    assert chapter.stem in UNTESTED or (ROOT / "tests" / "core" / f"test_{chapter.stem}.py").exists()
 
 
 def test_a_files_name_says_what_it_holds() -> None:

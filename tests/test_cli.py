@@ -18,9 +18,12 @@ import pytest
 from lambda_fn import cli
 from tests import archives
 from tests.archives import WANTED, Part, Tar, entry, gunzip, member
+from tests.core.forgeries import FORGERIES
 from tests.deployment import Deployment
 
 ROOT = Path(__file__).parents[1]
+MODULES_OF_A_START = 120
+"""Fewer than so many, the standard library's among them."""
 
 
 def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -162,6 +165,42 @@ def test_what_is_not_known_before_is_said_so(folder: Path) -> None:
     assert "to write more than " in done.stdout
 
 
+SLOW_TO_IMPORT = {"asyncio", "concurrent.futures", "email", "hashlib", "importlib.metadata", "logging", "shutil"} | {
+    *("socket", "ssl", "subprocess", "tarfile", "tempfile", "unittest", "urllib.request")
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["--help"], {"shutil"}),  # for the width of the terminal
+        (["inspect", "model.tar.gz"], set()),
+        (["verify", "model.tar.gz"], set()),
+        (["cat", "model.tar.gz", "model.txt"], set()),
+        (["repack", "model.tar.gz", "--set", "a=1", "--output", "out", "--quiet"], {"hashlib"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_start_imports_no_more_than_it_needs(arguments: list[str], needed: set[str], folder: Path) -> None:
+    """Small models are many, and most of the work for one is the start: counted in modules, since clocks differ."""
+    code = f"""
+import sys
+before = set(sys.modules)
+sys.argv = ["lambda_fn", *{arguments!r}]
+from lambda_fn.cli import main
+try:
+    main()
+finally:
+    print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=environment)
+    imported = set(done.stderr.splitlines()[-1].split())
+    assert imported & SLOW_TO_IMPORT == needed
+    assert not {name for name in imported if name.startswith(("boto", "lambda_fn.stores.s3", "lambda_fn.pipeline"))}
+    assert len(imported) < MODULES_OF_A_START
+
+
 def test_the_version_is_that_of_the_package(folder: Path) -> None:
     from lambda_fn import __version__
 
@@ -245,6 +284,16 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
     assert re.fullmatch(r"error: InvalidArchive: model\.tar\.gz: .*\n", done.stderr)
 
 
+def test_a_listing_of_what_turns_out_damaged_is_a_whole_document_that_says_so(folder: Path) -> None:
+    data = (folder / "model.tar.gz").read_bytes()
+    (folder / "model.tar.gz").write_bytes(data[:-8])
+    done = run("inspect", "model.tar.gz", "--json", folder=folder)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["error"]) == (1, "InvalidArchive")
+    assert [entry["name"] for entry in document["entries"]] == ["model.txt", "code/x.py"]
+    assert done.stderr == f"error: InvalidArchive: {document['why']}\n"
+
+
 def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
     (folder / "two").write_bytes(member(archives.small().data + archives.small().data))
     done = run("verify", "two", folder=folder)
@@ -257,7 +306,8 @@ def test_a_warning_is_on_stderr_and_in_the_json(folder: Path) -> None:
     [
         (["repack", "model.tar.gz", "--output", "out"], "MissingHyperparameters"),
         (["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "nowhere"], "MissingHyperparameters"),
-        (["repack", "model.tar.gz", "--output", "out", "--add", "a=nowhere"], "MissingHyperparameters"),
+        (["repack", "model.tar.gz", "--output", "out", "--add", "a=nowhere"], "SourceNotFound"),
+        (["repack", "model.tar.gz", "--output", "out", "--replace-folder", "a=nowhere"], "SourceNotFound"),
         (["repack", "model.tar.gz", "--output", "out", "--add", "a=src", "--add", "a/lib=src/lib"], "InvalidRequest"),
         (["repack", "model.tar.gz", "--output", "out", "--replace-folder", "a=src/inference.py"], "InvalidRequest"),
         (["repack", "model.tar.gz", "--output", "out", "--remove", "../x"], "InvalidRequest"),
@@ -327,6 +377,10 @@ def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: st
         ["cat", "model.tar.gz"],
         ["repack", "model.tar.gz", "--output", "out", "--if-present", "maybe"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "high"],
+        ["repack", "model.tar.gz", "--output", "-", "--set", "a=1"],
+        ["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "-"],
+        ["repack", "-", "--output", "out", "--set", "a=1"],
+        ["inspect", "-"],
     ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], folder: Path) -> None:
@@ -377,8 +431,6 @@ def test_names_that_are_no_unicode_are_shown(folder: Path) -> None:
 
 
 def test_a_forged_mark_does_not_list_entries_twice(folder: Path) -> None:
-    from tests.core.test_repack import FORGERIES
-
     (folder / "forged").write_bytes(FORGERIES["a length beyond the truth"])
     listed = [one["name"] for one in json.loads(run("inspect", "forged", "--json", folder=folder).stdout)["entries"]]
     with tarfile.open(folder / "forged") as tar:

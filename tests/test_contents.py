@@ -18,9 +18,9 @@ from lambda_fn.core.errors import (
     AccessDenied,
     InvalidArchive,
     InvalidRequest,
-    MissingHyperparameters,
     RepackError,
     SourceChanged,
+    SourceNotFound,
 )
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import Deployment
@@ -191,9 +191,9 @@ def test_a_folder_that_is_too_large_is_another_one(folder: Path, monkeypatch: py
 
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     for call in (contents_of_file, contents_of_folder):
-        with pytest.raises(MissingHyperparameters, match=f"{tmp_path}/nowhere"):
+        with pytest.raises(SourceNotFound, match=f"{tmp_path}/nowhere"):
             call(f"{tmp_path}/nowhere")
-        with pytest.raises(MissingHyperparameters, match=f"{tmp_path}/nowhere"):
+        with pytest.raises(SourceNotFound, match=f"{tmp_path}/nowhere"):
             call(f"{tmp_path}/nowhere.tar.gz")
 
 
@@ -362,9 +362,9 @@ def test_a_long_listing_is_read_to_its_end(
 
 
 def test_a_prefix_without_objects_or_with_impossible_ones_is_named(deployment: Deployment, s3: S3Access) -> None:
-    with pytest.raises(MissingHyperparameters, match="nothing below"):
+    with pytest.raises(SourceNotFound, match="nothing below"):
         contents_of_folder(f"s3://{deployment.models}/nowhere/", s3)
-    with pytest.raises(MissingHyperparameters, match="does not exist"):
+    with pytest.raises(SourceNotFound, match="does not exist"):
         contents_of_folder(f"s3://{deployment.models}-nowhere/src/", s3)
     upload(deployment, {"src/a/": b"not nothing"})
     with pytest.raises(InvalidRequest, match="src/a/ is an object named like a folder"):

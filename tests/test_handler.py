@@ -11,14 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from botocore.config import Config
-from botocore.session import get_session
 
 from lambda_fn import contract
 from lambda_fn.handler import INTO_THE_TASK, THROUGH_THE_MACHINE, size_of
 from lambda_fn.settings import Settings
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import BESIDE, MODEL, OUTPUT, Deployment, archive
+from tests.stand_ins.faults import unreachable
 
 HYPERPARAMETERS = b'{"depth": 6}'
 NEW = [("hyperparameters.json", HYPERPARAMETERS)]
@@ -357,12 +356,6 @@ def test_a_batch_task_is_tried_again_when_s3_fails(
     [result] = invoke(deployment.event("batch_operations_1"))["results"]
     assert result["resultCode"] == "TemporaryFailure"
     assert result["resultString"].startswith("StoreUnavailable: ")
-
-
-def unreachable() -> S3Access:
-    """An S3 where nobody listens."""
-    config = Config(retries={"total_max_attempts": 1})
-    return S3Access(get_session().create_client("s3", endpoint_url="http://127.0.0.1:9", config=config))
 
 
 # The plan

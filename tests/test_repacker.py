@@ -20,6 +20,7 @@ from lambda_fn.core.errors import (
     InvalidHyperparameters,
     InvalidRequest,
     MissingHyperparameters,
+    SourceNotFound,
 )
 from lambda_fn.core.gzip import Limits
 from lambda_fn.repacker import forecast, repack, run
@@ -99,7 +100,7 @@ def test_without_hyperparameters_the_result_names_none(folder: Path) -> None:
     [
         ({}, MissingHyperparameters),
         ({"hyperparameters_uri": "missing.json"}, MissingHyperparameters),
-        ({"files": {"code/x.py": "missing.py"}}, MissingHyperparameters),
+        ({"files": {"code/x.py": "missing.py"}}, SourceNotFound),
         ({"hyperparameters_uri": "inference.py"}, InvalidHyperparameters),
         ({"hyperparameters_uri": "inference.py", "hyperparameters": {"a": 1}}, InvalidHyperparameters),
     ],

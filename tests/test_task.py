@@ -16,9 +16,8 @@ from infra import asset
 from lambda_fn import task
 from lambda_fn.stores.s3 import S3Access
 from tests.deployment import MODEL, OUTPUT, Deployment, archive
-from tests.stand_ins.faults import HUNG, Proxy, Seen
+from tests.stand_ins.faults import HUNG, Proxy, Seen, unreachable
 from tests.stand_ins.step_functions import FAILURE, HEARTBEAT, SUCCESS, StateMachine
-from tests.test_handler import unreachable
 
 BIG = 12 << 20
 ROOT = Path(__file__).parents[1]
@@ -107,7 +106,7 @@ def test_a_failing_store_is_worth_another_try(
 def test_an_error_of_our_own_fails_the_task_under_its_name(
     machine: StateMachine, in_process: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task, "repacked", lambda *given: 1 / 0)
+    monkeypatch.setattr(task, "run", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         task.main([], in_process)
     assert [(call, told["error"]) for call, told in machine.told] == [(FAILURE, "ZeroDivisionError")]

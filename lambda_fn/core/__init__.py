@@ -6,12 +6,14 @@ checksums. docs/how-it-works.md tells it with pictures. Nothing here knows of di
 library is enough.
 
 What a repack is
+    value       a few named fields that never change: what most of the following is made of
     recipe      the output as new bytes and ranges of the source
     store       what is asked of the places where archives lie
     errors      every way in which it can end without an output
 
 tar
     names       the path that a name means, and the paths that other readers take it for
+    ustar       the fields of a header, each with its place
     pax         the records that say what a header has no room for
     tar         a stream of blocks, read as entries
     header      headers as we write them, and those of others spelled anew

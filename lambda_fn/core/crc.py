@@ -11,6 +11,7 @@ the top bit.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Callable
 
 
@@ -27,19 +28,22 @@ def combiner(width: int, polynomial: int) -> Callable[[int, int, int], int]:
             bit >>= 1
         return product
 
-    x8 = one >> 8
-    squares = [x8]  # x^(8 * 2^k)
+    squares = [one >> 8]  # x^(8 * 2^k)
+
+    @lru_cache(maxsize=64)  # most pieces are of the same few lengths
+    def power(length: int) -> int:
+        """x^(8 * length)."""
+        product = one
+        for k in range(length.bit_length()):
+            if k == len(squares):
+                squares.append(times(squares[-1], squares[-1]))
+            if length >> k & 1:
+                product = times(squares[k], product)
+        return product
 
     def combine(crc_a: int, crc_b: int, length_b: int) -> int:
         """The CRC of A+B from CRC(A), CRC(B) and B's length in bytes."""
-        k = 0
-        while length_b >> k:
-            if k == len(squares):
-                squares.append(times(squares[-1], squares[-1]))
-            if length_b >> k & 1:
-                crc_a = times(squares[k], crc_a)
-            k += 1
-        return crc_a ^ crc_b
+        return times(power(length_b), crc_a) ^ crc_b
 
     return combine
 

@@ -7,15 +7,14 @@ is the smallest edit: `Edit({"hyperparameters.json": Content.of(data)})`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Callable, Iterator, Literal, Mapping, Optional, get_args
 
 from .errors import InvalidRequest
 from .tar import normal
+from .value import Value
 
 IfPresent = Literal["replace", "keep", "error"]
 
@@ -23,8 +22,7 @@ NAME_LIMIT = 4096
 """Bytes of a path; Linux takes no longer ones, so nobody could extract them."""
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(Value):
     """What an entry shall hold: a file's bytes, or a directory."""
 
     size: int
@@ -45,7 +43,7 @@ class Content:
     @classmethod
     def of(cls, data: bytes, mode: Optional[int] = None) -> Content:
         """A file that holds `data`."""
-        return cls(len(data), lambda: iter((data,)), lambda: hashlib.sha256(data).hexdigest(), mode)
+        return cls(len(data), lambda: iter((data,)), lambda: sha256(data), mode)
 
     @classmethod
     def empty_directory(cls, mode: Optional[int] = None) -> Content:
@@ -53,7 +51,6 @@ class Content:
         return cls(0, lambda: iter(()), lambda: "directory", mode, directory=True)
 
 
-@dataclass(frozen=True)
 class Merge(Content):
     """What an entry shall hold, as it follows from what it holds already."""
 
@@ -69,11 +66,10 @@ class Merge(Content):
         return Content.of(self.settle(held), self.mode)
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Value):
     """What an archive shall hold afterwards. Raises InvalidRequest for what no archive can hold."""
 
-    put: Mapping[str, Content] = field(default_factory=dict)
+    put: Mapping[str, Content] = {}
     """Path → what it holds afterwards, as the only entry of that path. A path is spelled like `code/inference.py`."""
     drop: tuple[str, ...] = ()
     """Patterns of entries to take out, see `matcher`."""
@@ -116,7 +112,14 @@ class Edit:
             wanted.append({"drop": self.drop, "folders": sorted(self.folders), "strip_root": self.strip_root})
         if self.mtime is not None:
             wanted.append({"mtime": self.mtime})
-        return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+        return sha256(json.dumps(wanted).encode())
+
+
+def sha256(data: bytes) -> str:
+    """Its digest in hexadecimal."""
+    import hashlib  # OpenSSL is slow to load, and not every start needs it
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def check_name(name: str) -> None:

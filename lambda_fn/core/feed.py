@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import Generator, Iterable, Optional
 
-AHEAD = 16
+AHEAD = 4
 """Chunks read at a time: each time the threads wake each other."""
 
 
@@ -18,6 +18,7 @@ class Feed:
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
+        self._beside: Optional[Generator[bytes, None, None]] = None
         self._returned: deque[bytes] = deque()
         self.position = 0
         self.portion = PORTION
@@ -38,6 +39,16 @@ class Feed:
         if data:
             self._returned.appendleft(data)
             self.position -= len(data)
+
+    def read_ahead(self) -> None:
+        """Read them from now on in a thread of its own."""
+        if self._beside is None:
+            self._chunks = self._beside = read_ahead(self._chunks)
+
+    def close(self) -> None:
+        """End that thread."""
+        if self._beside:
+            self._beside.close()
 
 
 def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Generator, Iterable, Iterator, NamedTuple, Optional
 
-from .crc import combine_crc32
 from .errors import ArchiveTooLarge, InvalidArchive
-from .feed import Feed
-from .inflate import CORES, PROVED, crc32
-from .relay import CHUNK, Relay
+from .feed import PORTION, Feed
+from .inflate import CORES, PROVED, combine_crc32, crc32
+from .relay import Helpers, Relay
+from .value import Value
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import ThreadPoolExecutor
 
+HELPERS = CORES if CORES > 1 else 0
+"""Threads that inflate beside the one that reads, where no other work is waiting for the cores."""
 MAGIC = b"\x1f\x8b"
 TRAILER_SIZE = 8
 HEADER_LIMIT = 1 << 20
 FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Value):
     """How much an archive may unpack to before it counts as a bomb."""
 
     uncompressed: int = 1 << 40
@@ -45,8 +45,7 @@ class Limits:
             raise ArchiveTooLarge(f"{beyond}; raise the limit (--max-ratio, ratio_limit) if it may")
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Value):
     """A member's header as far as it is kept."""
 
     size: int
@@ -98,21 +97,24 @@ def trailer(crc: int, size: int) -> bytes:
     return struct.pack("<II", crc, size & 0xFFFFFFFF)
 
 
-@dataclass
 class Run:
     """A stretch of deflate data that stands on its own, and what it holds."""
 
-    start: int
-    """Offset of its first byte in the source."""
-    stop: int = 0
-    crc: int = 0
-    """CRC-32 of the uncompressed bytes."""
-    size: int = 0
-    """Uncompressed."""
-    offset: int = field(default=0, compare=False)
-    """Where its first uncompressed byte stands in the tar as a whole."""
-    member: int = field(default=0, compare=False)
-    """Offset in the source of the header of its gzip member."""
+    def __init__(
+        self, start: int, stop: int = 0, crc: int = 0, size: int = 0, offset: int = 0, member: int = 0
+    ) -> None:
+        self.start, self.stop = start, stop
+        """Offsets in the source."""
+        self.crc, self.size = crc, size
+        """CRC-32 and length of the uncompressed bytes."""
+        self.offset = offset
+        """Where the first of these stands in the tar as a whole."""
+        self.member = member
+        """Offset in the source of the header of its gzip member."""
+
+    def is_like(self, other: Run) -> bool:
+        """Whether the other one begins and ends in the same places and holds the same."""
+        return (self.start, self.stop, self.crc, self.size) == (other.start, other.stop, other.crc, other.size)
 
 
 def joined_runs(runs: Iterable[Run]) -> Run:
@@ -136,7 +138,7 @@ class Recent(NamedTuple):
     data: bytes
     position: int
     """In the source, behind the input that the decoder had been given."""
-    used_up: bool
+    needs_input: bool
     """Whether it had used up that input."""
 
 
@@ -144,7 +146,6 @@ RECENT = 2 << 20
 """Bytes of output, which hold several blocks of almost any deflate data."""
 
 
-@dataclass
 class Reader:
     """One pass over a gzip stream that begins with `chunks`, all members of it.
 
@@ -152,49 +153,68 @@ class Reader:
     each on its own, so that a reference from the second into the first is found out.
     """
 
-    source: Iterable[bytes]
-    limits: Limits = Limits()
-    cut: Optional[int] = None
-    """Offset in the source where the first member's second run begins."""
-    helped: bool = False
-    """Whether a second core may inflate, too."""
-    strict: bool = False
-    """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
-    remembered: int = RECENT
-    """Bytes of output that `recent` has at most, besides the last piece."""
-    runs: list[Run] = field(default_factory=list)
-    """Of the first member: one, or with `cut` two."""
-    recent: deque[Recent] = field(default_factory=deque)
-    """What came last, for a splice."""
-    members: int = 0
-    uncompressed: int = 0
-    _helper: Optional[Executor] = field(default=None, init=False)
+    def __init__(
+        self,
+        source: Iterable[bytes],
+        limits: Limits = Limits(),
+        cut: Optional[int] = None,
+        helpers: int = 0,
+        strict: bool = False,
+        remembered: int = RECENT,
+        passed: Callable[[int], None] = lambda position: None,
+    ) -> None:
+        self._source, self._limits = source, limits
+        self._cut = cut
+        """Offset in the source where the first member's second run begins."""
+        self._helpers = helpers
+        """Threads that may inflate, too."""
+        self._strict = strict
+        """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
+        self._remembered = remembered
+        """Bytes of output that `recent` has at most, besides the last piece."""
+        self._passed = passed
+        """Told how much of the source has been read and checked."""
+        self.runs: list[Run] = []
+        """Of the first member: one, or with `cut` two."""
+        self.recent: deque[Recent] = deque()
+        """What came last, for a splice."""
+        self.members = self.uncompressed = 0
+        self._pool: Optional[ThreadPoolExecutor] = None
 
-    def chunks(self) -> Iterator[bytes]:
-        """The uncompressed bytes. Raises InvalidArchive, ArchiveTooLarge."""
+    def chunks(self) -> Generator[bytes, None, None]:
+        """The uncompressed bytes; to be closed where not all are taken, since threads may be at work.
+
+        Raises InvalidArchive, ArchiveTooLarge.
+        """
         bytes(4 << 20)  # once glibc has seen a block of this size freed, it recycles the pieces' memory
-        feed = Feed(self.source)
+        feed = Feed(self._source)
         try:
             while self._member_follows(feed):
                 member = feed.position
                 self._read_header(feed)
                 runs = self.runs if self.members == 0 else []
-                if self.cut is not None and self.members == 0:
-                    yield from self._inflate(feed, runs, member, stop=self.cut)
+                if self._cut is not None and self.members == 0:
+                    yield from self._inflate(feed, runs, member, stop=self._cut)
                 yield from self._inflate(feed, runs, member)
                 self._check_trailer(feed, runs)
                 self.members += 1
         finally:
-            if self._helper:
-                self._helper.shutdown()
+            if self._pool:
+                self._pool.shutdown(cancel_futures=True)
+            feed.close()
 
-    def _help(self) -> Executor:
-        """A thread for the second core, started when there is enough to do: what it takes is slow to import."""
-        if self._helper is None:
+    @property
+    def helped(self) -> bool:
+        """Whether there was enough to do for helpers."""
+        return self._pool is not None
+
+    def _help(self) -> Helpers:
+        """The helpers, called when there is enough to do: their threads are slow to import."""
+        if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._helper = ThreadPoolExecutor(1, thread_name_prefix="inflate")
-        return self._helper
+            self._pool = ThreadPoolExecutor(self._helpers, thread_name_prefix="inflate")
+        return Helpers(self._pool, self._helpers)
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position
@@ -218,7 +238,7 @@ class Reader:
             if not chunk:
                 raise cut_off(feed.position)
             data += chunk
-            if len(data) > HEADER_LIMIT + CHUNK:
+            if len(data) > HEADER_LIMIT + PORTION:
                 raise InvalidArchive("the gzip header is damaged: it does not end; pack the model again")
         feed.put_back(data[header.size :])
         return header
@@ -226,16 +246,16 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        helper = self._help if self.helped and CORES > 1 else None
-        relay = Relay(feed, helper, self.strict, PROVED - feed.position)
-        for out, position, used_up in relay.pieces(stop):
-            self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, used_up))
-            while self.uncompressed - self.recent[0].offset > self.remembered:
+        relay = Relay(feed, self._help if self._helpers else None, self._strict, PROVED - feed.position)
+        for out, position, needs_input, crc in relay.pieces(stop):
+            self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, needs_input))
+            while self.uncompressed - self.recent[0].offset > self._remembered:
                 self.recent.popleft()
-            run.crc = crc32(out, run.crc)
+            run.crc = combine_crc32(run.crc, crc, len(out))
             run.size += len(out)
             self.uncompressed += len(out)
-            self.limits.check(position, self.uncompressed)
+            self._limits.check(position, self.uncompressed)
+            self._passed(position)
             yield out
         if stop is None and not relay.eof:
             raise cut_off(feed.position)

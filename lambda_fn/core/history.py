@@ -11,10 +11,8 @@ They are asked here and nowhere else, so that what is planned is what is done.
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import Iterator, Literal, Mapping, Optional
+from contextlib import ExitStack, closing
+from typing import Literal, Mapping, Optional
 
 from .edit import Edit
 from .errors import RepackError
@@ -22,17 +20,17 @@ from .prefix import Head, read_head
 from .search import Search
 from .store import Present, Source, Target
 from .survey import Survey
+from .value import Value
 
 Verify = Literal["once", "always", "never"]
 
 UNSURVEYED: Mapping[str, str] = {"surveyed": "no"}
 """In the note of an output that was made by believing a mark that nothing vouched for: nobody ever surveyed it."""
 HELD = "held"
-"""In a note: digests of the contents that the source held already, rightly spelled."""
+"""In a note: digests of what was put in but was in the source already, so that it stayed where it was."""
 
 
-@dataclass(frozen=True)
-class History:
+class History(Value):
     """What is known of one repack before anything is read but heads."""
 
     source: Source
@@ -55,17 +53,18 @@ class History:
         believed = self.verify == "never" or (self.verify == "once" and self.vouched)
         return Survey(head, Search(self.edit, head.files), head.rest) if believed else None
 
-    @contextmanager
-    def earlier(self) -> Iterator[Optional[tuple[Source, Survey]]]:
-        """An output that was made of the same version of the source with other contents, and what it says of itself."""
+    def earlier(self, opened: ExitStack) -> Optional[tuple[Source, Survey]]:
+        """An output that was made of the same version of the source with other contents, and what it says of itself.
+
+        It is closed with `opened`.
+        """
         memory = self.target.memory if self.verify != "always" and self.recognizable else None
         output = memory.find(self.source, self.made_of) if memory else None
         if output is None:
-            yield None
-            return
-        with closing(output):
-            head = self._head_of(output) if self._may_believe(output.note) else None
-            yield (output, Survey(head, Search(self.edit, head.files), head.rest)) if head and head.rest else None
+            return None
+        opened.enter_context(closing(output))
+        head = self._head_of(output) if self._may_believe(output.note) else None
+        return (output, Survey(head, Search(self.edit, head.files), head.rest)) if head and head.rest else None
 
     @property
     def vouched(self) -> bool:
@@ -111,6 +110,8 @@ class History:
     @property
     def note(self) -> dict[str, str]:
         """What the output is made from, kept beside it: the same note means the same output."""
+        import hashlib  # slow to import, and not every start needs it
+
         put = self.edit.put
         contents = [put[name].identity for name in sorted(put)]
         modes = [f"{name} {put[name].mode:o}" for name in sorted(put) if put[name].mode is not None]
@@ -119,8 +120,8 @@ class History:
 
 
 def held(found: Survey) -> Mapping[str, str]:
-    """What a note says of the contents that the source held already."""
-    hits = [hits.identity for name, hits in sorted(found.search.hits.items()) if hits.are(name)]
+    """What a note says of contents that the source held already: who puts in others, changes more than the front."""
+    hits = [hits.identity for _, hits in sorted(found.search.hits.items()) if hits.as_wanted]
     digests = ",".join(_short(identity) for identity in hits if identity is not None)
     return {HELD: digests} if digests else {}
 

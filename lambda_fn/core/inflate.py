@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import os
 import zlib
-from typing import Any
+from typing import Any, Callable
+
+from . import crc
 
 RAW = -15
 """wbits of a bare deflate stream with its full 32 KiB window: gzip's own header and trailer are ours to check."""
@@ -69,6 +71,7 @@ except ImportError:
 
 DeflateError: tuple[type[Exception], ...] = (zlib.error, engine.error, strict_engine.error)
 crc32 = engine.crc32
+combine_crc32: Callable[[int, int, int], int] = getattr(engine, "crc32_combine", crc.combine_crc32)
 
 
 def inflater(window: bytes = b"") -> Any:

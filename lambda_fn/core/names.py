@@ -11,7 +11,7 @@ import posixpath
 import re
 from typing import Callable, Iterable, Iterator, Optional
 
-_ROOTS = re.compile(r"(?:[/\\]+(?:[?.](?=[/\\]))?|[A-Za-z]:)+")
+_ROOTS = r"(?:[/\\]+(?:[?.](?=[/\\]))?|[A-Za-z]:)+"
 """What is cut off the front of a name, so that it lies below the folder extracted to: `/`, `C:`, `\\\\?\\`."""
 _ODD = re.compile(r"\.\.|\\|^/*[A-Za-z]:|^//[?.]/")
 """What a name has that not all readers take alike."""
@@ -28,7 +28,7 @@ def readings(name: str) -> Iterator[str]:
     yield normal(name)
     if _ODD.search(name):
         for spelled in {name, name.replace("\\", "/")}:
-            rootless = _ROOTS.sub("", spelled, count=1) if _ROOTS.match(spelled) else spelled
+            rootless = spelled[root.end() :] if (root := re.match(_ROOTS, spelled)) else spelled
             parts = rootless.split("/")
             yield normal(rootless)
             yield normal("/".join(part for part in parts if part != ".."))

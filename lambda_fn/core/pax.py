@@ -26,9 +26,9 @@ VALUE_LIMIT = 64 << 10
 """Bytes of a value that is looked at; the longest path that Linux opens has 4,095."""
 
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^ \t=\0\n][^=\0\n]*)=")
-_TIME = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
-_MAP = re.compile(rb"[0-9]{1,19}(?:,[0-9]{1,19})*")
-_LINE = re.compile(rb"\n[0-9]+ (?:path|linkpath|size|GNU\.sparse\.[a-z]+)=")
+_TIME = r"-?[0-9]+(?:\.[0-9]*)?"
+_MAP = rb"[0-9]{1,19}(?:,[0-9]{1,19})*"
+_LINE = rb"\n[0-9]+ (?:path|linkpath|size|GNU\.sparse\.[a-z]+)="
 """What node-tar takes for a record within a value."""
 
 
@@ -40,13 +40,13 @@ def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 0
     while at < len(data):
-        head = _RECORD.match(data, at, at + VALUE_LIMIT)
-        stop = at + int(head[1]) if head else 0
-        if head is None or not head.end() < stop <= len(data) or data[stop - 1] != ord("\n"):
+        begun = _RECORD.match(data, at, at + VALUE_LIMIT)
+        stop = at + int(begun[1]) if begun else 0
+        if begun is None or not begun.end() < stop <= len(data) or data[stop - 1] != ord("\n"):
             raise InvalidArchive(f"the tar is damaged: a broken pax record at its byte {offset}; pack the model again")
-        key, value = head[2].decode("utf-8", "surrogateescape"), data[head.end() : stop - 1]
+        key, value = begun[2].decode("utf-8", "surrogateescape"), data[begun.end() : stop - 1]
         at = stop
-        if b"\n" in value and _LINE.search(value):
+        if b"\n" in value and re.search(_LINE, value):
             raise ambiguous(f"the value of {key!r} holds what some readers take for another record", offset)
         if key in UNDERSTOOD or key.startswith(SPARSE):
             check(key, value, offset, shared)
@@ -76,7 +76,7 @@ def check(key: str, value: bytes, offset: int, shared: bool) -> None:
 
 def mapped(key: str, value: bytes, offset: int) -> int:
     """Bytes of data that a part of a sparse map tells of: it has offsets and lengths by turns."""
-    if not _MAP.fullmatch(value):
+    if not re.fullmatch(_MAP, value):
         raise ambiguous("a sparse map that is none", offset)
     numbers = list(map(int, value.split(b",")))
     return sum(numbers[1::2]) if key == "GNU.sparse.map" else numbers[0] if key == "GNU.sparse.numbytes" else 0
@@ -94,7 +94,7 @@ def natural(key: str, records: Mapping[str, str], offset: int, default: int) -> 
 
 def time(value: str, offset: int) -> float:
     """A time in seconds. Almost every reader ignores what follows the digits, and a few writers leave something."""
-    found = _TIME.match(value)
+    found = re.match(_TIME, value)
     try:
         finite = math.isfinite(float(value))
     except ValueError:

@@ -19,32 +19,41 @@ A place keeps 32 KiB, the window of a decoder that begins there, and the CRC up 
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from itertools import islice
-from typing import Iterable, Iterator, NamedTuple, Optional, Sequence
+from typing import Collection, Iterable, Iterator, NamedTuple, Optional, Sequence
 
 from .blocks import (
     STORED_LIMIT,
     STRIDE,
     UNKNOWN,
     WINDOW,
-    candidates,
     decode_between,
     decode_from,
+    dynamic_blocks,
     is_dynamic,
+    is_quiet,
+    numbers,
     stored_ends,
 )
 from .gzip import Recent, Run
 from .inflate import crc32
+from .relay import MOST_IN
 from .store import Source
 
 SEARCH_LIMIT = 1 << 20
 """Bytes of compressed data in which a boundary must be found."""
+LIKELY = 128 << 10
+"""Bytes of it in which one is looked for that begins as others did."""
 TRIES = 1000
 """Candidates that are looked at, lest an archive made of nothing but candidates takes minutes."""
 NEAR = 256 << 10
 """Bytes of compressed data that are sooner decoded from their beginning than searched."""
 HELD_BACK = 2
 """Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
+GLANCE = 4 << 10
+"""Bytes decoded to see that it is not worth going on."""
 PROOF = 512
 """Bytes beyond the wanted offset that must be decoded as seen: a tar header never repeats."""
 
@@ -89,8 +98,45 @@ class Place(NamedTuple):
         return self.offset - self.run.offset
 
 
-def enter(source: Source, recent: Iterable[Recent], at: int, effort: Effort) -> Optional[Place]:
-    """A place at or before offset `at` of the tar, which lies in what is `recent`; None if none can be proved."""
+class Passed:
+    """A stream's chunks, kept until what came out of them is no longer recent: it is there that places are found."""
+
+    def __init__(self, source: Source, chunks: Iterable[bytes]) -> None:
+        self._source, self._chunks = source, chunks
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._lock = threading.Lock()  # they are taken in another thread
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        for chunk in self._chunks:
+            with self._lock:
+                self._kept.append((at, chunk))
+            at += len(chunk)
+            yield chunk
+
+    def forget(self, oldest: Recent) -> None:
+        """Let go of what only came to more than is recent."""
+        before = oldest.position - MOST_IN - STORED_LIMIT
+        with self._lock:
+            while self._kept and self._kept[0][0] + len(self._kept[0][1]) <= before:
+                self._kept.popleft()
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a range of the source."""
+        with self._lock:
+            kept = [chunk[max(0, start - at) : max(0, stop - at)] for at, chunk in self._kept]
+        found = b"".join(kept)
+        return found if len(found) == stop - start else self._source.read(start, stop)
+
+
+def enter(
+    source: Passed, recent: Iterable[Recent], at: int, effort: Effort, alike: Optional[set[int]] = None
+) -> Optional[Place]:
+    """A place at or before offset `at` of the tar, which lies in what is `recent`; None if none can be proved.
+
+    `alike` are the numbers of the headers that were found before, which are looked for first.
+    """
+    alike = set() if alike is None else alike
     pieces = _of_one_run(recent, at)
     run = pieces[0].run
     reached = next(piece for piece in reversed(pieces) if piece.offset <= at)
@@ -100,21 +146,26 @@ def enter(source: Source, recent: Iterable[Recent], at: int, effort: Effort) -> 
     proved = min(at + PROOF, seen_from + len(seen))
     until = next((piece.position for piece in pieces if piece.offset + len(piece.data) >= proved), reached.position)
     later: Optional[Place] = None
+    tiny: Optional[Place] = None
     try:
-        for start, data, bit, end in islice(_candidates(source, run, pieces, at), TRIES):
-            offset = _offset(source, (start, data, bit, end), until, (seen, seen_from), (run, proved), effort)
+        for stretch, bit in islice(_candidates(source, run, pieces, at, alike), TRIES):
+            offset = _offset(source, stretch, bit, until, (seen, seen_from), (run, proved), effort)
             if offset is None or offset > at:
                 continue
             before = seen[: offset - seen_from]
-            here = Place(8 * start + bit, offset, run, before[-WINDOW:], crc32(before, pieces[0].crc))
-            if is_dynamic(data, bit):
-                return here
+            here = Place(8 * stretch.start + bit, offset, run, before[-WINDOW:], crc32(before, pieces[0].crc))
+            if is_dynamic(stretch.data, bit):
+                alike.add(numbers(stretch.data, bit))
+                if is_quiet(stretch.data, bit, stretch.start):
+                    return here
+                tiny = tiny or here
+                continue
             if later and _leads(source, here, later, seen[offset - seen_from : later.offset - seen_from]):
                 return later
             later = here
     except NoWayIn:
         pass
-    return Place.at_start(run) if seen_from == run.offset else None
+    return tiny or Place.at_start(run) if seen_from == run.offset else None
 
 
 def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
@@ -125,30 +176,57 @@ def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
     return [piece for piece in pieces if piece.run is run]
 
 
-def _candidates(source: Source, run: Run, pieces: Sequence[Recent], at: int) -> Iterator[tuple[int, bytes, int, int]]:
-    """Where blocks seem to begin, the last first: where in the source its data begins, the data, its bit in it, and
-    the offset of the tar to which the data is decoded.
-    """
-    known = [(piece.position, piece.offset + len(piece.data)) for piece in pieces if piece.used_up]
+class Stretch(NamedTuple):
+    """Some of the source, and what of it leads to where in the tar."""
+
+    start: int
+    """In the source."""
+    data: bytes
+    low: int
+    """Where in the data blocks may begin; what lies before tells of stored blocks that end behind it."""
+    high: int
+    end: int
+    """The offset of the tar to which the data leads."""
+
+
+def _candidates(
+    source: Passed, run: Run, pieces: Sequence[Recent], at: int, alike: Collection[int]
+) -> Iterator[tuple[Stretch, int]]:
+    """Where blocks seem to begin, as bits of a stretch: those near that begin `alike`, then all, the last first."""
+    for stretch in _stretches(source, run, pieces, at, LIKELY):
+        for low in reversed(range(stretch.low, stretch.high, STRIDE)):
+            found = dynamic_blocks(stretch.data, low, min(low + STRIDE, stretch.high), alike)
+            yield from ((stretch, bit) for bit in reversed([*found]))
+    for stretch in _stretches(source, run, pieces, at, SEARCH_LIMIT):
+        ends = [*stored_ends(stretch.data, stretch.low, stretch.high)]
+        for low in reversed(range(stretch.low, stretch.high, STRIDE)):
+            high = min(low + STRIDE, stretch.high)
+            found = dynamic_blocks(stretch.data, low, high)
+            bits = {*found, *(bit for bit in ends if low <= bit // 8 < high)}
+            yield from ((stretch, bit) for bit in sorted(bits, reverse=True))
+
+
+def _stretches(source: Passed, run: Run, pieces: Sequence[Recent], at: int, most: int) -> Iterator[Stretch]:
+    """What lies between the places where all input was used up, from that before `at` back, up to `most` bytes."""
+    known = [(piece.position, piece.offset + len(piece.data)) for piece in pieces if piece.needs_input]
     if pieces[0].offset == run.offset:
         known.insert(0, (run.start, run.offset))
     spans = [span for span in zip(known, known[1:]) if span[0][1] <= at]
     for (start, first), (stop, end) in reversed(spans):
-        if spans[-1][1][0] - start > SEARCH_LIMIT:
+        low = min(STORED_LIMIT, start - run.start)
+        data = source.read(start - low, stop)
+        about = low + (len(data) - low) * (at - first) // max(1, end - first) + 2 * STRIDE  # behind it is too late
+        high = min(len(data), about)
+        yield Stretch(start - low, data, max(low, high - most), high, end)
+        most -= high - low
+        if most <= 0:
             return
-        lead = min(STORED_LIMIT, start - run.start)
-        data = source.read(start - lead, stop)
-        ends = [*stored_ends(data, lead, len(data))]
-        about = lead + (len(data) - lead) * (at - first) // max(1, end - first) + 2 * STRIDE  # behind it is too late
-        for low in reversed(range(lead, min(len(data), about), STRIDE)):
-            high = min(low + STRIDE, len(data))
-            for bit in sorted(candidates(data, low, high, ends), reverse=True):
-                yield start - lead, data, bit, end
 
 
 def _offset(
-    source: Source,
-    candidate: tuple[int, bytes, int, int],
+    source: Passed,
+    stretch: Stretch,
+    bit: int,
     until: int,
     output: tuple[bytes, int],
     within: tuple[Run, int],
@@ -158,7 +236,7 @@ def _offset(
 
     `until` is how far the source has to be decoded to come to the offset that `within` ends at.
     """
-    start, data, bit, end = candidate
+    start, data, end = stretch.start, stretch.data, stretch.end
     (seen, seen_from), (run, proved) = output, within
     blind = decode_from(data, bit, UNKNOWN)
     effort.spend(len(blind or b"") + len(data) - bit // 8)
@@ -170,15 +248,18 @@ def _offset(
         before = end + owed - len(blind) - seen_from
         if before < (0 if seen_from == run.offset else WINDOW) or before >= len(seen):
             continue
-        decoded = decode_from(further, bit, seen[max(0, before - WINDOW) : before])
+        window, expected = seen[max(0, before - WINDOW) : before], seen[before : proved - seen_from]
+        glance = decode_from(further, bit, window, GLANCE)
+        if glance is None or not expected.startswith(glance[: len(expected)]):
+            continue
+        decoded = decode_from(further, bit, window)
         effort.spend(len(decoded or b""))
-        expected = seen[before : proved - seen_from]
         if decoded and decoded[: len(expected)] == expected[: len(decoded)] and len(decoded) >= len(expected):
             fitting.append(seen_from + before)
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _leads(source: Source, earlier: Place, later: Place, between: bytes) -> bool:
+def _leads(source: Passed, earlier: Place, later: Place, between: bytes) -> bool:
     """Whether decoding from one place on comes to the end of a block at the other."""
     start, phase = divmod(earlier.bit, 8)
     data = source.read(start, later.bit // 8 + 1)

@@ -12,7 +12,6 @@ anew each time, larger ones behind it, where they are copied the next time.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
 from typing import Callable, Collection, Iterator, Literal, Mapping, Optional, Union
 
 from . import recipe as recipes
@@ -21,16 +20,17 @@ from .edit import Content, Edit, Merge
 from .errors import EntryConflict, EntryExists, SourceChanged
 from .gzip import TRAILER_SIZE, Limits, Run
 from .header import Attributes, header
-from .place import Effort, NoWayIn
+from .place import NoWayIn
 from .prefix import PREFIX_LIMIT, Head, Prefix, Written, make_prefix
 from .recipe import Copy, Late, Made, Piece, Recipe
 from .recipe import Literal as LiteralPiece
 from .rewrite import rewritten
 from .search import NAMES, Search
-from .splice import Member, Patch, splice
+from .splice import Member, Patch, Spliced, splice
 from .store import Published, Source
-from .survey import Survey
+from .survey import Survey, budget
 from .tar import BLOCK, padded
+from .value import Value
 
 Method = Literal["unchanged", "graft", "splice", "rewrite"]
 
@@ -38,8 +38,6 @@ SMALL_FILE = 1 << 20
 """Bytes of a file up to which it may lie in the prefix,"""
 SMALL_FILES = 8 << 20
 """which is filled up to here, the smallest first."""
-LEAST_EFFORT = 64 << 20
-"""Bytes that may be decoded to find boundaries, besides some times the source."""
 ENCODED_SHARE = 0.5
 """Of an archive, beyond which encoding neighbourhoods is no less work than encoding everything."""
 WORTH_COPYING = 8 << 20
@@ -47,8 +45,7 @@ WORTH_COPYING = 8 << 20
 COMMENT_CUT = "the comment in its gzip header is too long for some readers beside our mark; it was cut"
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Value):
     """What to do."""
 
     method: Method
@@ -57,8 +54,8 @@ class Plan:
     recipe: Recipe
     source: Source
     """Whose ranges the recipe copies: the model, or an earlier output of it."""
-    note: Mapping[str, str] = field(default_factory=dict)
-    content: Mapping[str, Content] = field(default_factory=dict)
+    note: Mapping[str, str] = {}
+    content: Mapping[str, Content] = {}
     """What the archive then holds under the paths that are put in, as far as it is known."""
     put: tuple[str, ...] = ()
     """Paths of entries that are new or new in content."""
@@ -88,13 +85,15 @@ class Plan:
 
 
 def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
-    """The cheapest correct way from what was found to what is wanted. Raises EntryExists, EntryConflict."""
+    """The cheapest correct way from what was found to what is wanted. Raises EntryExists, EntryConflict.
+
+    It takes the touches out of the survey (see `Survey.take_touches`), so it can be asked for once.
+    """
     edit = _settled(edit, found)
     new = _changed(edit, found)
     going = frozenset(name for name in new if name in found.search.hits)
     patches = deque(_patches(found, going))
     touched = bool(patches)
-    found.touches.clear()  # they are patches now, and each that is done with lets go of its windows
     front = Front(
         found.head,
         {name: written for name, written in found.search.carried.items() if name not in new},
@@ -113,23 +112,23 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
         warnings=found.warnings,
     )
     if not new and not touched and not found.many and front.carried == found.head.files:
-        return replace(facts, why="what is there already is kept") if edit.if_present == "keep" else facts
+        return facts._replace(why="what is there already is kept") if edit.if_present == "keep" else facts
     if found.entries is not None and not (new or front.carried or found.search.left):
         raise EntryConflict("nothing would be left in the archive; remove less of it")
     if found.head.comment_is_cut:
-        facts = replace(facts, warnings=(*facts.warnings, COMMENT_CUT))
+        facts = facts._replace(warnings=(*facts.warnings, COMMENT_CUT))
     try:
         if found.many:
             raise NoWayIn("so many entries change that a splice would be no less work")
-        spliced = front.splice(source, found, patches)
+        recipe, done = front.splice(source, found, patches)
     except NoWayIn as reason:
         recipe = front.rewrite(source, found, edit, going, limits)
-        return replace(facts, method="rewrite", why=f"all of it is encoded anew: {reason}", recipe=recipe)
+        return facts._replace(method="rewrite", why=f"all of it is encoded anew: {reason}", recipe=recipe)
     if not touched:
-        return replace(facts, method="graft", why="all that is new lies in front of the rest", recipe=spliced.recipe)
-    places = "one place in it changes" if spliced.places == 1 else f"{spliced.places} places in it change"
-    why = f"{places}, and {spliced.encoded:,} bytes around are encoded anew"
-    return replace(facts, method="splice", why=why, recipe=spliced.recipe)
+        return facts._replace(method="graft", why="all that is new lies in front of the rest", recipe=recipe)
+    places = "one place in it changes" if done.places == 1 else f"{done.places} places in it change"
+    why = f"{places}, and {done.encoded:,} bytes around are encoded anew"
+    return facts._replace(method="splice", why=why, recipe=recipe)
 
 
 def _settled(edit: Edit, found: Survey) -> Edit:
@@ -140,7 +139,7 @@ def _settled(edit: Edit, found: Survey) -> Edit:
         name: content.settled(_held(name, found)) if isinstance(content, Merge) else content
         for name, content in edit.put.items()
     }
-    return replace(edit, put=put)
+    return edit._replace(put=put)
 
 
 def _held(name: str, found: Survey) -> Optional[bytes]:
@@ -163,10 +162,10 @@ def _changed(edit: Edit, found: Survey) -> dict[str, Content]:
         elif edit.if_present == "error":
             raise EntryExists(f"the archive already holds {name}; say if_present=replace to replace it")
         elif edit.if_present == "keep":
-            if hits and (ours or not hits.are(name)) and not content.directory:
+            if hits and (ours or not hits.as_wanted) and not content.directory:
                 new[name] = Content.of(_held(name, found) or b"")
         elif not content.directory:  # a directory is there, and what lies in it is another path's matter
-            held = hits.hold(name, content) if hits and not ours else not hits and ours and _holds(ours, content)
+            held = hits.hold(content) if hits and not ours else not hits and ours and _holds(ours, content)
             if not held:
                 new[name] = content
     found.search.check(new)
@@ -190,7 +189,7 @@ def _attributes(name: str, content: Content, edit: Edit, found: Survey) -> Attri
     old = hits.attributes if hits else ours.attributes if ours else None
     usual = _usual(content, _date(edit, found.head))
     mode = old.mode if old and content.mode is None else usual.mode
-    return replace(old or usual, mode=mode & 0o7777, mtime=usual.mtime)
+    return (old or usual)._replace(mode=mode & 0o7777, mtime=usual.mtime)
 
 
 def _usual(content: Content, mtime: int) -> Attributes:
@@ -210,26 +209,14 @@ def _patches(found: Survey, going: Collection[str]) -> Iterator[Patch]:
         for record in found.shared
         if (record.gone or record.names) and record.names <= set(going)  # nothing is left that it speaks for
     }
-    for number, touch in enumerate(found.touches):
+    for number, touch in enumerate(found.take_touches()):
         if touch.verdict.gone or touch.verdict.name in going or number in silent:
             yield Patch(touch.start, touch.stop, b"", touch.runs, touch.before, touch.behind)
         elif touch.verdict.header is not None:
             yield Patch(touch.start, touch.data, touch.verdict.header, touch.runs, touch.before)
 
 
-@dataclass(frozen=True)
-class Spliced:
-    """A recipe by which almost all stays as it is."""
-
-    recipe: Recipe
-    places: int
-    """Neighbourhoods that are encoded anew."""
-    encoded: int
-    """Uncompressed bytes of these."""
-
-
-@dataclass(frozen=True)
-class Front:
+class Front(Value):
     """What goes in front: our own entries that stay, and what is put in."""
 
     head: Head
@@ -249,7 +236,7 @@ class Front:
         prefix, larger = self._prefix()
         return None if larger else len(self.head.grafted(prefix, Run(0)))
 
-    def splice(self, source: Source, found: Survey, patches: deque[Patch]) -> Spliced:
+    def splice(self, source: Source, found: Survey, patches: deque[Patch]) -> tuple[Recipe, Spliced]:
         """The first member with a new front and patches, further members with patches. Raises NoWayIn."""
         prefix, larger = self._prefix()
         first = Member()
@@ -257,8 +244,7 @@ class Front:
             run = Run(0)
             first.add(Made(lambda: deflate(_entries(larger), run, last=False)), run)
         uncompressed = found.uncompressed_size or 0
-        effort = Effort(LEAST_EFFORT + 8 * source.size + 2 * uncompressed)
-        done = splice(source, first, found.rest, patches, effort)
+        done = splice(source, first, found.rest, patches, budget(source, 2 * uncompressed))
         if done.encoded > WORTH_COPYING and done.encoded > ENCODED_SHARE * uncompressed:
             raise NoWayIn("what changes is spread over so much of it that a splice would be no less work")
         recipe: list[Piece] = [
@@ -271,7 +257,7 @@ class Front:
                 before = Prefix()
             else:
                 recipe.append(part)
-        return Spliced([piece for piece in recipe if piece.size != 0], done.places, done.encoded)
+        return [piece for piece in recipe if piece.size != 0], done
 
     def rewrite(self, source: Source, found: Survey, edit: Edit, going: Collection[str], limits: Limits) -> Recipe:
         """One member in which all but our own entries in front is encoded anew."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, field, replace
 from typing import Mapping, NamedTuple, Optional
 
 from .crc import combine_crc32
@@ -22,7 +21,8 @@ from .gzip import TRAILER_SIZE, Header, Run, parse_header, trailer
 from .header import Attributes, entry
 from .inflate import RAW, DeflateError, crc32, inflater, strict_inflater
 from .store import Source
-from .tar import SHARED_RECORDS, Entry, Stream, entries
+from .tar import Stream, entries, entries_and_records
+from .value import Value
 
 PREFIX_LIMIT = 10 << 20
 """Bytes of tar that a prefix has at most: it is held in memory, and made anew each time."""
@@ -40,8 +40,7 @@ _MARK = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(Value):
     """Our entries as deflate data, and what they hold uncompressed."""
 
     deflated: bytes = b""
@@ -69,14 +68,13 @@ def make_prefix(files: Mapping[str, Written]) -> Prefix:
     return Prefix(compressor.compress(tar) + compressor.flush(zlib.Z_FULL_FLUSH), crc32(tar), len(tar))
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Value):
     """What the first bytes of an archive say: the header, and our prefix if a true mark tells of one."""
 
     header: Header
     mtime: int = 0
     """Of the first entry, in seconds: what we put in front takes it over, so that no clock gets into the output."""
-    files: Mapping[str, Written] = field(default_factory=dict)
+    files: Mapping[str, Written] = {}
     """What our prefix holds."""
     prefix: Prefix = Prefix()
     rest: Optional[Run] = None
@@ -91,10 +89,13 @@ class Head:
 
     def unmarked(self) -> Head:
         """The same head, our mark not believed."""
-        return replace(self, files={}, prefix=Prefix(), rest=None)
+        return self._replace(files={}, prefix=Prefix(), rest=None)
 
     def grafted(self, prefix: Prefix, rest: Run) -> bytes:
-        """The new first bytes, up to where the rest begins; as long for any `rest`."""
+        """The new first bytes, up to where the rest begins.
+
+        Their number does not depend on `rest`, so that room can be kept for them before it is known.
+        """
         mark = b"model-repacker 1 prefix=%08x rest=%016x crc=%08x length=%016x" % (
             len(prefix.deflated),
             rest.stop - rest.start,
@@ -102,9 +103,9 @@ class Head:
             rest.size,
         )
         if not prefix.size:
-            return replace(self.header, comment=self.comment).to_bytes()
+            return self.header._replace(comment=self.comment).to_bytes()
         comment = mark if self.comment is None else (mark + b" " + self.comment)[:COMMENT_LIMIT]
-        return replace(self.header, comment=comment).to_bytes() + prefix.deflated
+        return self.header._replace(comment=comment).to_bytes() + prefix.deflated
 
     @property
     def comment_is_cut(self) -> bool:
@@ -158,14 +159,14 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
     prefix = Prefix(deflated, crc32(tar), len(tar))
     proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
     mtime = next(iter(files.values())).attributes.mtime if files else plain.mtime
-    return replace(plain, mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
+    return plain._replace(mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
 
 
 def _files(tar: bytes) -> dict[str, Written]:
     """The files of a prefix. Raises InvalidArchive unless each of its entries is, to the byte, as we write it."""
     files: dict[str, Written] = {}
     end, stream = 0, Stream([tar])
-    for found in entries(stream):
+    for found in entries_and_records(stream):
         name = found.name.rstrip("/")
         attributes = Attributes(found.mode, int(found.mtime), found.uid, found.gid, found.uname, found.gname)
         files[name] = Written(stream.read(found.data_size), attributes, found.is_directory)
@@ -181,8 +182,7 @@ def _first_mtime(deflated: bytes) -> int:
     """The time of the first entry, 0 if it cannot be had from so few bytes: the survey says what is wrong with it."""
     try:
         stream = Stream([inflater().decompress(deflated, FIRST)])
-        first: Entry = next(entry for entry in entries(stream) if entry.type != SHARED_RECORDS)
-        return min(max(0, int(first.mtime)), 8**11 - 1)
+        return min(max(0, int(next(entries(stream)).mtime)), 8**11 - 1)
     except StopIteration:
         return 0
     except UNREADABLE:

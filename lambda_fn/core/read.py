@@ -6,13 +6,14 @@ which one counts. Our own outputs say in their mark that what our prefix holds i
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from typing import Iterator, Optional
 
 from .errors import EntryConflict, EntryNotFound
-from .gzip import Limits, Reader
+from .gzip import HELPERS, Limits, Reader
 from .prefix import read_head
 from .store import Source
-from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, Entry, Stream, entries, normal
+from .tar import HARD_LINK, REGULAR, Entry, Stream, entries, normal
 
 HELD = 8 << 20
 """Bytes of an entry that are kept while the archive is read to its end; a larger one is read a second time."""
@@ -32,35 +33,41 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
     if data is not None:
         yield data
         return
-    tar = Stream(Reader(source.stream(), limits, helped=source.swift, remembered=0).chunks())
-    for entry in entries(tar):
-        if entry.start == last.start:
-            for piece in tar.pieces(entry.data_size):
-                yield bytes(piece)
-            return
+    with _opened(source, limits) as tar:
+        for entry in entries(tar):
+            if entry.start == last.start:
+                for piece in tar.pieces(entry.data_size):
+                    yield bytes(piece)
+                return
 
 
 def _last(source: Source, path: str, limits: Limits) -> tuple[Entry, Optional[bytes]]:
     """The last plain file of a path, and its bytes if they are few."""
     last: Optional[Entry] = None
     data: Optional[bytes] = None
-    tar = Stream(Reader(source.stream(), limits, helped=source.swift, remembered=0).chunks())
-    for entry in entries(tar):
-        if entry.path != path or entry.type == SHARED_RECORDS:
-            continue
-        if last and entry.type == HARD_LINK and normal(entry.link) == path:
-            continue  # the file was given twice
-        last, data = entry, None
-        if _plain(entry) and entry.data_size <= HELD:
-            data = tar.read(entry.data_size)
-    for _ in tar.rest():
-        pass
+    with _opened(source, limits) as tar:
+        for entry in entries(tar):
+            if entry.path != path:
+                continue
+            if last and entry.type == HARD_LINK and normal(entry.link) == path:
+                continue  # the file was given twice
+            last, data = entry, None
+            if _plain(entry) and entry.data_size <= HELD:
+                data = tar.read(entry.data_size)
+        for _ in tar.rest():
+            pass
     if last is None:
         raise EntryNotFound(f"the archive holds no {path}; inspect lists what it holds")
     if not _plain(last):
         what = "a directory" if last.is_directory else f"a link to {last.link}" if last.link else "no plain file"
         raise EntryConflict(f"{path} is {what}, and has no bytes of its own to read")
     return last, data
+
+
+@contextmanager
+def _opened(source: Source, limits: Limits) -> Iterator[Stream]:
+    with closing(Reader(source.stream(), limits, helpers=HELPERS, remembered=0).chunks()) as chunks:
+        yield Stream(chunks)
 
 
 def _plain(entry: Entry) -> bool:

@@ -10,12 +10,12 @@ be known when these have been: a gzip header whose mark tells of the data behind
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Iterator, Optional, Sequence, Union
 
+from .value import Value
 
-@dataclass(frozen=True)
-class Literal:
+
+class Literal(Value):
     """New bytes."""
 
     data: bytes
@@ -25,8 +25,7 @@ class Literal:
         return len(self.data)
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(Value):
     """The source's bytes from offset `start` up to, not including, `stop`."""
 
     start: int
@@ -37,8 +36,7 @@ class Copy:
         return self.stop - self.start
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Value):
     """New bytes that are made when a store asks for them, in chunks.
 
     A store asks for all `Made` pieces of a recipe in their order, each once, unless `size` is known: these may be asked
@@ -50,8 +48,7 @@ class Made:
     """None: it is known when they have been made."""
 
 
-@dataclass(frozen=True)
-class Late:
+class Late(Value):
     """New bytes of a known number, which can be asked for when all `Made` pieces have come to their end."""
 
     size: int

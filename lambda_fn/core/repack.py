@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Callable, Iterator, Mapping, Optional
+from contextlib import ExitStack
+from typing import Callable, Mapping, Optional
 
 from .edit import Edit
 from .gzip import Limits
@@ -14,24 +13,25 @@ from .prefix import Head, read_head
 from .store import Published, Source, Stages, Target
 from .survey import Survey, survey
 from .tar import Entry
+from .value import Value
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Value):
     """One repack: from where, to where, what is wanted."""
 
     source: Source
     target: Target
     edit: Edit
     verify: Verify = "once"
-    limits: Limits = field(default_factory=Limits)
-    stages: Stages = field(default_factory=lambda: Stages(lambda done, total: None))
+    limits: Limits = Limits()
+    stages: Stages = Stages(lambda done, total: None)
     visit: Callable[[Entry], None] = lambda entry: None
     """Called with every entry of the source, where it is surveyed."""
 
     def run(self) -> tuple[Plan, Published]:
         """Make it so. Raises the errors of `errors`; then nothing is published."""
-        with self._recalled() as recalled:
+        with ExitStack() as opened:
+            recalled = self._recalled(opened)
             made = recalled or self.plan()
             if made.there:
                 return made, made.there
@@ -48,31 +48,26 @@ class Job:
 
     def forecast(self) -> Optional[Plan]:
         """What `run` would do where it needs no survey, else None. Raises what `run` would raise for it."""
-        with self._recalled() as recalled:
-            return recalled
+        with ExitStack() as opened:
+            return self._recalled(opened)
 
-    @contextmanager
-    def _recalled(self) -> Iterator[Optional[Plan]]:
-        """The plan that needs no survey; None if there is none."""
+    def _recalled(self, opened: ExitStack) -> Optional[Plan]:
+        """The plan that needs no survey, None if there is none; it can be carried out until `opened` is closed."""
         history = self._history
         if present := history.there():
             there = Published(present.size, present.etag, present.version_id, 0, 0, None)
             why = "the output is made of just this already"
             content = self.edit.put if self.edit.if_present == "replace" else {}
-            yield Plan("unchanged", why, [], self.source, content=content, there=there)
-            return
+            return Plan("unchanged", why, [], self.source, content=content, there=there)
         if trusted := history.trusted(read_head(self.source)):
             more = {} if history.vouched else UNSURVEYED
-            yield self._noted(plan(self.source, trusted, self.edit, self.limits), more)
-            return
-        with history.earlier() as known:
-            if known is None:
-                yield None
-                return
-            output, found = known
+            return self._noted(plan(self.source, trusted, self.edit, self.limits), more)
+        if earlier := history.earlier(opened):
+            output, found = earlier
             made = plan(output, found, self.edit, self.limits)
             why = "the model was surveyed for an earlier output, of which only the front changes"
-            yield self._noted(replace(made, method="graft", why=why), carried_on(output.note))
+            return self._noted(made._replace(method="graft", why=why), carried_on(output.note))
+        return None
 
     def _noted(self, made: Plan, more: Mapping[str, str]) -> Plan:
         """The plan, with the note of what it makes.
@@ -81,7 +76,7 @@ class Job:
         version: then nobody would believe it, and contents need not be read for it.
         """
         noted = self.edit.settled and self.source.etag is not None
-        return replace(made, note={**self._history.note, **more} if noted else {})
+        return made._replace(note={**self._history.note, **more} if noted else {})
 
     @property
     def _history(self) -> History:

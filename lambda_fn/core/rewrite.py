@@ -6,6 +6,7 @@ through as the blocks they are; the output has our prefix and mark, so that the 
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Collection, Iterator, Union
 
 from .edit import Edit
@@ -14,7 +15,7 @@ from .gzip import Limits, Reader
 from .prefix import Head
 from .search import Search
 from .store import Source
-from .tar import SHARED_RECORDS, Stream, entries
+from .tar import SHARED_RECORDS, Stream, entries_and_records
 
 
 def rewritten(
@@ -24,14 +25,16 @@ def rewritten(
 
     Raises InvalidArchive, ArchiveTooLarge, and what reading the source raises.
     """
-    stream = source.stream()
-    chunks = read_ahead(stream) if source.swift else stream  # others read ahead themselves
-    reader = Reader(chunks, limits, helped=False, remembered=0)  # the second core compresses
-    tar = Stream(reader.chunks())
+    with closing(read_ahead(source.stream())) as chunks:
+        reader = Reader(chunks, limits, remembered=0)  # the other cores compress
+        yield from _edited(Stream(reader.chunks()), head, edit, going)
+
+
+def _edited(tar: Stream, head: Head, edit: Edit, going: Collection[str]) -> Iterator[Union[bytes, memoryview]]:
     search = Search(edit, head.files)
     shared: list[bytes] = []
     end, gone = 0, False
-    for entry in entries(tar):
+    for entry in entries_and_records(tar):
         end = entry.stop
         if entry.start < head.prefix.size:
             continue

@@ -6,8 +6,6 @@ replaced has to go is not known before all of them were seen: it may hold just w
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass, field
 from typing import Collection, Mapping, NamedTuple, Optional
 
 from .edit import Content, Edit, Merge, matcher
@@ -33,42 +31,43 @@ class Verdict(NamedTuple):
     """Its header blocks as they are spelled where it stays."""
 
 
-@dataclass
 class Hits:
     """The entries that extracting would write to one path that is put in."""
 
-    count: int = 0
-    exact: bool = False
-    """Whether the last is spelled just so."""
-    attributes: Attributes = field(default_factory=Attributes)
-    """Of the last that is no link to itself, as are the following."""
-    file: bool = True
-    """Whether it is a plain file, or the directory that is wanted."""
-    identity: Optional[str] = None
-    """SHA-256 of what it holds, where that was looked at."""
-    content: Optional[bytes] = None
-    """What it holds, where that was wanted."""
+    def __init__(self) -> None:
+        self.count = 0
+        self.exact = False
+        """Whether the last is spelled just so."""
+        self.attributes = Attributes()
+        """Of the last that is no link to itself, as are the following."""
+        self.file = True
+        """Whether it is a plain file, or the directory that is wanted."""
+        self.identity: Optional[str] = None
+        """SHA-256 of what it holds, where that was looked at."""
+        self.content: Optional[bytes] = None
+        """What it holds, where that was wanted."""
 
-    def hold(self, name: str, content: Content) -> bool:
-        """Whether there is one entry, spelled just so, that holds this."""
-        mode = self.attributes.mode & 0o7777
-        return self.are(name) and self.identity == content.identity and content.mode in (None, mode)
-
-    def are(self, name: str) -> bool:
-        """Whether there is one entry, spelled just so."""
+    @property
+    def as_wanted(self) -> bool:
+        """Whether there is one entry of the path, and its name is spelled as we would spell it."""
         return self.count == 1 and self.exact
 
+    def hold(self, content: Content) -> bool:
+        """Whether that one entry has this content and mode already, so that it can stay."""
+        mode = self.attributes.mode & 0o7777
+        return self.as_wanted and self.identity == content.identity and content.mode in (None, mode)
 
-@dataclass
+
 class Shared:
     """A pax record shared by all that follow, which has nothing to speak for if all of these go."""
 
-    number: int
-    """Of its touch."""
-    gone: bool = False
-    """Whether an entry after it goes for certain."""
-    names: set[str] = field(default_factory=set)
-    """Paths put in that entries after it have to make room for."""
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Of its touch."""
+        self.gone = False
+        """Whether an entry after it goes for certain."""
+        self.names: set[str] = set()
+        """Paths put in that entries after it have to make room for."""
 
 
 class Search:
@@ -272,4 +271,8 @@ def _slashes(path: str) -> list[int]:
 
 def _folded(path: str) -> str:
     """What a disk that ignores case, or keeps one Unicode normal form, makes of a path."""
-    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+    if path.isascii():
+        return path.lower()
+    import unicodedata  # few archives need its tables
+
+    return unicodedata.normalize("NFC", path).casefold()

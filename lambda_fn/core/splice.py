@@ -5,10 +5,10 @@ A deflate stream cannot be cut just anywhere. A back-reference may reach 32 KiB 
 on, the stream leans on nothing that is gone; and up to a block boundary before it nothing has changed. So only the
 neighbourhood between these two boundaries is encoded anew:
 
-      | head, verbatim | join | neighbourhood as it shall be, encoded anew | join | tail, verbatim |
-                       q                                                          r
+      | verbatim | join | neighbourhood as it shall be, encoded anew | join | tail, verbatim |
+                 q                                                          r
 
-The joins are about bits. The head ends at some bit of a byte: an empty stored block brings the stream to a byte
+The joins are about bits. What stays ends at some bit of a byte: an empty stored block brings the stream to a byte
 boundary, where the new data begins. It ends on a byte boundary too, and empty blocks bring it to the very bit of a
 byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
 aligned to bytes. The byte they share is the one new byte of the tail.
@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from dataclasses import dataclass
-from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from itertools import chain
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .crc import combine_crc32
@@ -35,7 +35,11 @@ from .inflate import RAW, crc32
 from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
+from .value import Value
 from .walk import PROVED_IN, Nearby, Walk, decoded
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
@@ -43,8 +47,7 @@ HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(Value):
     """The tar's bytes from `start` up to `stop` become `new`."""
 
     start: int
@@ -66,12 +69,11 @@ class Take(NamedTuple):
     stop: int
 
 
-@dataclass(frozen=True)
-class Neighbourhood:
+class Neighbourhood(Value):
     """What lies between two boundaries, as it shall be."""
 
-    head: Place
-    tail: Place
+    begin: Place
+    end: Place
     items: Sequence[Union[Take, bytes]]
 
     @property
@@ -82,7 +84,7 @@ class Neighbourhood:
     @property
     def ends_run(self) -> bool:
         """Whether nothing of its last run is left behind it."""
-        return self.tail.bit == 8 * self.tail.run.stop
+        return self.end.bit == 8 * self.end.run.stop
 
 
 def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Iterator[Neighbourhood]:
@@ -91,8 +93,8 @@ def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Ite
     if not waiting:
         return
     walk = _nearest(source, None, waiting[0], runs, effort)
-    head = origin = walk.last_before(waiting[0].start)
-    items: list[Union[Take, bytes]] = [Take(head, head.offset, waiting[0].start)]
+    begin = origin = walk.last_before(waiting[0].start)
+    items: list[Union[Take, bytes]] = [Take(begin, begin.offset, waiting[0].start)]
     while waiting:
         patch = waiting.popleft()
         items.append(patch.new)
@@ -103,18 +105,18 @@ def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Ite
         if following and following.start < patch.stop + WINDOW:
             items.append(Take(origin, patch.stop, following.start))
             continue
-        tail = walk.first_after(patch.stop)._replace(window=b"")
+        end = walk.first_after(patch.stop)._replace(window=b"")
         if following is None:
-            yield Neighbourhood(head, tail, [*items, Take(origin, patch.stop, tail.offset)])
+            yield Neighbourhood(begin, end, [*items, Take(origin, patch.stop, end.offset)])
             return
         there = _nearest(source, walk, following, runs, effort)
-        next_head = there.last_before(following.start)
-        if next_head.bit // 8 <= tail.bit // 8:  # the byte that a tail begins in is new
+        next_begin = there.last_before(following.start)
+        if next_begin.bit // 8 <= end.bit // 8:  # the byte that a tail begins in is new
             items.append(Take(origin, patch.stop, following.start))
             continue
-        yield Neighbourhood(head, tail, [*items, Take(origin, patch.stop, tail.offset)])
-        walk, head, origin = there, next_head, next_head
-        items = [Take(head, head.offset, following.start)]
+        yield Neighbourhood(begin, end, [*items, Take(origin, patch.stop, end.offset)])
+        walk, begin, origin = there, next_begin, next_begin
+        items = [Take(begin, begin.offset, following.start)]
 
 
 def _nearest(source: Nearby, walk: Optional[Walk], patch: Patch, runs: Mapping[int, Run], effort: Effort) -> Walk:
@@ -175,35 +177,33 @@ class Member:
         self.add(Copy(start, stop), Run(start, stop, crc, size))
 
 
-@dataclass
 class Spliced:
     """The source's members, those with patches put together anew, the others and what is between them as they are."""
 
-    parts: list[Union[Member, Piece]]
-    places: int = 0
-    """Neighbourhoods that are encoded anew."""
-    encoded: int = 0
-    """Uncompressed bytes of these."""
+    def __init__(self, first: Member) -> None:
+        self.parts: list[Union[Member, Piece]] = [first]
+        self.places = 0
+        """Neighbourhoods that are encoded anew."""
+        self.encoded = 0
+        """Uncompressed bytes of these."""
 
 
 def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effort: Effort) -> Spliced:
     """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
-    done = Spliced([first])
+    done = Spliced(first)
     member, run, at = first, rest, Place.at_start(rest)
-    held, nearby = 0, Nearby(source)
-    for around in neighbourhoods(nearby, patches, effort):
-        if around.head.run is not run:
+    nearby, several = Nearby(source), len(patches) > 1
+    for around, piece, figures in _all_encoded(nearby, neighbourhoods(nearby, patches, effort), several):
+        if around.begin.run is not run:
             _finish(member, at, run)
             end = run.stop + TRAILER_SIZE
-            member, run, at = Member(), around.head.run, Place.at_start(around.head.run)
+            member, run, at = Member(), around.begin.run, Place.at_start(around.begin.run)
             header = parse_header(nearby.read(run.member, run.start))
             assert header  # the survey has read it
             done.parts += [Copy(end, run.member), Literal(header.to_bytes()), member]
-        member.keep(at, around.head)
-        piece, figures = encoded(nearby, around, held < HELD)
-        held += len(piece.data) if isinstance(piece, Literal) else 0
+        member.keep(at, around.begin)
         member.add(piece, figures)
-        run, at = around.tail.run, around.tail
+        run, at = around.end.run, around.end
         done.places += 1
         done.encoded += around.size
     _finish(member, at, run)
@@ -215,8 +215,30 @@ def _finish(member: Member, at: Place, run: Run) -> None:
     member.keep(at, Place(8 * run.stop, run.offset + run.size, run, crc=run.crc))
 
 
+def _all_encoded(
+    source: Nearby, found: Iterator[Neighbourhood], several: bool
+) -> Iterator[tuple[Neighbourhood, Piece, Run]]:
+    """Each neighbourhood encoded; one of several beside the search for the next."""
+    if not several:
+        yield from ((around, *encoded(source, around, hold=True)) for around in found)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
+
+    held = 0
+    under_way: deque[tuple[Neighbourhood, Future[tuple[Piece, Run]]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="encode") as beside:
+        for around in chain(found, [None]):
+            if under_way:
+                before, made = under_way.popleft()
+                piece, figures = made.result()
+                held += len(piece.data) if isinstance(piece, Literal) else 0
+                yield before, piece, figures
+            if around:
+                under_way.append((around, beside.submit(encoded, source, around, held < HELD)))
+
+
 def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:
-    """What joins head and tail, and its figures; it is not held if it need not be."""
+    """What joins what stays on both sides, and its figures; it is not held if it need not be."""
     if around.size > SMALL:
         run = Run(0)
         return Made(lambda: _streamed(source, around, run)), run
@@ -229,16 +251,16 @@ def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, R
 
 
 def _joining(source: Nearby, around: Neighbourhood, plain: bytes) -> bytes:
-    """`plain` as deflate data that joins head and tail. Raises NoWayIn if it does not decode to what it should."""
+    """`plain` as deflate data that joins what stays. Raises NoWayIn if it does not decode to what it should."""
     opening, join = _joins(source, around)
-    window = around.head.window
+    window = around.begin.window
     compressor = zlib.compressobj(wbits=RAW, zdict=window) if window else zlib.compressobj(wbits=RAW)
     data = compressor.compress(plain) + compressor.flush(zlib.Z_FINISH if around.ends_run else zlib.Z_SYNC_FLUSH)
     literal = opening + data + join
-    at = -(-around.tail.bit // 8)
-    following = source.read(at, min(at + PROVED_IN, around.tail.run.stop)) if not around.ends_run else b""
-    found = decode_from(literal + following, around.head.bit % 8, window)
-    expected = b"" if around.ends_run else next(decoded(source, around.tail._replace(window=plain[-WINDOW:])), b"")
+    at = -(-around.end.bit // 8)
+    following = source.read(at, min(at + PROVED_IN, around.end.run.stop)) if not around.ends_run else b""
+    found = decode_from(literal + following, around.begin.bit % 8, window)
+    expected = b"" if around.ends_run else next(decoded(source, around.end._replace(window=plain[-WINDOW:])), b"")
     if found is None or not found.startswith(plain):
         raise NoWayIn("what was encoded anew does not decode to what it should")
     behind = found[len(plain) :]
@@ -248,10 +270,10 @@ def _joining(source: Nearby, around: Neighbourhood, plain: bytes) -> bytes:
 
 
 def _joins(source: Nearby, around: Neighbourhood) -> tuple[bytes, bytes]:
-    """The bytes in which the head ends and the tail begins."""
-    at, phase = divmod(around.head.bit, 8)
+    """The bytes in which what stays ends before it, and begins behind it."""
+    at, phase = divmod(around.begin.bit, 8)
     opening = closed(source.read(at, at + 1), phase) if phase else b""
-    at, phase = divmod(around.tail.bit, 8)
+    at, phase = divmod(around.end.bit, 8)
     join = joined(phase, source.read(at, at + 1)[0]) if phase and not around.ends_run else b""
     return opening, join
 
@@ -260,6 +282,6 @@ def _streamed(source: Nearby, around: Neighbourhood, run: Run) -> Iterator[bytes
     """The same of a large neighbourhood, in constant memory; `run` gets its figures."""
     opening, join = _joins(source, around)
     yield opening
-    yield from deflate(taken(source, around.items), run, around.head.window, last=around.ends_run)
+    yield from deflate(taken(source, around.items), run, around.begin.window, last=around.ends_run)
     yield join
     run.stop += len(opening) + len(join)

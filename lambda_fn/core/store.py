@@ -6,24 +6,24 @@ fails or is closed unpublished leaves nothing behind: no output, no temporary fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Iterator, Mapping, Optional, Protocol
 
 from .recipe import Recipe
+from .value import Value
 
 Progress = Callable[[int, int], None]
 """Called often with (bytes done, bytes in all); may raise to stop the repack cleanly."""
 
 
 class Stages:
-    """The progress of stages as one: what is done never falls, and all there is grows only by unforeseen stages."""
+    """Several stages told as one progress: `done` never falls, and the total grows only by a stage nobody foresaw."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._done = 0
 
     def next(self, to_follow: int = 0) -> Progress:
-        """The Progress of the next stage, after which so many bytes are foreseen for others."""
+        """The Progress of the next stage; `to_follow` is how many bytes further stages are known to have."""
         before = self._done
 
         def tell(done: int, total: int) -> None:
@@ -39,8 +39,6 @@ class Source(Protocol):
     size: int
     etag: Optional[str]
     version_id: Optional[str]
-    swift: bool
-    """Whether bytes come faster than one core can inflate them."""
     bytes_read: int
     """Bytes that came from the store so far, for the Result."""
     warnings: tuple[str, ...]
@@ -58,14 +56,13 @@ class Source(Protocol):
         """The bytes of a small range."""
 
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Iterator[bytes]:
-        """A range in order, the whole object if none is given, in chunks of at most 64 KiB, each of its own."""
+        """A range in order, the whole object if none is given, in chunks of at most 256 KiB, each of its own."""
 
     def close(self) -> None:
         """Let go of files and connections."""
 
 
-@dataclass(frozen=True)
-class Present:
+class Present(Value):
     """What lies at a Target before it is published."""
 
     size: int
@@ -74,8 +71,7 @@ class Present:
     note: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Value):
     """What the store says of the output that is now there."""
 
     size: int

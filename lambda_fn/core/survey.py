@@ -8,18 +8,17 @@ touched: 32 KiB where an entry lies apart.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, replace
+from contextlib import closing
 from typing import Callable, Iterable, Iterator, Optional
 
 from .edit import Content, Edit, Merge
 from .errors import InvalidArchive
-from .gzip import Limits, Reader, Recent, Run
-from .place import Effort, Place, enter
+from .gzip import HELPERS, Limits, Reader, Recent, Run
+from .place import Effort, Passed, Place, enter
 from .prefix import PREFIX_LIMIT, Head
 from .search import Hits, Search, Shared, Verdict
 from .store import Progress, Source
-from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries
+from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries_and_records
 
 GAP = 1 << 20
 """Uncompressed bytes between two touched entries from which on the second has a place of its own."""
@@ -30,40 +29,53 @@ PLACES = 1000
 MANY = 20_000
 """Touched entries up to which each is remembered; with more of them, the archive is rewritten."""
 EFFORT = 64 << 20
-"""Bytes that may be decoded to find places, besides eight times the source."""
+"""Bytes that may be decoded to find boundaries, besides eight times the source."""
 
 
-@dataclass
+def budget(source: Source, more: int = 0) -> Effort:
+    """What may be decoded of a source to find boundaries, and so much more."""
+    return Effort(EFFORT + 8 * source.size + more)
+
+
 class Touch:
     """An entry that the edit touches, and where it lies."""
 
-    start: int
-    """Offset of its first block in the tar."""
-    data: int
-    """Offset of its data."""
-    stop: int
-    """Offset of the first block after it."""
-    verdict: Verdict
-    runs: tuple[Run, Run]
-    before: Optional[Place] = None
-    behind: Optional[Place] = None
+    def __init__(self, entry: Entry, verdict: Verdict, run: Run) -> None:
+        self.start = entry.start
+        """Offset of its first block in the tar."""
+        self.data = entry.start + len(entry.blocks)
+        """Offset of its data."""
+        self.stop = entry.stop
+        """Offset of the first block after it."""
+        self.verdict = verdict
+        self.runs = run, run
+        """In which it begins, and ends."""
+        self.before: Optional[Place] = None
+        """From where it can be reached; None where that is known of an earlier one, or not at all."""
+        self.behind: Optional[Place] = None
+        """From where its end can be reached, if it is large."""
 
 
-@dataclass
 class Survey:
     """What there is."""
 
-    head: Head
-    search: Search
-    rest: Run
-    """The deflate data of the first member that a graft keeps."""
-    touches: list[Touch] = field(default_factory=list)
-    shared: list[Shared] = field(default_factory=list)
-    many: bool = False
-    """Whether more is touched than is remembered."""
-    uncompressed_size: Optional[int] = None
-    entries: Optional[int] = None
-    warnings: tuple[str, ...] = ()
+    def __init__(self, head: Head, search: Search, rest: Run) -> None:
+        self.head = head
+        self.search = search
+        self.rest = rest
+        """The deflate data of the first member that a graft keeps."""
+        self.touches: list[Touch] = []
+        self.shared: list[Shared] = []
+        self.many = False
+        """Whether more is touched than is remembered."""
+        self.uncompressed_size: Optional[int] = None
+        self.entries: Optional[int] = None
+        self.warnings: tuple[str, ...] = ()
+
+    def take_touches(self) -> list[Touch]:
+        """Hand the touches over: each holds windows, which whoever is done with it can let go of."""
+        taken, self.touches = self.touches, []
+        return taken
 
 
 def survey(
@@ -74,53 +86,75 @@ def survey(
     progress: Progress,
     stream: Optional[Callable[[], Iterable[bytes]]] = None,
     visit: Callable[[Entry], None] = lambda entry: None,
+    helpers: Optional[int] = None,
 ) -> Survey:
     """Survey the source, as `stream()` gives it if not as its own stream does; `visit` is called with every entry.
 
-    Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
+    What is found wrong with helpers is looked at again by one alone, so that errors and their positions are the same
+    for any number of cores. Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
     """
-    chunks = reported((stream or source.stream)(), source.size, progress)
-    reader = Reader(chunks, limits, head.rest_start if head.rest else None, source.swift)
-    surveyor = Surveyor(source, head, edit, reader)
+
+    def tell(position: int) -> None:
+        passed.forget(reader.recent[0])
+        progress(position, source.size)
+
+    passed = Passed(source, (stream or source.stream)())
+    reader = Reader(
+        passed,
+        limits,
+        cut=head.rest_start if head.rest else None,
+        helpers=HELPERS if helpers is None else helpers,
+        passed=tell,
+    )
+    surveyor = Surveyor(source, head, edit, reader, passed)
     try:
-        tar = Stream(reader.chunks())
-        for entry in entries(tar):
-            visit(entry)
-            surveyor.pass_by(entry, tar)
-        second_tar = False
-        for piece in tar.rest():
-            second_tar = second_tar or bool(bytes(piece).strip(b"\0"))
+        surveyor.pass_all(visit)
     except InvalidArchive:
+        if reader.helped:
+            return survey(source, head, edit, limits, progress, stream, visit, helpers=0)
         if head.rest is None:
             raise
         lied = True
     else:
-        lied = head.rest not in (None, reader.runs[-1])
+        lied = head.rest is not None and not head.rest.is_like(reader.runs[-1])
     if lied:  # the mark tells of another archive
-        return survey(source, head.unmarked(), edit, limits, progress, stream, visit)
+        return survey(source, head.unmarked(), edit, limits, progress, stream, visit, helpers)
+    progress(source.size, source.size)
     if reader.uncompressed == 0:
         raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
     found = surveyor.finish(reader.runs[-1])
-    return replace(
-        found,
-        uncompressed_size=reader.uncompressed,
-        warnings=(*_warnings(head, second_tar), *found.search.warnings),
-    )
+    found.uncompressed_size = reader.uncompressed
+    found.warnings = (*_warnings(head, surveyor.second_tar), *found.search.warnings)
+    return found
 
 
 class Surveyor:
     """Passes by the entries and remembers what is touched."""
 
-    def __init__(self, source: Source, head: Head, edit: Edit, reader: Reader) -> None:
-        self._source, self._edit, self._reader = source, edit, reader
+    def __init__(self, source: Source, head: Head, edit: Edit, reader: Reader, passed: Passed) -> None:
+        self._edit, self._reader, self._passed = edit, reader, passed
         self._prefix_size = head.prefix.size
         self._search = Search(edit, head.files)
         self._found = Survey(head, self._search, Run(0))
-        self._effort = Effort(EFFORT + 8 * source.size)
+        self._effort = budget(source)
+        self._alike: set[int] = set()
         self._places = self._entries = self._held = 0
         self._reached = 0
         """Up to where a walk comes that begins at the last place."""
         self._large: Optional[Touch] = None
+        self.second_tar = False
+        """Whether there is more than zeros behind the end."""
+
+    def pass_all(self, visit: Callable[[Entry], None]) -> None:
+        """Look at all entries, and at what follows them."""
+        with closing(self._reader.chunks()) as chunks:
+            tar = Stream(chunks)
+            for entry in entries_and_records(tar):
+                if entry.type != SHARED_RECORDS:
+                    visit(entry)
+                self.pass_by(entry, tar)
+            for piece in tar.rest():
+                self.second_tar = self.second_tar or bool(bytes(piece).strip(b"\0"))
 
     def pass_by(self, entry: Entry, tar: Stream) -> None:
         """Look at one entry, whose data comes next in the tar."""
@@ -134,9 +168,9 @@ class Surveyor:
             return
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
         run = run_at(self._reader.recent, entry.start)
-        touch = Touch(entry.start, entry.start + len(entry.blocks), entry.stop, verdict, (run, run))
+        touch = Touch(entry, verdict, run)
         if entry.start - self._reached > GAP and self._places < PLACES:
-            touch.before = enter(self._source, self._reader.recent, entry.start, self._effort)
+            touch.before = enter(self._passed, self._reader.recent, entry.start, self._effort, self._alike)
             self._places += touch.before is not None
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(self._search.hits[verdict.name], self._edit.put[verdict.name], entry, tar)
@@ -151,12 +185,13 @@ class Surveyor:
         """All entries were seen. Raises EntryConflict."""
         self._enter_behind()
         self._search.finish()
-        return replace(self._found, rest=rest, entries=self._entries)
+        self._found.rest, self._found.entries = rest, self._entries
+        return self._found
 
     def _enter_behind(self) -> None:
         """The end of a large entry can be entered as soon as what follows it is known, too."""
         if self._large and self._places < PLACES:
-            self._large.behind = enter(self._source, self._reader.recent, self._large.stop, self._effort)
+            self._large.behind = enter(self._passed, self._reader.recent, self._large.stop, self._effort, self._alike)
             self._places += self._large.behind is not None
         self._large = None
 
@@ -166,6 +201,8 @@ class Surveyor:
         kept = wanted and entry.size <= PREFIX_LIMIT - self._held
         if entry.size != content.size and entry.size > PREFIX_LIMIT:
             return
+        import hashlib  # OpenSSL is slow to load, and not every archive holds what is put in
+
         digest, pieces = hashlib.sha256(), []
         for piece in tar.pieces(entry.data_size):
             digest.update(piece)
@@ -198,15 +235,6 @@ class Surveyor:
 def run_at(recent: Iterable[Recent], offset: int) -> Run:
     """The run in which an offset of the tar lies, which has just been passed."""
     return next(piece.run for piece in reversed(list(recent)) if piece.offset <= offset)
-
-
-def reported(chunks: Iterable[bytes], size: int, progress: Progress) -> Iterator[bytes]:
-    """The chunks, with progress told after each has been used."""
-    done = 0
-    for chunk in chunks:
-        yield chunk
-        done += len(chunk)
-        progress(done, size)
 
 
 def _warnings(head: Head, second_tar: bool) -> Iterator[str]:

@@ -12,16 +12,39 @@ watched: a header that lies there, and that we do not take for one, is somebody 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Iterable, Iterator, Literal, Mapping, Optional
 
 from .errors import InvalidArchive
 from .names import disputed, normal, readings
 from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
+from .ustar import (
+    BLOCK,
+    CHECKSUM,
+    FURTHER_MAP,
+    FURTHER_MORE,
+    GID,
+    GNAME,
+    LINK,
+    MAGIC,
+    MODE,
+    MTIME,
+    NAME,
+    NUMBERS,
+    PREFIX,
+    SIZE,
+    SPARSE_MAP,
+    SPARSE_MORE,
+    SPARSE_SIZE,
+    STAR_END,
+    STAR_PREFIX,
+    TYPE,
+    UID,
+    UNAME,
+)
+from .value import Value
 
 __all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number"]
 
-BLOCK = 512
 HEADER_LIMIT = 1 << 20
 """Bytes that an extended header or a sparse map may have: Go, libarchive and node-tar take no more."""
 WATCHED_LIMIT = 100
@@ -37,23 +60,23 @@ ONE_OF_SEVERAL = {b"M": "a file that began in another volume", b"N": "a list of 
 """Types that nobody reads who sees one archive alone."""
 
 Checksum = Literal["unsigned", "signed"]
-USTAR_MAGIC, GNU_MAGIC, STAR_END = b"ustar\x0000", b"ustar  \0", b"tar\0"
+USTAR_MAGIC, GNU_MAGIC, STAR = b"ustar\x0000", b"ustar  \0", b"tar\0"
 
 _NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
 """Digits, and what an earlier number may have left behind the NUL that ends them."""
-_TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}", re.DOTALL)
+_TIMES = rb"(?s)(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}"
 """What GNU tar has in the prefix's place: times of access and of change."""
-_LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
+_LINE_BREAK = rb"[\n\r]|\xe2\x80[\xa8\xa9]"
 
 
-@dataclass
 class Place:
     """Where only some readers look for a header."""
 
-    summed: bool = True
-    """Whether they look at its checksum: commons-compress does not."""
-    blocks: bytes = b""
-    """As much of the two blocks there as has passed."""
+    def __init__(self, summed: bool = True) -> None:
+        self.summed = summed
+        """Whether they look at its checksum: commons-compress does not."""
+        self.blocks = b""
+        """As much of the two blocks there as has passed."""
 
     def holds_header(self) -> Optional[bool]:
         """Whether they find one, if need be behind a zero block; None if that is not known yet."""
@@ -111,8 +134,7 @@ class Stream:
                 place.blocks += piece[at : at + 2 * BLOCK - len(place.blocks)]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Value):
     """An entry: what comes before its data, and what that says."""
 
     start: int
@@ -131,7 +153,7 @@ class Entry:
     link: str
     header: bytes = bytes(BLOCK)
     """Its own header block."""
-    records: Mapping[str, str] = field(default_factory=dict)
+    records: Mapping[str, str] = {}
     """What pax headers say of it, those for all entries included."""
     other_names: frozenset[str] = frozenset()
     """What readers call it that see less or more of its headers."""
@@ -149,19 +171,19 @@ class Entry:
 
     @property
     def uid(self) -> int:
-        return _whole(self.records.get("uid"), self.header[108:116])
+        return _whole(self.records.get("uid"), self.header[UID])
 
     @property
     def gid(self) -> int:
-        return _whole(self.records.get("gid"), self.header[116:124])
+        return _whole(self.records.get("gid"), self.header[GID])
 
     @property
     def uname(self) -> str:
-        return self.records.get("uname") or text(self.header[265:297])
+        return self.records.get("uname") or text(self.header[UNAME])
 
     @property
     def gname(self) -> str:
-        return self.records.get("gname") or text(self.header[297:329])
+        return self.records.get("gname") or text(self.header[GNAME])
 
     @property
     def sparse(self) -> bool:
@@ -199,31 +221,35 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-@dataclass
 class Headers:
     """The header blocks of one entry."""
 
-    start: int
-    """Offset of the first one."""
-    blocks: list[bytes] = field(default_factory=list)
-    own: bytes = b""
-    """The last one, which is not extended, or that of shared records."""
-    extended: dict[str, bytes] = field(default_factory=dict)
-    """What the extended ones hold, by their kinds."""
-    names: list[str] = field(default_factory=list)
-    """Of a header that some readers take for an entry of its own."""
+    def __init__(self, start: int) -> None:
+        self.start = start
+        """Offset of the first one."""
+        self.blocks: list[bytes] = []
+        self.own = b""
+        """The last one, which is not extended, or that of shared records."""
+        self.extended: dict[str, bytes] = {}
+        """What the extended ones hold, by their kinds."""
+        self.names: list[str] = []
+        """Of a header that some readers take for an entry of its own."""
 
     @property
     def type(self) -> bytes:
-        return self.own[156:157]
+        return self.own[TYPE]
 
 
 def entries(stream: Stream) -> Iterator[Entry]:
     """The entries up to the end of the tar: two zero blocks, or the end of the stream.
 
-    Between two of them the caller may read the data of the first from the stream, or leave it. A record shared by all
-    that follow (pax `g`) comes as an entry of that type. Raises InvalidArchive.
+    Between two of them the caller may read the data of the first from the stream, or leave it. Raises InvalidArchive.
     """
+    return (entry for entry in entries_and_records(stream) if entry.type != SHARED_RECORDS)
+
+
+def entries_and_records(stream: Stream) -> Iterator[Entry]:
+    """The same, for who keeps or moves all blocks: records shared by all that follow (pax `g`) come as if entries."""
     shared: dict[str, str] = {}
     while headers := read_headers(stream):
         pax = headers.extended.get(EXTENDED[b"x"], b"")
@@ -231,7 +257,7 @@ def entries(stream: Stream) -> Iterator[Entry]:
             shared.update(read_records(headers.extended[EXTENDED[b"g"]], headers.start, shared=True))
             yield Entry(headers.start, b"".join(headers.blocks), "", SHARED_RECORDS, 0, 0, 0, 0, "")
             continue
-        stated = number(headers.own[124:136])
+        stated = number(headers.own[SIZE])
         entry = interpret(headers, stated, read_records(pax, headers.start, shared=False) if pax else {}, shared)
         watch(stream, stated, entry)
         if headers.type == SPARSE_FILE:
@@ -252,7 +278,7 @@ def read_headers(stream: Stream) -> Optional[Headers]:
             check_end(stream, offset)
             return None
         agree(stream, offset)
-        if checked(block, offset) == "signed" or not (block[0] or block[345]):
+        if checked(block, offset) == "signed" or not (block[0] or block[PREFIX.start]):
             stream.watched[stream.position] = Place()  # who takes no signed sum or no empty name looks there
         headers.blocks.append(block)
         headers.own = block
@@ -294,13 +320,13 @@ def checked(block: bytes, offset: int) -> Checksum:
 def checksum(block: bytes) -> Optional[Checksum]:
     """Whether the header block's checksum is that of its bytes, or as some old tars have it, of signed ones."""
     try:
-        found = number(block[148:156])
+        found = number(block[CHECKSUM])
     except InvalidArchive:
         return None
-    total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    total = sum(block) - sum(block[CHECKSUM]) + 8 * ord(" ")
     if found == total:
         return "unsigned"
-    signed = total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+    signed = total - 256 * sum(byte > 127 for byte in block[: CHECKSUM.start] + block[CHECKSUM.stop :])
     return "signed" if found == signed else None
 
 
@@ -338,9 +364,9 @@ def check_watched(stream: Stream) -> None:
 def has_numbers(block: bytes) -> bool:
     """Whether the block could be a header if its checksum did not count."""
     try:
-        for field in (block[100:108], block[108:116], block[116:124], block[124:136], block[136:148]):
-            if field[0]:
-                number(field)
+        for field in NUMBERS:
+            if block[field.start]:
+                number(block[field])
     except InvalidArchive:
         return False
     return True
@@ -348,7 +374,7 @@ def has_numbers(block: bytes) -> bool:
 
 def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
     """What an extended header holds; its blocks are added to `headers`."""
-    size = number(block[124:136])
+    size = number(block[SIZE])
     if size < 0 or size > HEADER_LIMIT:
         raise InvalidArchive(f"the tar is damaged: an extended header of {size} bytes; pack the model again")
     data = stream.read(padded(size))
@@ -357,26 +383,26 @@ def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
     headers.blocks.append(data)
     if data[size:].strip(b"\0"):
         raise ambiguous("an extended header that goes on in its padding", headers.start)
-    if headers.type in (b"L", b"K") and text(block[:100]).endswith("/"):
+    if headers.type in (b"L", b"K") and text(block[NAME]).endswith("/"):
         raise ambiguous("a long name that is called like a directory", headers.start)
     return data[:size]
 
 
 def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
     """The entry with the blocks that continue an old GNU sparse header."""
-    maps, more, blocks = [entry.header[386:482]], entry.header[482], [entry.blocks]
+    maps, more, blocks = [entry.header[SPARSE_MAP]], entry.header[SPARSE_MORE], [entry.blocks]
     while more:
         block = stream.read(BLOCK)
         if len(block) < BLOCK or BLOCK * len(blocks) > HEADER_LIMIT:
             raise InvalidArchive("the tar is damaged: a sparse map that does not end; pack the model again")
         blocks.append(block)
-        maps.append(block[:504])
-        more = block[504]
+        maps.append(block[FURTHER_MAP])
+        more = block[FURTHER_MORE]
     mapped = b"".join(maps)
     size = sum(number(mapped[at : at + 12]) for at in range(12, len(mapped), 24))
-    if size != entry.data_size or entry.header[257:265] != GNU_MAGIC:
+    if size != entry.data_size or entry.header[MAGIC] != GNU_MAGIC:
         raise ambiguous("a sparse file whose map does not fit its data", entry.start)
-    return replace(entry, blocks=b"".join(blocks))
+    return entry._replace(blocks=b"".join(blocks))
 
 
 def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared: Mapping[str, str]) -> Entry:
@@ -385,7 +411,7 @@ def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared:
     if kind in ONE_OF_SEVERAL:
         raise InvalidArchive(f"the tar holds {ONE_OF_SEVERAL[kind]}, at its byte {start}; pack the model again")
     names = [*identities(records, "path", headers, "long name"), *header_names(block, start), *headers.names]
-    links = [*identities(records, "linkpath", headers, "long link"), path_text(block[157:257], start)]
+    links = [*identities(records, "linkpath", headers, "long link"), path_text(block[LINK], start)]
     size, real_size = sizes(stated, records, headers)
     if kind in WITHOUT_DATA or (kind in REGULAR and names[0].endswith("/")):
         size = real_size = 0
@@ -395,8 +421,8 @@ def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared:
         b"".join(headers.blocks),
         names[0],
         kind,
-        padded_number(block[100:108]),
-        time(facts["mtime"], start) if facts.get("mtime") else padded_number(block[136:148]),
+        padded_number(block[MODE]),
+        time(facts["mtime"], start) if facts.get("mtime") else padded_number(block[MTIME]),
         size,
         real_size,
         links[0],
@@ -424,15 +450,15 @@ def identities(records: Mapping[str, str], key: str, headers: Headers, kind: str
 
 def header_names(block: bytes, start: int) -> list[str]:
     """What readers call an entry by its own header block alone, ours first: the magic says whether it has a prefix."""
-    name = path_text(block[:100], start)
-    if not block[345]:
+    name = path_text(block[NAME], start)
+    if not block[PREFIX.start]:
         return [name]
-    prefix, magic = path_text(block[345:500], start), block[257:265]
+    prefix, magic = path_text(block[PREFIX], start), block[MAGIC]
     whole = f"{prefix}/{name}"
-    if magic == GNU_MAGIC and (block[156:157] == SPARSE_FILE or _TIMES.match(block, 345)):
+    if magic == GNU_MAGIC and (block[TYPE] == SPARSE_FILE or re.match(_TIMES, block[PREFIX])):
         return [name]
     if magic == USTAR_MAGIC:
-        return [f"{text(block[345:476])}/{name}", whole] if block[508:] == STAR_END else [whole]
+        return [f"{text(block[STAR_PREFIX])}/{name}", whole] if block[STAR_END] == STAR else [whole]
     return [whole, name] if magic.startswith(b"ustar\0") else [name, whole]
 
 
@@ -447,8 +473,8 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
     if "size" in records and len(headers.extended) > 1:
         raise ambiguous("a pax size before a GNU long name", start)
     if headers.type == SPARSE_FILE:
-        return size, number(headers.own[483:495])
-    if headers.own[257:265] == GNU_MAGIC and headers.own[386] and headers.own[482]:
+        return size, number(headers.own[SPARSE_SIZE])
+    if headers.own[MAGIC] == GNU_MAGIC and headers.own[SPARSE_MAP.start] and headers.own[SPARSE_MORE]:
         raise ambiguous("a sparse map that goes on, at what is no sparse file", start)
     sparse = sparse_size(records, size, start) if records else None
     if sparse is not None and headers.type not in REGULAR:
@@ -459,7 +485,7 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
 def path_text(field: bytes, start: int) -> str:
     """A path in a header; of what lies behind its NUL, node-tar drops no more than the line."""
     _, _, behind = field.partition(b"\0")
-    if behind.strip(b"\0") and _LINE_BREAK.search(behind):
+    if behind.strip(b"\0") and re.search(_LINE_BREAK, behind):
         raise ambiguous("a line break behind the NUL that ends a name", start)
     return text(field)
 

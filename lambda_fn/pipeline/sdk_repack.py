@@ -24,7 +24,7 @@ from typing import Any, Optional, Sequence
 
 from ..contents import contents_of_file, contents_of_folder
 from ..core.edit import Content, Edit, Merge
-from ..core.errors import MissingHyperparameters, SourceNotFound
+from ..core.errors import SourceNotFound
 from ..core.gzip import Limits
 from ..core.repack import Job
 from ..core.tar import HARD_LINK, Entry, normal
@@ -70,7 +70,7 @@ def repack_model(
                 code.take_dependency(dependency)
             with closing(open_source(model_uri, s3)) as source:
                 Job(source, target, code.edit, "always", UNLIMITED, visit=code.check).run()
-    except (SourceNotFound, MissingHyperparameters) as error:
+    except SourceNotFound as error:
         raise FileNotFoundError(str(error)) from error
 
 

@@ -19,7 +19,7 @@ from ..core.store import CopiesAhead, Memory, Present, Progress, Published, Sour
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-READ_SIZE = 64 << 10
+READ_SIZE = 256 << 10
 COPY_SIZE = 16 << 20
 READ_AHEAD = 8 << 20
 
@@ -62,7 +62,6 @@ class LocalSource:
     etag: Optional[str] = None
     version_id: Optional[str] = None
     note: Mapping[str, str] = {}
-    swift = True
     warnings: tuple[str, ...] = ()
     ours = False  # a file has no place for a word that only we could have left
 
@@ -70,6 +69,7 @@ class LocalSource:
         """Raises SourceNotFound, AccessDenied."""
         self.path = path
         self.bytes_read = 0
+        self._counting = threading.Lock()  # a stream may be read in another thread
         with named_errors(path):
             if "\0" in path:
                 raise InvalidRequest(f"{path!r} is no path")
@@ -83,7 +83,8 @@ class LocalSource:
         """The bytes of a small range. Raises SourceChanged."""
         with named_errors(self.path):
             data = os.pread(self.fd, stop - start, start)
-        self.bytes_read += len(data)
+        with self._counting:
+            self.bytes_read += len(data)
         if len(data) < stop - start:
             raise self._changed()
         return data
@@ -128,7 +129,6 @@ class LocalTarget:
         self._temporary: Optional[str] = None
         self._made_folders: list[str] = []
         self._fd = -1
-        self._copy: Optional[_Copy] = None
         self._anticipated: Optional[tuple[Source, int]] = None
         with named_errors(self.path):
             if os.path.isdir(self.path) or path.endswith("/"):
@@ -146,20 +146,13 @@ class LocalTarget:
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, the source copied into the temporary file meanwhile."""
         self._open()
-        self._abandon_copy()
-        self._anticipated = source, shift
-        if isinstance(source, LocalSource):
-            self._copy = _Copy(source, self._fd, shift)
-            return source.stream()
-        return self._tee(source, shift)
-
-    def _tee(self, source: Source, shift: int) -> Iterator[bytes]:
-        at = shift
+        at, self._anticipated = shift, None
         for chunk in source.stream():
             with named_errors(self.path):
                 write_all(self._fd, chunk[max(0, -at) :], max(0, at))
             at += len(chunk)
             yield chunk
+        self._anticipated = source, shift
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
         """Make the output as the recipe says. Raises AccessDenied, StoreFull, SourceChanged."""
@@ -167,10 +160,8 @@ class LocalTarget:
             return Published(source.size, None, None, 0, 0, None)
         self._open()
         if any(isinstance(piece, Made) and piece.size is None for piece in recipe):
-            self._abandon_copy()  # so that nothing stands where it was foreseen
+            self._anticipated = None  # so that nothing stands where it was foreseen
         with named_errors(self.path):
-            if self._copy:
-                self._copy.finish()
             at, late = self._carry_out(source, recipe, progress)
             for place, piece in late:
                 write_all(self._fd, piece.data(), place)
@@ -215,7 +206,6 @@ class LocalTarget:
 
     def close(self) -> None:
         """Remove the temporary file, and the folders made for it, unless the output is there."""
-        self._abandon_copy()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -264,44 +254,6 @@ class LocalTarget:
             return
         for start in range(piece.start, piece.stop, READ_AHEAD):
             write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
-
-    def _abandon_copy(self) -> None:
-        self._anticipated = None
-        if self._copy:
-            self._copy.abandon()
-            self._copy = None
-
-
-class _Copy(threading.Thread):
-    """Copies a whole source to its offset plus a shift, beside the scan."""
-
-    def __init__(self, source: LocalSource, fd: int, shift: int) -> None:
-        super().__init__(name="copy", daemon=True)
-        self._source, self._fd, self._shift = source, fd, shift
-        self._abandoned = threading.Event()
-        self._error: Optional[Exception] = None
-        self.start()
-
-    def run(self) -> None:
-        start = max(0, -self._shift)
-        try:
-            while start < self._source.size and not self._abandoned.is_set():
-                stop = min(start + COPY_SIZE, self._source.size)
-                copy_range(self._source.fd, self._fd, start, stop, start + self._shift)
-                start = stop
-        except (OSError, SourceChanged) as error:
-            self._error = error
-
-    def finish(self) -> None:
-        """Wait for the copy's end. Raises what went wrong."""
-        self.join()
-        if self._error:
-            raise self._error
-
-    def abandon(self) -> None:
-        """Stop it."""
-        self._abandoned.set()
-        self.join()
 
 
 def copy_range(source: int, target: int, start: int, stop: int, at: int) -> None:

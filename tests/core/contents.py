@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+from functools import cache
+
 from tests.archives import noise
+
+FIXED_CODES = {"isal 0", "zlib-ng 1", "fixed Huffman"}
+"""Encoders whose blocks say nothing that could be told from chance: their archives are rewritten."""
 
 
 def words(size: int, seed: int) -> bytes:
@@ -14,3 +21,30 @@ def words(size: int, seed: int) -> bytes:
 def skewed(size: int, seed: int) -> bytes:
     """Bytes of which some are frequent but nothing repeats, like the exponents of weights."""
     return bytes(byte & byte >> 3 for byte in noise(size, seed))
+
+
+def mocking(size: int, seed: int) -> bytes:
+    """Bytes that look like a dynamic block every few hundred bytes."""
+    compressor = zlib.compressobj(9, wbits=-15)
+    block = compressor.compress(words(600, 3)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return (block * (size // len(block) + 1))[:size]
+
+
+def stored(data: bytes, size: int) -> bytes:
+    """A stored block of `size` bytes that begins with `data`."""
+    return b"\0" + size.to_bytes(2, "little") + (0xFFFF - size).to_bytes(2, "little") + data
+
+
+CONTENTS: dict[str, Callable[[int, int], bytes]] = {
+    "noise": noise,
+    "zeros": lambda size, seed: bytes(size),
+    "words": words,
+    "skewed": skewed,
+    "mocking": mocking,
+}
+
+
+@cache
+def content(kind: str, size: int, seed: int) -> bytes:
+    """Made once: the hunt asks for the same some thousand times."""
+    return CONTENTS[kind](size, seed)

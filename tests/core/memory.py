@@ -17,7 +17,6 @@ class MemorySource:
     etag: str | None = None
     version_id: str | None = None
     note: Mapping[str, str] = {}
-    swift = True
     ours = False
     warnings: tuple[str, ...] = ()
 

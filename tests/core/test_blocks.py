@@ -10,13 +10,16 @@ from lambda_fn.core.blocks import (
     EMPTY_DYNAMIC,
     HEADER,
     UNKNOWN,
-    candidates,
     decode_from,
     decoder,
     dynamic_blocks,
     filler,
+    is_quiet,
+    numbers,
+    stored_ends,
 )
 from tests.archives import noise
+from tests.core.contents import words
 
 TEXT = b" ".join(b"%d" % (n * n) for n in range(60_000))
 
@@ -38,7 +41,7 @@ def test_the_empty_dynamic_block_has_an_odd_number_of_bits() -> None:
 def test_nearly_every_candidate_in_a_dynamic_stream_is_a_block(level: int) -> None:
     compressor = zlib.compressobj(level, wbits=-15)
     data = compressor.compress(TEXT) + compressor.flush()
-    found = list(candidates(data, 0, len(data)))
+    found = list(dynamic_blocks(data, 0, len(data)))
     proved = []
     for bit in found:
         blind = decode_from(data, bit, bytes(1 << 15))
@@ -63,18 +66,39 @@ def test_just_the_headers_that_zlib_accepts_are_found(data: bytes) -> None:
     assert list(dynamic_blocks(data, 0, len(data) - HEADER)) == accepted
 
 
+def test_headers_that_begin_alike_are_found_and_no_others() -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    data = b"".join(compressor.compress(part) for part in (TEXT, noise(300_000).translate(bytes(range(64)) * 4)))
+    found = list(dynamic_blocks(data, 0, len(data)))
+    alike = {numbers(data, bit) for bit in found[::3]}
+    assert 1 < len(alike) < len({numbers(data, bit) for bit in found})
+    assert list(dynamic_blocks(data, 0, len(data), alike)) == [bit for bit in found if numbers(data, bit) in alike]
+    assert not list(dynamic_blocks(data, 0, len(data), set()))
+
+
+def test_nothing_comes_out_of_a_header() -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    data = compressor.compress(words(1_000_000, 1))
+    headers = list(dynamic_blocks(data, 0, len(data)))
+    assert len(headers) > 5
+    for origin in range(30):
+        assert all(is_quiet(data, bit, origin) for bit in headers)
+    few = zlib.compressobj(wbits=-15).compress(bytes(10_000_000))  # its codes take some ten bytes
+    assert not any(is_quiet(few, bit, 0) for bit in dynamic_blocks(few, 0, len(few)))
+
+
 def test_the_end_of_every_stored_block_is_a_candidate() -> None:
     data = zlib.compress(noise(200_000), 0)[2:-4]
     ends, at = [], 0
     while (at := at + 5 + int.from_bytes(data[at + 1 : at + 3], "little")) < len(data):
         ends.append(8 * at)
     assert len(ends) > 2
-    assert set(ends) <= set(candidates(data, 0, len(data)))
+    assert set(ends) <= set(stored_ends(data, 0, len(data)))
 
 
 def test_chance_seldom_looks_like_a_block() -> None:
     data = noise(1 << 18)
-    dynamic = [bit for bit in candidates(data, 0, len(data)) if decode_from(data, bit, bytes(1 << 15)) is not None]
+    dynamic = [bit for bit in dynamic_blocks(data, 0, len(data)) if decode_from(data, bit, bytes(1 << 15)) is not None]
     assert len(dynamic) < 10
 
 

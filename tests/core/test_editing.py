@@ -153,7 +153,7 @@ def test_an_edit_gives_what_editing_by_hand_gives(case: tuple[Tar, Edit], encode
         names = {one.path for one in by_hand(seen(tar.data), edit)[len(plan.put) :]}
         kept = [part for part in tar.parts if part.name.strip("/") in names]
         assert gunzip(output).endswith(b"".join(part.blocks for part in kept) + tar.end)
-    again, second = repacked(output, replace(edit, strip_root=False))
+    again, second = repacked(output, edit._replace(strip_root=False))
     assert (second.method, again) == ("unchanged", output)
 
 

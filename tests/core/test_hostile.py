@@ -15,8 +15,7 @@ from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.errors import EntryConflict, InvalidArchive, InvalidRequest, RepackError
 from lambda_fn.core.history import Verify
 from tests import archives, readers
-from tests.archives import WANTED, checksummed, entry, member, raw_header
-from tests.core.test_pax import record
+from tests.archives import WANTED, checksummed, entry, member, raw_header, record
 from tests.hunt import streams
 from tests.programs import at_hand
 

@@ -6,12 +6,7 @@ import pytest
 
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.pax import VALUE_LIMIT, read_records, sparse_size, time
-
-
-def record(key: str, value: str | bytes) -> bytes:
-    text = f" {key}=".encode() + (value.encode() if isinstance(value, str) else value) + b"\n"
-    size = len(text) + len(str(len(text) + len(str(len(text)))))
-    return b"%d" % size + text
+from tests.archives import record
 
 
 def read(*records: bytes, shared: bool = False) -> dict[str, str]:

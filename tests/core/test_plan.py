@@ -12,14 +12,9 @@ from lambda_fn.core.edit import Content, Edit, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
 from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
 from lambda_fn.core.recipe import Made
-from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise, shared
+from tests.archives import WANTED, Tar, entry, gunzip, infos, member, noise, shared
 from tests.core.contents import words
 from tests.core.memory import repacked
-
-
-def infos(output: bytes) -> dict[str, tarfile.TarInfo]:
-    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
-        return {info.name: info for info in tar}
 
 
 def owned(name: str, mode: int) -> bytes:
@@ -120,69 +115,12 @@ def test_a_removal_comes_before_what_is_put_in() -> None:
         repacked(source, Edit({"a": Content.of(b"new")}, drop=("w",), if_present="error"))
 
 
-@pytest.mark.parametrize(
-    ("parts", "edit", "says"),
-    [
-        ([entry("a"), entry("b", kind=b"1", link="a")], Edit(drop=("a",)), "b is a hard link to a, which goes"),
-        ([entry("m/a"), entry("n")], Edit(strip_root=True), "more than one entry at its top, m and n"),
-        ([entry("m")], Edit(strip_root=True), "m is no folder at its top"),
-        ([entry("m/a", kind=b"2", link="../x")], Edit(strip_root=True), "lies outside of m"),
-        ([entry("m/a", kind=b"1", link="x")], Edit(strip_root=True), "lies outside of m"),
-        ([entry("d/x")], Edit({"d": Content.of(b"")}), "the archive holds d/x, below it"),
-        ([entry("d")], Edit({"d/x": Content.of(b"")}), "the archive holds d, which is no directory"),
-    ],
-)
-def test_what_cannot_be_had_is_named(parts: list[Part], edit: Edit, says: str) -> None:
-    with pytest.raises(EntryConflict, match=says):
-        repacked(member(Tar(parts).data), edit)
-
-
-def test_stripping_the_root_leaves_links_right() -> None:
-    parts = [
-        entry("m/", kind=b"5"),
-        entry("m/a", b"1"),
-        entry("m/hard", kind=b"1", link="m/a"),
-        entry("m/soft", kind=b"2", link="a"),
-        entry("m/out", kind=b"2", link="/opt/ml/x"),
-    ]
-    output, _ = repacked(member(Tar(parts).data), Edit(strip_root=True))
-    assert [(info.name, info.linkname) for info in infos(output).values()] == [
-        ("a", ""),
-        ("hard", "a"),
-        ("soft", "a"),
-        ("out", "/opt/ml/x"),
-    ]
-
-
-def test_what_goes_does_not_keep_a_root_from_being_stripped() -> None:
-    parts = [entry("._m"), entry("m/a"), entry("m/._b"), entry(WANTED, b"old")]
-    output, _ = repacked(member(Tar(parts).data), Edit({WANTED: Content.of(b"{}")}, ("._*",), strip_root=True))
-    assert list(infos(output)) == [WANTED, "a"]
-    with pytest.raises(EntryConflict):
-        repacked(member(Tar(parts).data), Edit({WANTED: Content.of(b"{}")}, strip_root=True))
-
-
 def test_a_shared_header_goes_with_the_last_entry_that_it_spoke_for() -> None:
     parts = [entry("a"), shared({"comment": "of b"}), entry("b")]
     output, _ = repacked(member(Tar(parts).data), Edit(drop=("b",)))
     assert gunzip(output) == Tar(parts[:1]).data
     output, _ = repacked(member(Tar([*parts, entry("c")]).data), Edit(drop=("b",)))
     assert gunzip(output) == Tar([*parts[:2], entry("c")]).data
-
-
-def test_an_old_comment_is_cut_where_gos_reader_would_refuse_it() -> None:
-    source = member(Tar([entry("a")]).data, comment=b"c" * 500)
-    output, plan = repacked(source, {WANTED: b"{}"})
-    assert output.index(b"\0", 10) - 10 <= 511
-    assert any("comment" in warning for warning in plan.warnings)
-
-
-def test_a_file_that_tar_was_given_twice_is_one() -> None:
-    source = member(Tar([entry("a", b"1"), entry("a", kind=b"1", link="a"), entry("w")]).data)
-    output, _ = repacked(source, {"a": b"2"}, if_present="keep")
-    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
-        assert tar.getnames() == ["a", "w"]
-        assert tar.extractfile("a").read() == b"1"  # type: ignore[union-attr]
 
 
 def test_what_is_removed_is_not_merged_with() -> None:
@@ -193,12 +131,6 @@ def test_what_is_removed_is_not_merged_with() -> None:
         output, _ = repacked(archive, Edit({"a": merge}, drop=("a",)))
         with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
             assert tar.extractfile("a").read() == b"none!"  # type: ignore[union-attr]
-
-
-def test_a_symbolic_link_to_what_goes_is_told() -> None:
-    parts = [entry("s/i.py"), entry("code", kind=b"2", link="s"), entry("w")]
-    _, plan = repacked(member(Tar(parts).data), Edit(drop=("s",)))
-    assert plan.warnings == ("code is a symbolic link to s, which goes; it leads nowhere then",)
 
 
 @pytest.mark.parametrize("end", [b"", bytes(1024)])

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 
 from lambda_fn.core import inflate, relay
 from lambda_fn.core.deflate import LAST
+from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
+from lambda_fn.core.gzip import Limits
 from lambda_fn.core.place import HELD_BACK
-from lambda_fn.core.relay import Piece, Relay
-from tests.archives import PROGRAMS, SINGLE, SLOW, member, noise
-from tests.core.contents import skewed, words
-from tests.core.test_splice import CONTENTS, FIXED_CODES, content, stored
+from lambda_fn.core.prefix import read_head
+from lambda_fn.core.relay import Helpers, Piece, Relay
+from lambda_fn.core.survey import survey
+from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
+from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, words
+from tests.core.memory import MemorySource, repacked
 from tests.programs import asking, at_hand
 
 LOW = bytes(range(64)) * 4
@@ -43,15 +47,18 @@ def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
     return packed[10 + (packed[3] & 8 > 0 and packed[10:].index(b"\0") + 1) :][:-8]
 
 
-def inflated(stream: bytes, chunk: int, helped: bool) -> tuple[list[Piece], bytes, bool]:
+def inflated(stream: bytes, chunk: int, helpers: int) -> tuple[list[Piece], bytes, bool]:
     """The pieces, what the feed still holds, and whether a helper became the runner."""
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
-    with ThreadPoolExecutor(1) as helper:
-        runners = Relay(feed, (lambda: helper) if helped else None)
+    with ThreadPoolExecutor(max(1, helpers)) as pool:
+        runners = Relay(feed, (lambda: Helpers(pool, helpers)) if helpers else None)
         first = runners._runner
         pieces = list(runners.pieces())
         assert runners.eof or not feed.take()
-    return pieces, b"".join(iter(feed.take, b"")), runners._runner is not first
+        left = b"".join(iter(feed.take, b""))
+        feed.close()
+    assert all(piece.crc == zlib.crc32(piece.data) for piece in pieces)
+    return pieces, left, runners._runner is not first
 
 
 def assert_used_up(stream: bytes, pieces: list[Piece]) -> None:
@@ -60,7 +67,7 @@ def assert_used_up(stream: bytes, pieces: list[Piece]) -> None:
     made = size = position = 0
     for piece in pieces:
         size += len(piece.data)
-        if piece.used_up:
+        if piece.needs_input:
             made += len(decode.decompress(stream[position : piece.position]))
             position = piece.position
             assert made - HELD_BACK <= size <= made
@@ -68,12 +75,17 @@ def assert_used_up(stream: bytes, pieces: list[Piece]) -> None:
 
 def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTER) -> bool:
     """Whether there was help."""
-    alone, rest, _ = inflated(stream + after, chunk, helped=False)
-    pieces, left, helped = inflated(stream + after, chunk, helped=True)
-    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in alone) == data
-    assert left == rest == after
-    assert_used_up(stream, pieces)
-    return helped
+    alone, rest, _ = inflated(stream + after, chunk, helpers=0)
+    assert b"".join(piece.data for piece in alone) == data
+    assert rest == after
+    used = []
+    for helpers in (1, 3):
+        pieces, left, helped = inflated(stream + after, chunk, helpers)
+        assert b"".join(piece.data for piece in pieces) == data
+        assert left == after
+        assert_used_up(stream, pieces)
+        used.append(helped)
+    return all(used)
 
 
 contents = st.builds(content, st.sampled_from(sorted(CONTENTS)), st.sampled_from([9_000, 300_000]), st.integers(0, 9))
@@ -149,39 +161,30 @@ def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytes
     asked: list[int] = []
     run_ahead = relay.run_ahead
 
-    def counted(start: int, chunks: list[bytes]) -> relay.Runner | None:
+    def counted(start: int, chunks: list[bytes], alike: set[int]) -> relay.Runner | None:
         asked.append(start)
-        return run_ahead(start, chunks)
+        return run_ahead(start, chunks, alike)
 
     monkeypatch.setattr(relay, "run_ahead", counted)
-    data = noise(12_000_000)
+    stream = deflated(words(1_000_000, 1) * 12, "fixed Huffman")
+    _, _, helped = inflated(stream, 65_536, helpers=1)
+    assert not helped
+    assert 3 <= len(asked) <= 8  # of 60 legs
+
+
+def test_nobody_is_asked_to_help_with_stored_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "run_ahead", pytest.fail)
+    data = noise(4_000_000)
     assert not assert_as_by_one(data, deflated(data, "zlib 0"), 65_536)
-    assert 3 <= len(asked) <= 6  # of 60 legs
 
 
 @pytest.mark.parametrize("end", [29_999, 250_000, 431_000, 700_001])
 def test_a_stream_that_is_cut_off_does_not_end(end: int) -> None:
     stream = deflated(b"".join(words(500_000, seed) for seed in range(8)))
-    for helped in (False, True):
-        pieces, left, _ = inflated(stream[:end], 40_000, helped)
+    for helpers in (0, 1, 3):
+        pieces, left, _ = inflated(stream[:end], 40_000, helpers)
         assert not left
         assert sum(len(piece.data) for piece in pieces) < 4_000_000
-
-
-@pytest.mark.slow
-def test_damage_is_found_where_it_is() -> None:
-    data = b"".join(words(500_000, seed) for seed in range(6))
-    stream = deflated(data)
-    for at in range(1000, len(stream), len(stream) // 40):
-        damaged = stream[:at] + noise(300, at) + stream[at + 300 :]
-        told = []
-        for helped in (False, True):
-            try:
-                pieces, left, _ = inflated(damaged, 40_000, helped)
-                told.append((zlib.crc32(b"".join(piece.data for piece in pieces)), left))
-            except InvalidArchive as error:
-                told.append((0, str(error).encode()))
-        assert told[0] == told[1]
 
 
 def test_who_stops_early_leaves_no_thread_behind() -> None:
@@ -189,10 +192,10 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
 
     data = member(b"".join(words(500_000, seed) for seed in range(6)))
     before = threading.active_count()
-    chunks = Reader((data[at : at + 65_536] for at in range(0, len(data), 65_536)), helped=True).chunks()
+    chunks = Reader((data[at : at + 65_536] for at in range(0, len(data), 65_536)), helpers=2).chunks()
     for _ in range(8):
         next(chunks)
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert threading.active_count() == before
 
 
@@ -205,9 +208,45 @@ def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest
     stream = b"".join(map(packer.compress, parts)) + packer.flush()
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     tracemalloc.start()
-    with ThreadPoolExecutor(1) as helper:
-        size = sum(len(piece.data) for piece in Relay(feed, lambda: helper).pieces())
+    with ThreadPoolExecutor(2) as pool:
+        size = sum(len(piece.data) for piece in Relay(feed, lambda: Helpers(pool, 2)).pieces())
+        feed.close()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size == sum(map(len, parts))
     assert peak < 24 << 20
+
+
+@pytest.mark.slow
+def test_errors_are_the_same_for_any_number_of_helpers() -> None:
+    packed = member(Tar([entry(f"layer{seed}", words(500_000, seed)) for seed in range(6)]).data)
+    told: set[str] = set()
+    for at in range(1000, len(packed), len(packed) // 40):
+        source = MemorySource(packed[:at] + noise(300, at) + packed[at + 300 :])
+        said = {surveyed(source, helpers) for helpers in (0, 1, 3)}
+        assert len(said) == 1
+        told |= said
+    assert len(told) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["zlib 6", "isal 1", "zlib 0"])
+def test_the_output_is_the_same_for_any_number_of_helpers(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [entry(f"layer{n}", words(200_000, n) + noise(200_000, n) + skewed(200_000, n)) for n in range(8)]
+    logs = [entry(f"log{n}.json", b"{}") for n in range(8)]
+    packed = ENCODERS[encoder](Tar([part for pair in zip(layers, logs, strict=True) for part in pair]).data)
+    edit = Edit({"log3.json": Content.of(b"[]")}, drop=("log5.json", "layer6", "log7.json"))
+    outputs = set()
+    for helpers in (0, 1, 3):
+        monkeypatch.setattr("lambda_fn.core.survey.HELPERS", helpers)
+        output, plan = repacked(packed, edit)
+        assert plan.method == "splice"
+        outputs.add(output)
+    assert len(outputs) == 1
+
+
+def surveyed(source: MemorySource, helpers: int) -> str:
+    """What is wrong with it."""
+    with pytest.raises(InvalidArchive) as raised:
+        survey(source, read_head(source), Edit({}), Limits(), lambda done, total: None, helpers=helpers)
+    return str(raised.value)

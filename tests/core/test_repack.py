@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import tarfile
 import zlib
 from pathlib import Path
@@ -12,27 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.edit import Content
-from lambda_fn.core.errors import EntryConflict, EntryExists, InvalidArchive, InvalidRequest
+from lambda_fn.core.errors import EntryExists, InvalidRequest
 from tests import archives, readers
-from tests.archives import ENCODERS, PROGRAMS, SINGLE, SPELLINGS, WANTED, Tar, entry, gunzip, member
+from tests.archives import ENCODERS, PROGRAMS, SINGLE, SPELLINGS, WANTED, Tar, entry, gunzip, member, split
 from tests.core.memory import repacked
 from tests.programs import asking, at_hand
 
 FIRST = b'{"depth": 6}\n'
 SECOND = b'{"depth": 7, "note": "' + b"longer " * 30 + b'"}\n'
 none, one, several = st.just(0), st.just(1), st.integers(2, 4)
-
-
-def split(tar: bytes) -> tuple[str, bytes, bytes]:
-    """The first entry's name and content, and all that follows it, by Python's reader."""
-    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
-        info = opened.next()
-        assert info is not None
-        assert info.isreg()
-        at = info.offset_data
-    return info.name, tar[at : at + info.size], tar[at + -(-info.size // 512) * 512 :]
 
 
 def assert_promise(output: bytes, tar: Tar, overlay: bytes) -> None:
@@ -185,249 +173,6 @@ def test_a_name_that_is_no_path_inside_the_archive_is_refused(name: str) -> None
 def test_a_file_cannot_lie_below_another() -> None:
     with pytest.raises(InvalidRequest):
         repacked(member(archives.small().data), {"a": b"", "a/b/c": b""})
-
-
-# What stands in the way
-
-CONFLICTS = {
-    "a directory of the name": ([entry(WANTED, kind=tarfile.DIRTYPE)], WANTED),
-    "a directory of the name in v7": ([entry(WANTED, kind=tarfile.DIRTYPE, dialect="v7")], WANTED),
-    "a file below the name": ([entry(f"{WANTED}/x")], WANTED),
-    "a hard link to the old entry": ([entry(WANTED), entry("b", kind=b"1", link=WANTED)], WANTED),
-    "a hard link, otherwise spelled": ([entry(f"./{WANTED}"), entry("b", kind=b"1", link=f".//{WANTED}")], WANTED),
-    "a hard link before a new old entry": ([entry("b", kind=b"1", link=f"/{WANTED}"), entry(WANTED)], WANTED),
-    "a symbolic link above the name": ([entry("code", kind=b"2", link="/etc"), entry("x")], "code/x"),
-    "a file far above the name": ([entry("a")], "a/b/c/d"),
-}
-
-
-@pytest.mark.parametrize("case", CONFLICTS)
-@pytest.mark.parametrize("encode", [member, ENCODERS["members of 300 bytes"]])
-def test_what_stands_in_the_way_is_named(case: str, encode: archives.Encoder) -> None:
-    parts, name = CONFLICTS[case]
-    with pytest.raises(EntryConflict, match=name.split("/")[0]):
-        repacked(encode(Tar([entry("first"), *parts]).data), {name: FIRST})
-
-
-@pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"6"])
-def test_an_old_entry_of_any_kind_goes(kind: bytes) -> None:
-    tar = Tar([entry("a"), entry(WANTED, kind=kind, link="a" if kind in b"12" else "", old=True), entry("b")])
-    output, _ = repacked(member(tar.data), {WANTED: FIRST})
-    assert_promise(output, tar, FIRST)
-
-
-def test_keep_cannot_keep_a_link() -> None:
-    tar = Tar([entry("a"), entry(f"./{WANTED}", kind=b"2", link="a")])
-    with pytest.raises(EntryConflict):
-        repacked(member(tar.data), {WANTED: FIRST}, if_present="keep")
-
-
-# The mark
-
-
-def test_the_way_without_a_scan_reads_next_to_nothing() -> None:
-    tar = Tar([entry(f"weights{at}", archives.noise(300_000, at)) for at in range(4)])
-    source, _ = repacked(member(tar.data, 1), {WANTED: FIRST})
-    scanned, whole = repacked(source, {WANTED: SECOND})
-    trusted, little = repacked(source, {WANTED: SECOND}, verify="never")
-    assert trusted == scanned
-    assert whole.source.bytes_read > len(source)
-    assert little.source.bytes_read <= (64 << 10) + 8
-
-
-def test_a_large_prefix_is_read_whole_and_believed() -> None:
-    source, _ = repacked(member(archives.small().data), {"big": archives.noise(300_000), WANTED: FIRST})
-    again, outcome = repacked(source, {WANTED: SECOND}, verify="never")
-    assert outcome.survey
-    assert outcome.survey.entries is None
-    assert again == repacked(source, {WANTED: SECOND})[0]
-
-
-def forged(mark: dict[str, int], deflated: bytes, rest: bytes, whole: bytes) -> bytes:
-    """An archive with a mark that says so, a prefix and a rest; `whole` is what it holds."""
-    comment = b"model-repacker 1 prefix=%(prefix)08x rest=%(rest)016x crc=%(crc)08x length=%(length)016x" % {
-        key.encode(): value for key, value in mark.items()
-    }
-    head = member(b"", comment=comment)[:-10]
-    return head + deflated + rest + struct.pack("<II", zlib.crc32(whole), len(whole))
-
-
-def deflated(data: bytes, flush: int) -> bytes:
-    compressor = zlib.compressobj(6, wbits=-15)
-    return compressor.compress(data) + compressor.flush(flush)
-
-
-def forgery(ours: bytes, theirs: bytes, **lies: int) -> bytes:
-    first, second = deflated(ours, zlib.Z_FULL_FLUSH), deflated(theirs, zlib.Z_FINISH)
-    crc = zlib.crc32(theirs)
-    figures = {"prefix": len(first), "rest": len(second), "crc": crc, "length": len(theirs)}
-    return forged({**figures, **lies}, first, second, ours + theirs)
-
-
-def too_long() -> bytes:
-    """A mark that agrees with the trailer and is wrong by 4 GiB."""
-    theirs = archives.small().data
-    length = len(theirs) + (1 << 32)
-    shifted = combine_crc32(zlib.crc32(OURS), 0, length)
-    return forgery(OURS, theirs, crc=shifted ^ zlib.crc32(OURS + theirs), length=length)
-
-
-OURS = entry(WANTED, FIRST, dialect=tarfile.USTAR_FORMAT).blocks
-FORGERIES = {
-    "a true mark made by somebody else": forgery(OURS, archives.small().data),
-    "a prefix of two like names": forgery(OURS + OURS, archives.small().data),
-    "a prefix that ends the tar": forgery(OURS + bytes(1024), archives.small().data),
-    "a prefix that ends within an entry": forgery(OURS[:600], OURS[600:] + archives.small().data),
-    "a prefix that holds a link": forgery(entry("l", kind=b"2", link="x").blocks, archives.small().data),
-    "a prefix with a shared header": forgery(archives.shared({"comment": "x"}).blocks + OURS, archives.small().data),
-    "a prefix otherwise spelled": forgery(entry(f"./{WANTED}", b"x").blocks, archives.small().data),
-    "an old entry in the rest": forgery(OURS, entry(f"./{WANTED}", b"x").blocks + archives.small().data),
-    "a wrong CRC": forgery(OURS, archives.small().data, crc=7),
-    "a wrong length": forgery(OURS, archives.small().data, length=7),
-    "no prefix": forgery(OURS, archives.small().data, prefix=0),
-    "a short prefix": forgery(OURS, archives.small().data, prefix=9),
-    "a long prefix": forgery(OURS, archives.small().data, prefix=len(forgery(OURS, b"")) - 100),
-    "a prefix beyond the end": forgery(OURS, archives.small().data, prefix=1 << 31),
-    "a rest beyond the end": forgery(OURS, archives.small().data, rest=1 << 40),
-    "a length beyond the truth": too_long(),
-    "a short rest": forgery(OURS, archives.small().data, rest=3),
-}
-
-
-@pytest.mark.parametrize(
-    ("case", "verify"),
-    [
-        (case, verify)
-        for case in FORGERIES
-        for verify in ("once", "always", "never")
-        if (case, verify) != ("a length beyond the truth", "never")  # the request asks to believe it
-    ],
-)
-def test_a_forged_mark_does_no_harm(case: str, verify: str) -> None:
-    source = FORGERIES[case]
-    assert gunzip(source)
-    output, _ = repacked(source, {WANTED: SECOND}, verify=verify)
-    name, data, _ = split(gunzip(output))
-    assert (name, data) == (WANTED, SECOND)
-    if verify != "never" or case != "an old entry in the rest":
-        assert [name for name in readers.names(gunzip(output)) if name.endswith(WANTED)] == [WANTED]
-
-
-def test_a_mark_copied_to_another_archive_is_not_believed() -> None:
-    ours, _ = repacked(member(archives.small().data), {WANTED: FIRST})
-    other = member(Tar([entry("other", b"other" * 50), entry(WANTED, b"old")]).data)
-    comment_end = ours.index(b"\0", 10) + 1
-    copied = ours[:comment_end] + other[10:]
-    for verify in ("once", "never"):
-        output, _ = repacked(copied, {WANTED: SECOND}, verify=verify)
-        assert output == repacked(other[:4] + ours[4:10] + other[10:], {WANTED: SECOND})[0]
-
-
-def test_a_reference_from_the_rest_into_the_prefix_is_found_out() -> None:
-    whole = OURS + entry("copy", OURS).blocks + bytes(1024)
-    compressor = zlib.compressobj(9, wbits=-15)
-    first = compressor.compress(OURS) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    second = compressor.compress(whole[len(OURS) :]) + compressor.flush()
-    rest = whole[len(OURS) :]
-    crc = zlib.crc32(rest)
-    mark = {"prefix": len(first), "rest": len(second), "crc": crc, "length": len(rest)}
-    source = forged(mark, first, second, whole)
-    assert gunzip(source) == whole
-    output, _ = repacked(source, {WANTED: SECOND})
-    assert split(gunzip(output)) == (WANTED, SECOND, rest)
-
-
-# Damage
-
-
-def outcome_of(damaged: bytes) -> bytes | None:
-    """What the output holds, None if the archive was refused."""
-    try:
-        return gunzip(repacked(damaged, {WANTED: FIRST})[0])
-    except InvalidArchive:
-        return None
-
-
-def damageable() -> list[bytes]:
-    plain = archives.small().data
-    ours, _ = repacked(member(plain), {WANTED: b"{}"})
-    old = Tar([*archives.small().parts, entry(f"./{WANTED}", b"old", mtime=1)]).data
-    return [
-        member(plain, name=b"n", comment=b"c", extra=b"ab", checked=True),
-        ENCODERS["halves"](plain),
-        member(old),
-        ours,
-    ]
-
-
-@pytest.mark.parametrize("which", range(4))
-def test_an_archive_cut_off_anywhere_is_refused(which: int) -> None:
-    whole = damageable()[which]
-    boundary = len(member(archives.small().data[: -(-len(archives.small().data) // 2)]))
-    for damaged in archives.truncations(whole):
-        if which != 1 or len(damaged) != boundary:
-            assert outcome_of(damaged) is None, len(damaged)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("which", range(4))
-def test_any_flipped_bit_is_noticed_or_means_nothing(which: int) -> None:
-    whole = damageable()[which]
-    content = outcome_of(whole)
-    for bit, damaged in archives.flips(whole):
-        assert outcome_of(damaged) in (None, content), bit
-
-
-@pytest.mark.slow
-def test_every_flipped_bit_is_noticed_where_data_is_stored() -> None:
-    whole = member(archives.small().data, 0)
-    padding = range(8 * 10 + 3, 8 * 11)  # between the block's type and its length
-    unnoticed = {bit for bit, damaged in archives.flips(whole) if bit >= 80 and outcome_of(damaged) is not None}
-    assert unnoticed <= set(padding)
-
-
-@pytest.mark.parametrize("garbage", [b"x", b"\0x", bytes(600) + b"x", b"\x1f\x8b", b"\x1f", bytes(70_000) + b"x"])
-@pytest.mark.parametrize("chunk", [1, 7, 64 << 10])
-def test_trailing_garbage_is_refused(garbage: bytes, chunk: int) -> None:
-    with pytest.raises(InvalidArchive):
-        repacked(member(archives.small().data) + garbage, {WANTED: FIRST}, chunk)
-
-
-def test_zeros_between_members_are_refused_since_readers_stop_there() -> None:
-    half = member(archives.small().data)
-    with pytest.raises(InvalidArchive):
-        repacked(half + bytes(10) + half, {WANTED: FIRST})
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\x1f",
-        b"\x1f\x8b",
-        b"PK\x03\x04 a zip",
-        b"{}",
-        bytes(1024),
-        member(b""),
-        member(b"not a tar"),
-        member(b"x" * 600),
-        member(bytes(100)),
-        member(member(archives.small().data)),
-        archives.small().data,
-    ],
-)
-def test_what_is_no_tar_gz_is_refused(data: bytes) -> None:
-    with pytest.raises(InvalidArchive):
-        repacked(data, {WANTED: FIRST})
-
-
-def test_a_header_that_does_not_end_is_refused() -> None:
-    for data in (
-        b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (100 << 10),
-        member(b"") + b"\x1f\x8b\x08\x08" + b"n" * (3 << 20),
-    ):
-        with pytest.raises(InvalidArchive):
-            repacked(data, {WANTED: FIRST})
 
 
 # Every tool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,24 @@ def test_every_error_says_what_happened_and_what_to_do(error: type[Exception]) -
     assert cure.strip().endswith(".")
 
 
+def links(page: Path) -> Iterator[str]:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    return (link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link)
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    found, waiting = set[Path](), [PROJECT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found and page.suffix == ".md":
+            found.add(page)
+            waiting += [(page.parent / link.partition("#")[0]).resolve() for link in links(page)]
+    assert not [str(page.relative_to(PROJECT)) for page in WRITTEN if page not in found]
+
+
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
-    text = page.read_text()
-    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
-        if "://" in link:
-            continue
+    for link in links(page):
         place, _, heading = link.partition("#")
         target = page.parent / place if place else page
         assert target.exists(), link

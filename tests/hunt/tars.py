@@ -6,8 +6,7 @@ import random
 import tarfile
 from collections.abc import Callable
 
-from tests.archives import checksummed, padded
-from tests.core.test_pax import record
+from tests.archives import checksummed, padded, record
 
 NAMES = ["a", "dir/b", "./c", "d/", "hyperparameters.json", "x/../hyperparameters.json", "long/" + "n" * 110]
 MAGICS = [b"ustar\x0000", b"ustar\x0000", b"ustar\x0000", b"ustar  \0", b"ustar\0\0\0", bytes(8), b"ustar  0"]

@@ -17,7 +17,7 @@ from botocore import xform_name
 
 from docs import settings as page_of_settings
 from infra.asset import BUILD
-from tests.infra.test_aws_rules import wrong
+from tests.infra.api_models import wrong
 from tests.stand_ins.asl_validator import NODE
 from tests.stand_ins.stack import PROJECT, Json, resources
 

@@ -30,17 +30,8 @@ from lambda_fn.deployed import PARENT
 from lambda_fn.handler import THROUGH_THE_MACHINE
 from lambda_fn.task import DONE, STOPPED
 from tests.infra.concrete import Concrete, states
+from tests.infra.requests import archive, request_for
 from tests.stand_ins.stack import Deployment, Json, received
-
-
-def archive(**entries: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in entries.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def hyperparameters_in(packed: bytes) -> Any:
@@ -49,12 +40,6 @@ def hyperparameters_in(packed: bytes) -> Any:
         content = tar.extractfile("hyperparameters.json")
         assert content is not None
         return json.load(content)
-
-
-def request_for(deployment: Deployment, name: str, **more: Any) -> dict[str, Any]:
-    model = deployment.put(f"models/{name}/model.tar.gz", archive(weights=b"w" * 5000))
-    output = deployment.output_uri(f"{name}/model.tar.gz")
-    return {"model_uri": model, "output_uri": output, "hyperparameters": {"name": name}, **more}
 
 
 def test_a_request_is_repacked_in_lambda_and_its_result_is_the_output(deployment: Deployment) -> None:

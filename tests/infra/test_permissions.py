@@ -9,7 +9,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from tests.infra.test_machine import archive, request_for
+from tests.infra.requests import archive, request_for
 from tests.stand_ins.stack import LAMBDA_KEY, MACHINE_KEY, PROJECT, REGION, TASK_KEY, Deployment
 
 ROLES = {

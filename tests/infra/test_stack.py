@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from docs.errors import raised
 from infra import machine, settings
 from infra.settings import PROFILES, Settings, StackSettings, WrongSetting
-from lambda_fn import batches
+from lambda_fn import __version__, batches
 from lambda_fn.core import errors
 from tests.infra.concrete import Concrete, leaves
 from tests.stand_ins.stack import PROJECT, Json, resources, synthesize
@@ -30,7 +31,7 @@ def test_cfn_lint_finds_nothing(template: Json, tmp_path: Path) -> None:
 
 
 def test_every_named_error_has_its_place_in_the_machine() -> None:
-    named = errors.RepackError.__subclasses__()
+    named = raised()
     by_category: dict[str, set[str]] = {errors.CALLER: set(), errors.PASSING: set(), errors.TOO_BIG: set()}
     for error in named:
         by_category[error.category].add(error.__name__)
@@ -251,6 +252,14 @@ def test_the_images_base_is_pinned_by_digest() -> None:
     bases = re.findall(r"^FROM (\S+)", (PROJECT / "lambda_fn" / "Dockerfile").read_text(), re.MULTILINE)
     own = {"python", "build", "processing"}
     assert [base for base in bases if base not in own and not re.search(r"@sha256:[0-9a-f]{64}$", base)] == []
+
+
+def test_the_image_and_the_stack_say_which_version_they_are(template: Json) -> None:
+    labels = re.findall(
+        r'org\.opencontainers\.image\.version="(.+?)"', (PROJECT / "lambda_fn" / "Dockerfile").read_text()
+    )
+    assert labels == [__version__]
+    assert template["Outputs"]["Version"]["Value"] == __version__
 
 
 def test_every_alarm_has_its_entry_in_the_runbook_and_its_output(template: Json) -> None:

@@ -12,7 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
+from botocore.session import get_session
+
+from lambda_fn.stores.s3 import S3Access
 
 DROPPED = "dropped"  # the connection is reset, the server never hears of it
 LOST = "lost"  # the server does it, the answer is lost
@@ -232,3 +236,9 @@ def named(method: str, path: str, headers: dict[str, str]) -> str:
     if urlsplit(path).path.count("/") == 1:
         return "HeadBucket"
     return f"{method.capitalize()}Object"
+
+
+def unreachable() -> S3Access:
+    """An S3 where nobody listens."""
+    config = Config(retries={"total_max_attempts": 1})
+    return S3Access(get_session().create_client("s3", endpoint_url="http://127.0.0.1:9", config=config))

@@ -8,7 +8,7 @@ checksum   CRCs of joined and cut byte ranges, from which the proof is made
 pointer    small objects of ours that name an output by all that tells its bytes
 source     one pinned version of an object, read by parallel ranged GETs
 known      from a source that was scanned once to an output made of it
-listing    a folder: the objects whose keys begin with a prefix
+listing    what there is: the objects whose keys begin with a prefix
 parts      a recipe as parts that S3 accepts
 witness    what the output's checksum must be, told by the recipe alone
 multipart  the life of one multipart upload: completed once or aborted

@@ -93,7 +93,7 @@ def told(head: Mapping[str, Any]) -> Optional[str]:
     return None
 
 
-class Prefixes:
+class RunningCrcs:
     """The CRCs of an object's first n bytes, for some positions n: enough for the CRC of any of its ranges."""
 
     def __init__(self, crc: Crc) -> None:
@@ -102,14 +102,14 @@ class Prefixes:
         self._values = [0]
 
     @classmethod
-    def of_object(cls, head: Mapping[str, Any]) -> Optional[Prefixes]:
+    def of_object(cls, head: Mapping[str, Any]) -> Optional[RunningCrcs]:
         """From what S3 itself says of the whole object; None if it says nothing that is of use here."""
         name, _, value = (told(head) or "").partition(":")
         for crc in known():
             if crc.name == name:
-                prefixes = cls(crc)
-                prefixes.append(head["ContentLength"], crc.decode(value))
-                return prefixes
+                running = cls(crc)
+                running.append(head["ContentLength"], crc.decode(value))
+                return running
         return None
 
     def append(self, position: int, value: int) -> None:

@@ -1,4 +1,4 @@
-"""A folder of S3: the objects whose keys begin with a prefix."""
+"""What there is in S3: the objects whose keys begin with a prefix, as in a folder, and whether there is one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...core.errors import InvalidRequest, SourceNotFound
 from .access import S3Access
 from .failures import named_errors
 from .place import Place
+from .source import S3Source
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,28 @@ class Listed:
     etag: str
 
 
-def objects_below(uri: str, access: S3Access) -> Iterator[Listed]:
+def exists(uri: str, access: S3Access) -> bool:
+    """Whether there is such an object. Raises AccessDenied, InvalidRequest, StoreUnavailable."""
+    try:
+        S3Source(uri, access).close()
+    except SourceNotFound:
+        return False
+    return True
+
+
+def objects_below(uri: str, access: S3Access, deep: bool = True) -> Iterator[Listed]:
     """The objects below `s3://bucket/prefix/`, in the order of their keys, a thousand with each request.
 
-    Raises SourceNotFound if there is no such bucket, AccessDenied, InvalidRequest, StoreUnavailable.
+    Those of its folders are among them if `deep`. Raises SourceNotFound if there is no such bucket, AccessDenied,
+    InvalidRequest, StoreUnavailable.
     """
     bucket, _, prefix = uri[len("s3://") :].partition("/")
     if not bucket:
         raise InvalidRequest(f"{uri!r} is not the URI of a folder: s3://bucket/prefix/")
     arguments = access.on(Place(bucket, prefix))
     arguments["Prefix"] = arguments.pop("Key")
+    if not deep:
+        arguments["Delimiter"] = "/"
     while True:
         with named_errors(uri, missing=SourceNotFound):
             page: Mapping[str, Any] = access.client.list_objects_v2(**arguments)

@@ -12,7 +12,7 @@ from typing import Callable, Iterator, Optional
 from ...core import recipe as recipes
 from ...core.recipe import Copy, Late, Literal, Made, Piece, Recipe
 from ...core.store import Source
-from .checksum import Crc, Prefixes
+from .checksum import Crc, RunningCrcs
 from .source import S3Source
 
 MADE_TWICE = 64 << 20
@@ -35,7 +35,7 @@ class Witness:
         self._crc = crc
         self._source = source
         self._inside = isinstance(source, S3Source)
-        self._prefixes: Optional[Prefixes] = source.checksums if isinstance(source, S3Source) else None
+        self._running: Optional[RunningCrcs] = source.checksums if isinstance(source, S3Source) else None
         self._sums: dict[int, Sum] = {}
         self.recipe: Recipe = [self._watched(index, piece) for index, piece in enumerate(recipe)]
         """The same recipe, but that its bytes are seen when they are asked for."""
@@ -43,7 +43,7 @@ class Witness:
     def foreseen(self) -> Optional[Sum]:
         """The output's size and checksum, where they are known before any of it is made."""
         made = recipes.size([piece for piece in self._asked if isinstance(piece, (Made, Late))])
-        if made is None or made > MADE_TWICE or (self._copies and self._prefixes is None):
+        if made is None or made > MADE_TWICE or (self._copies and self._running is None):
             return None
         for piece in sorted(self.recipe, key=lambda piece: isinstance(piece, Late)):
             if isinstance(piece, Made):
@@ -55,7 +55,7 @@ class Witness:
 
     def seen(self) -> Optional[Sum]:
         """The size and checksum of what was carried out; None if too little is known of the source."""
-        if self._copies and self._inside and self._prefixes is None:
+        if self._copies and self._inside and self._running is None:
             return None
         sums = [self._sum(index, piece) for index, piece in enumerate(self._asked)]
         return Sum(self._crc.joined((part.crc, part.size) for part in sums), sum(part.size for part in sums))
@@ -65,8 +65,8 @@ class Witness:
         return any(isinstance(piece, Copy) for piece in self._asked)
 
     def _sum(self, index: int, piece: Piece) -> Sum:
-        if isinstance(piece, Copy) and self._prefixes:
-            return Sum(self._prefixes.between(piece.start, piece.stop, self._source.read), piece.size)
+        if isinstance(piece, Copy) and self._running:
+            return Sum(self._running.between(piece.start, piece.stop, self._source.read), piece.size)
         return self._sums[index]
 
     def _watched(self, index: int, piece: Piece) -> Piece:

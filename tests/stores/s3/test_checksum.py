@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.stores.s3 import checksum
-from lambda_fn.stores.s3.checksum import CRC32, Crc, Prefixes
+from lambda_fn.stores.s3.checksum import CRC32, Crc, RunningCrcs
 
 BYTES = random.Random(1).randbytes(50_000)
 CRCS = checksum.known()
@@ -36,11 +36,11 @@ def test_crcs_are_joined_and_cut_without_the_bytes(crc: Crc, first: bytes, secon
 @every_crc
 @given(data=st.data())
 def test_a_range_is_known_from_the_positions_around_it(crc: Crc, data: Any) -> None:
-    prefixes = Prefixes(crc)
+    running = RunningCrcs(crc)
     for position in (*sorted(data.draw(st.sets(st.integers(1, len(BYTES) - 1), max_size=5))), len(BYTES)):
-        prefixes.append(position, crc.of(BYTES[:position], 0))
+        running.append(position, crc.of(BYTES[:position], 0))
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(BYTES))] * 2)))
-    assert prefixes.between(start, stop, lambda low, high: BYTES[low:high]) == crc.of(BYTES[start:stop], 0)
+    assert running.between(start, stop, lambda low, high: BYTES[low:high]) == crc.of(BYTES[start:stop], 0)
 
 
 @every_crc
@@ -52,9 +52,9 @@ def test_only_the_ends_are_read_when_the_whole_is_known(crc: Crc) -> None:
         return BYTES[start:stop]
 
     whole = {"ContentLength": len(BYTES), crc.field: crc.encode(crc.of(BYTES, 0)), "ChecksumType": "FULL_OBJECT"}
-    prefixes = Prefixes.of_object(whole)
-    assert prefixes is not None
-    assert prefixes.between(10, len(BYTES) - 8, reading) == crc.of(BYTES[10:-8], 0)
+    running = RunningCrcs.of_object(whole)
+    assert running is not None
+    assert running.between(10, len(BYTES) - 8, reading) == crc.of(BYTES[10:-8], 0)
     assert read == [(0, 10), (len(BYTES) - 8, len(BYTES))]
 
 
@@ -67,7 +67,7 @@ def test_only_the_ends_are_read_when_the_whole_is_known(crc: Crc) -> None:
     ],
 )
 def test_no_checksum_of_the_whole_is_no_knowledge(head: dict[str, Any]) -> None:
-    assert Prefixes.of_object(head) is None
+    assert RunningCrcs.of_object(head) is None
 
 
 def test_without_awscrt_there_is_still_crc32(monkeypatch: pytest.MonkeyPatch) -> None:

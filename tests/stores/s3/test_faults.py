@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import random
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,31 +16,17 @@ from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.repacker import repack
 from lambda_fn.stores.s3 import S3Access, S3Source, S3Target
 from tests.stand_ins.faults import DELAYED, DENIED, FAULTS, LOST, SLOW_DOWN, TRUNCATED, Proxy, Seen, always, at
-
-NEW, OLD = b'{"depth": 7}', b'{"depth": 6}'
-
-
-def archive(size: int, *old: str) -> bytes:
-    """A tar.gz of so many bytes that do not compress, and the old hyperparameters under some names."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
-        for name, data in [("weights.bin", random.Random(size).randbytes(size)), *((name, OLD) for name in old)]:
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return packed.getvalue()
-
-
-def hyperparameters_in(packed: bytes) -> list[bytes]:
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        found = [tar.extractfile(member) for member in tar if member.name.endswith("hyperparameters.json")]
-        return [file.read() for file in found if file]
-
-
-ONCE = ("hyperparameters.json",)
-MANY = ONCE * 3  # more than a splice is worth, as these tests have it
-LARGE, LARGE_ONCE, LARGE_MANY = archive(12 << 20), archive(12 << 20, *ONCE), archive(12 << 20, *MANY)
-SMALL, SMALL_ONCE, SMALL_MANY = archive(1000), archive(1000, *ONCE), archive(1000, *MANY)
+from tests.stores.s3.models import (
+    LARGE,
+    LARGE_MANY,
+    LARGE_ONCE,
+    NEW,
+    OLD,
+    SMALL,
+    SMALL_MANY,
+    SMALL_ONCE,
+    hyperparameters_in,
+)
 
 
 @dataclass(frozen=True)

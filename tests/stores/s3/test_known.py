@@ -15,8 +15,17 @@ from lambda_fn.planner import plan
 from lambda_fn.repacker import repack
 from lambda_fn.stores.s3 import S3Access
 from tests.stand_ins.faults import DENIED, FAULTS, LOST, TRUNCATED, Proxy, at
-from tests.stores.s3.test_faults import LARGE, LARGE_MANY, LARGE_ONCE, NEW, OLD, SMALL_MANY, hyperparameters_in
-from tests.stores.s3.test_repack import check_cheap, object_of
+from tests.stores.s3.models import (
+    LARGE,
+    LARGE_MANY,
+    LARGE_ONCE,
+    NEW,
+    OLD,
+    SMALL_MANY,
+    check_cheap,
+    hyperparameters_in,
+    object_of,
+)
 
 NAME = "hyperparameters.json"
 KNOWN = "known/"

@@ -11,19 +11,23 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from lambda_fn.contract import Request, Result
+from lambda_fn.contract import Request
 from lambda_fn.core.errors import SourceChanged
 from lambda_fn.repacker import repack, run
 from lambda_fn.stores.s3 import S3Access, checksum
 from tests.stand_ins.faults import Proxy, Seen
-from tests.stores.s3.test_faults import LARGE, LARGE_MANY, LARGE_ONCE, NEW, OLD, SMALL, hyperparameters_in
-
-MiB = 1 << 20
-
-
-def object_of(s3: Any, bucket: str, key: str) -> bytes:
-    data: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return data
+from tests.stores.s3.models import (
+    LARGE,
+    LARGE_MANY,
+    LARGE_ONCE,
+    NEW,
+    OLD,
+    SMALL,
+    MiB,
+    check_cheap,
+    hyperparameters_in,
+    object_of,
+)
 
 
 @pytest.fixture
@@ -52,16 +56,6 @@ def test_the_same_again_is_two_heads(bucket: str, model: str, proxied: S3Access,
     assert second.output.etag == first.output.etag
     assert proxy.operations == ["HeadObject", "HeadObject"]
     assert (second.bytes.read, second.bytes.uploaded, second.bytes.copied) == (0, 0, 0)
-
-
-def check_cheap(result: Result, proxy: Proxy) -> None:
-    assert result.method == "graft"
-    assert result.output.proof == "CRC64NVME"
-    assert len(proxy.seen) <= 20
-    assert proxy.received <= 16 * MiB
-    assert result.bytes.read < 16 * MiB
-    assert result.bytes.read < len(LARGE)
-    assert result.bytes.uploaded <= 16 * MiB
 
 
 @pytest.mark.parametrize("where", ["elsewhere", "in-place", "same-model-again"])

@@ -1,0 +1,62 @@
+"""Archives whose mark lies, each in another way."""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+import zlib
+
+from lambda_fn.core.crc import combine_crc32
+from tests import archives
+from tests.archives import WANTED, entry, member
+
+
+def forged(mark: dict[str, int], deflated: bytes, rest: bytes, whole: bytes) -> bytes:
+    """An archive with a mark that says so, a prefix and a rest; `whole` is what it holds."""
+    comment = b"model-repacker 1 prefix=%(prefix)08x rest=%(rest)016x crc=%(crc)08x length=%(length)016x" % {
+        key.encode(): value for key, value in mark.items()
+    }
+    head = member(b"", comment=comment)[:-10]
+    return head + deflated + rest + struct.pack("<II", zlib.crc32(whole), len(whole))
+
+
+def deflated(data: bytes, flush: int) -> bytes:
+    compressor = zlib.compressobj(6, wbits=-15)
+    return compressor.compress(data) + compressor.flush(flush)
+
+
+def forgery(ours: bytes, theirs: bytes, **lies: int) -> bytes:
+    first, second = deflated(ours, zlib.Z_FULL_FLUSH), deflated(theirs, zlib.Z_FINISH)
+    crc = zlib.crc32(theirs)
+    figures = {"prefix": len(first), "rest": len(second), "crc": crc, "length": len(theirs)}
+    return forged({**figures, **lies}, first, second, ours + theirs)
+
+
+def too_long() -> bytes:
+    """A mark that agrees with the trailer and is wrong by 4 GiB."""
+    theirs = archives.small().data
+    length = len(theirs) + (1 << 32)
+    shifted = combine_crc32(zlib.crc32(OURS), 0, length)
+    return forgery(OURS, theirs, crc=shifted ^ zlib.crc32(OURS + theirs), length=length)
+
+
+OURS = entry(WANTED, b'{"depth": 6}\n', dialect=tarfile.USTAR_FORMAT).blocks
+FORGERIES = {
+    "a true mark made by somebody else": forgery(OURS, archives.small().data),
+    "a prefix of two like names": forgery(OURS + OURS, archives.small().data),
+    "a prefix that ends the tar": forgery(OURS + bytes(1024), archives.small().data),
+    "a prefix that ends within an entry": forgery(OURS[:600], OURS[600:] + archives.small().data),
+    "a prefix that holds a link": forgery(entry("l", kind=b"2", link="x").blocks, archives.small().data),
+    "a prefix with a shared header": forgery(archives.shared({"comment": "x"}).blocks + OURS, archives.small().data),
+    "a prefix otherwise spelled": forgery(entry(f"./{WANTED}", b"x").blocks, archives.small().data),
+    "an old entry in the rest": forgery(OURS, entry(f"./{WANTED}", b"x").blocks + archives.small().data),
+    "a wrong CRC": forgery(OURS, archives.small().data, crc=7),
+    "a wrong length": forgery(OURS, archives.small().data, length=7),
+    "no prefix": forgery(OURS, archives.small().data, prefix=0),
+    "a short prefix": forgery(OURS, archives.small().data, prefix=9),
+    "a long prefix": forgery(OURS, archives.small().data, prefix=len(forgery(OURS, b"")) - 100),
+    "a prefix beyond the end": forgery(OURS, archives.small().data, prefix=1 << 31),
+    "a rest beyond the end": forgery(OURS, archives.small().data, rest=1 << 40),
+    "a length beyond the truth": too_long(),
+    "a short rest": forgery(OURS, archives.small().data, rest=3),
+}

@@ -1,0 +1,73 @@
+"""Places: what is entered decodes to what the survey saw, and what has passed is read once."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from lambda_fn.core.gzip import Reader, Recent, Run
+from lambda_fn.core.place import Effort, Passed, Place, enter
+from tests.archives import SINGLE
+from tests.core.contents import FIXED_CODES, skewed, words
+from tests.core.memory import MemorySource
+
+PLAIN = b"".join(words(400_000, seed) + skewed(200_000, seed) for seed in range(4))
+
+
+def entered(packed: bytes, at: int, alike: set[int] | None = None) -> tuple[Place | None, MemorySource, int]:
+    """The place before an offset, once it has passed; the source, and what had been read of it by then."""
+    source = MemorySource(packed)
+    passed = Passed(source, source.stream())
+    reader = Reader(passed, passed=lambda position: passed.forget(reader.recent[0]))
+    chunks = reader.chunks()
+    while reader.uncompressed < at + 1024:
+        next(chunks)
+    before = source.bytes_read
+    return enter(passed, reader.recent, at, Effort(1 << 30), alike), source, before
+
+
+def follows(packed: bytes, place: Place) -> bytes:
+    """What zlib decodes from a place on that lies on a byte boundary, or after shifting all bits behind it."""
+    at, phase = divmod(place.bit, 8)
+    shifted = (int.from_bytes(packed[at:], "little") >> phase).to_bytes(len(packed) - at, "little")
+    return zlib.decompressobj(-15, zdict=place.window).decompress(shifted)
+
+
+@pytest.mark.parametrize("encoder", sorted(SINGLE.keys() - FIXED_CODES - {"zlib 0", "libdeflate 0"}))
+def test_what_is_entered_decodes_to_what_was_seen(encoder: str) -> None:
+    """By zlib, of data shifted to a byte boundary: no block in it is a stored one, which that would spoil."""
+    packed = SINGLE[encoder](PLAIN)
+    place, _, _ = entered(packed, 2_000_000)
+    assert place
+    assert place.offset <= 2_000_000
+    assert place.crc == zlib.crc32(PLAIN[: place.offset])
+    assert place.window == PLAIN[max(0, place.offset - (1 << 15)) : place.offset]
+    assert follows(packed, place) == PLAIN[place.offset :]
+
+
+def test_what_has_just_passed_is_not_asked_for_again() -> None:
+    place, source, before = entered(SINGLE["zlib 6"](PLAIN), 2_000_000)
+    assert place
+    assert place.bit > 0
+    assert source.bytes_read == before
+
+
+def test_headers_like_those_found_before_lead_to_the_same_data() -> None:
+    alike: set[int] = set()
+    packed = SINGLE["zlib 6"](PLAIN)
+    for at in range(1_000_000, 2_300_000, 100_000):
+        place, _, _ = entered(packed, at, alike)
+        assert place
+        assert follows(packed, place) == PLAIN[place.offset :]
+    assert alike
+
+
+def test_what_no_longer_is_recent_is_asked_for() -> None:
+    source = MemorySource(bytes(range(256)) * 40_000, chunk=1 << 16)
+    passed = Passed(source, source.stream())
+    assert b"".join(passed) == source.data
+    for end in range(1 << 16, source.size, 1 << 20):
+        passed.forget(Recent(Run(0), 0, 0, b"", end, True))
+    assert passed.read(100, 300_000) == source.data[100:300_000]
+    assert source.bytes_read == source.size + 300_000 - 100
