@@ -110,8 +110,8 @@ def spliced(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("reader", asking(GUNZIPS))
 def test_every_reader_accepts_it(spliced: dict[Path, bytes], reader: str) -> None:
-    for archive, content in spliced.items():
-        assert GUNZIPS[reader](archive) == content
+    for archive, held in spliced.items():
+        assert GUNZIPS[reader](archive) == held
 
 
 @pytest.mark.slow

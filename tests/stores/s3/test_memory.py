@@ -40,7 +40,8 @@ def rewritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in range(30):
             weights.write(random.Random(seed).randbytes(10 * MiB))
     (folder / "old").write_bytes(b"{}")
-    with igzip.open(folder / "model.tar.gz", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+    packed = igzip.open(folder / "model.tar.gz", "wb")  # type: ignore[no-untyped-call]
+    with packed, tarfile.open(fileobj=packed, mode="w|") as tar:
         for _ in range(9):
             tar.add(folder / "old", "hyperparameters.json")
         tar.add(folder / "weights", "weights")
