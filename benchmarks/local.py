@@ -1,4 +1,4 @@
-"""Repacks on the local disk against what people use today, on models of 1 GiB; memory on models of 16 MiB, too.
+"""Repacks on the local disk against what people use today, on models of 1 GiB, and of 64 MiB for memory and start.
 
 Writes local.md and local.svg into benchmarks/results and says of every promise whether it was kept.
 """
@@ -34,12 +34,14 @@ LAST = "repack, replacing the last entry"
 BOTH = "repack, replacing one at either end"
 REWRITE = "repack, where nothing can be kept"
 AGAIN = "repack of its own output"
+SMALL = 64
+"""MiB of the small model."""
 OURS = (GRAFT, FIRST, LAST, BOTH, REWRITE, AGAIN)
 
 
 @dataclass(frozen=True)
 class Race:
-    """One model's results: `big` by contender for 1 GiB, `small` by ours for 16 MiB, and each of ours' method."""
+    """One model's results: `big` by contender for 1 GiB, `small` for 64 MiB, and each of ours' method."""
 
     kind: str
     source_size: int
@@ -68,12 +70,16 @@ def measured(kind: str, rounds: int) -> Race:
     shutil.rmtree(SCRATCH, ignore_errors=True)
     SCRATCH.mkdir(parents=True)
     HYPERPARAMETERS.write_text('{"learning_rate": 0.01, "epochs": 7}\n')
-    small = ours(kind, 16)
+    small = [*ours(kind, SMALL), rival(INFLATE, "inflate", cached(kind, SMALL))]
     small_runs = race(small, rounds)
     quick = ours(kind, 1024)
     methods = {contender.name: proved(contender) for contender in quick}
     model = cached(kind, 1024)
-    quick += [rival(INFLATE, "inflate", model), Contender(CP, ("cp", str(OWN), str(OUTPUT)), OUTPUT, OWN)]
+    quick += [
+        rival(INFLATE, "inflate", model),
+        *inflaters(model),
+        Contender(CP, ("cp", str(OWN), str(OUTPUT)), OUTPUT, OWN),
+    ]
     slow = todays(model)
     lap = [*slow[:2], *quick, *slow[2:], *quick]  # more runs where differences are small
     return Race(kind, model.stat().st_size, race(lap, rounds), small_runs, methods)
@@ -108,6 +114,19 @@ def todays(model: Path) -> list[Contender]:
     if shutil.which("pigz"):
         contenders.append(Contender("the same with tar -I pigz", ("sh", "-c", script.format("-I pigz")), OUTPUT, model))
     return contenders
+
+
+def inflaters(model: Path) -> list[Contender]:
+    """What inflates once with two threads, as far as it is on this machine."""
+    commands = {
+        "pigz -d": ("pigz", "-d"),
+        "rapidgzip -P 2": (str(Path(sys.executable).with_name("rapidgzip")), "-P", "2", "-d"),
+    }
+    return [
+        Contender(f"inflate it once: {name}", (*command, "-c", str(model)), None, model)
+        for name, command in commands.items()
+        if shutil.which(command[0])
+    ]
 
 
 def rival(name: str, function: str, model: Path) -> Contender:
@@ -158,14 +177,17 @@ def first_line(*command: str) -> str:
 def promises(races: Sequence[Race]) -> Iterator[tuple[str, str, str]]:
     """Each promise in words, what was measured, and whether it was kept."""
     for result in races:
-        graft, rewrite = {"weights": (14, 12), "compressible": (35, 25)}[result.kind]
+        graft, rewrite = {"weights": (21, 12), "compressible": (43, 25)}[result.kind]
         for name, least in ((GRAFT, graft), (FIRST, rewrite), (LAST, rewrite), (BOTH, rewrite), (REWRITE, rewrite)):
             faster = result.big[USUAL].time / result.big[name].time
             yield kept(
                 f"{result.kind}: {name}: at least {least} × faster than the usual script", faster, faster >= least
             )
         slower = result.big[GRAFT].time / result.big[INFLATE].time
-        yield kept(f"{result.kind}: {GRAFT}: at most 1.15 × the limit", slower, slower <= 1.15)
+        most = {"weights": 0.68, "compressible": 0.80}[result.kind]
+        yield kept(f"{result.kind}: {GRAFT}: at most {most:.2f} × the limit", slower, slower <= most)
+        slower = result.small[GRAFT].time / result.small[INFLATE].time
+        yield kept(f"{result.kind}, {SMALL} MiB: {GRAFT}: at most 1.1 × the limit", slower, slower <= 1.1)
         if result.kind == "weights":
             slower = result.big[AGAIN].time / result.big[CP].time
             yield kept(f"{result.kind}: {AGAIN}: at most 1.5 × cp", slower, slower <= 1.5)
@@ -174,7 +196,7 @@ def promises(races: Sequence[Race]) -> Iterator[tuple[str, str, str]]:
     peak = max(runs.peak for result in races for name in OURS for runs in (result.big[name], result.small[name]))
     yield "peak memory of every repack under 100 MiB", f"{peak:.0f} MiB", "met" if peak < 100 else "**missed**"
     growth = max(result.big[name].peak / result.small[name].peak for result in races for name in OURS)
-    yield kept("peak memory with 1 GiB at most 1.1 × that with 16 MiB", growth, growth <= 1.1)
+    yield kept(f"peak memory with 1 GiB at most 1.1 × that with {SMALL} MiB", growth, growth <= 1.1)
 
 
 def kept(promise: str, ratio: float, met: bool) -> tuple[str, str, str]:
@@ -187,7 +209,7 @@ def everybody(result: Race) -> str:
     usual, rows = result.big[USUAL].time, []
     for name, runs in sorted(result.big.items(), key=lambda item: -item[1].time):
         label = f"**{name}** ({result.methods[name]})" if name in OURS else name
-        peak = f"{runs.peak:.0f}" + (f" ({result.small[name].peak:.0f} with 16 MiB)" if name in OURS else "")
+        peak = f"{runs.peak:.0f}" + (f" ({result.small[name].peak:.0f} with {SMALL} MiB)" if name in OURS else "")
         size = f"{runs.output_size / result.source_size - 1:+.1%}" if runs.output_size else ""
         rows.append((label, f"{runs.time:.2f}", f"{usual / runs.time:.1f}", peak, size))
     return table(("", "seconds", "× faster than the usual script", "peak MiB", "output's size"), rows)

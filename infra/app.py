@@ -26,10 +26,10 @@ def main() -> int:
     app = App(context=context, outdir=os.environ.get("CDK_OUTDIR", str(OUT)))
     try:
         settings = StackSettings.from_context(app.node.get_all_context() or {})
+        ModelRepackerStack(app, settings.name, settings=settings)
     except WrongSetting as wrong:
         print(f"error: WrongSetting: {wrong}", file=sys.stderr)
         return 1
-    ModelRepackerStack(app, settings.name, settings=settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
     return 0

@@ -20,7 +20,7 @@ from constructs import Construct
 
 from .doors import MODELS
 from .logs import MACHINE_LOGS, log_group_of_machine, log_options, machine_logs
-from .machine import BUSY, LINKED, as_child, invoke, retry
+from .machine import BUSY, LINKED, as_child, executions, invoke, retry
 from .permissions import Place, accept_wildcards, allow, service, tracing_machine
 from .settings import BATCHES, Settings
 
@@ -70,11 +70,11 @@ class Batch(Construct):
         stack = Stack.of(self)
         manifests = Place(input_bucket.bucket_arn, BATCHES).objects
         results = Place(output_bucket.bucket_arn, BATCHES).objects
-        executions = _executions(repack, ":*")
+        children = executions(repack, ":*")
         statements = [
             allow(["lambda:InvokeFunction"], function.function_arn),
             allow(["states:StartExecution"], repack.state_machine_arn),
-            allow(["states:DescribeExecution", "states:StopExecution"], executions),
+            allow(["states:DescribeExecution", "states:StopExecution"], children),
             allow(
                 ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
                 stack.format_arn(service="events", resource="rule", resource_name=SYNC_RULE),
@@ -95,24 +95,19 @@ class Batch(Construct):
             },
         )
         accept_wildcards(role, MACHINE_LOGS, "*")
-        accept_wildcards(role, "Executions get their names when they start.", executions)
+        accept_wildcards(role, "Executions get their names when they start.", children)
         accept_wildcards(role, "All objects under batches/, and only there.", manifests, results)
         return role
 
     def _allow_own_executions(self, role: iam.Role) -> None:
         """A Distributed Map runs as executions of its own machine, which exists only now."""
-        children = _executions(self.machine, "/*")
+        children = executions(self.machine, "/*")
         statements = [
             allow(["states:StartExecution"], self.machine.state_machine_arn),
             allow(["states:DescribeExecution", "states:StopExecution"], children),
         ]
         policy = iam.Policy(self, "OwnExecutions", roles=[role], statements=statements)
         accept_wildcards(policy, "Executions get their names when they start.", children)
-
-
-def _executions(machine: sfn.StateMachine, which: str) -> str:
-    executions = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution"
-    return f"{executions}:{machine.state_machine_name}{which}"
 
 
 def _definition(

@@ -10,9 +10,12 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from .permissions import accept
+from .settings import KNOWN_SOURCES
 
 OLD_VERSIONS = Duration.days(30)
 """How long an overwritten or deleted model can be had back."""
+REMEMBERED = Duration.days(365)
+"""How long a known source is one. There is one more with every output; one that is gone costs a survey."""
 
 
 class Buckets(Construct):
@@ -35,7 +38,9 @@ class Buckets(Construct):
         self._end = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
         self._logs: Optional[s3.Bucket] = None
         self.input = input_bucket or self._models("Input", events=True)
-        self.output = output_bucket or self._models("Output", events=False)
+        self.output = output_bucket or self._models(
+            "Output", s3.LifecycleRule(prefix=KNOWN_SOURCES, expiration=REMEMBERED), events=False
+        )
 
     @property
     def logs(self) -> s3.Bucket:
@@ -49,7 +54,7 @@ class Buckets(Construct):
             accept(self._logs, "This bucket is where the access logs go; logging itself would never end.", "S1")
         return self._logs
 
-    def _models(self, name: str, *, events: bool) -> s3.Bucket:
+    def _models(self, name: str, *rules: s3.LifecycleRule, events: bool) -> s3.Bucket:
         bucket = self._bucket(
             name,
             encryption=s3.BucketEncryption.KMS if self._key else s3.BucketEncryption.S3_MANAGED,
@@ -62,7 +67,8 @@ class Buckets(Construct):
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                     noncurrent_version_expiration=OLD_VERSIONS,
-                )
+                ),
+                *rules,
             ],
         )
         if events:

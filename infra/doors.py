@@ -27,7 +27,7 @@ WATCHED = (*MODELS, "*hyperparameters.json")
 
 
 class Doors(Construct):
-    """`rule`, `callbacks` (the queue for a callback step), and for each its dead letters."""
+    """`rule`, `callbacks` (the queue for a callback step, if there is one), and for each its dead letters."""
 
     def __init__(
         self,
@@ -43,11 +43,14 @@ class Doors(Construct):
         self._key = key
         self.upload_letters = self._queue("UploadLetters", Duration.days(14))
         accept(self.upload_letters, "It is the dead-letter queue of a rule, which the check does not look at.", "SQS3")
-        self.callback_letters = self._queue("CallbackLetters", Duration.days(14))
         self.rule = self._uploads(settings, input_bucket, machine)
-        letters = sqs.DeadLetterQueue(queue=self.callback_letters, max_receive_count=5)
-        self.callbacks = self._queue("Callbacks", Duration.days(4), letters)
-        self._pipe(machine)
+        self.callbacks: Optional[sqs.Queue] = None
+        self.callback_letters: Optional[sqs.Queue] = None
+        if settings.callback_steps:
+            self.callback_letters = self._queue("CallbackLetters", Duration.days(14))
+            letters = sqs.DeadLetterQueue(queue=self.callback_letters, max_receive_count=5)
+            self.callbacks = self._queue("Callbacks", Duration.days(4), letters)
+            self._pipe(self.callbacks, machine)
 
     def _queue(self, name: str, keeps: Duration, letters: Optional[sqs.DeadLetterQueue] = None) -> sqs.Queue:
         queue = sqs.Queue(self, name, enforce_ssl=True, retention_period=keeps, dead_letter_queue=letters)
@@ -82,9 +85,9 @@ class Doors(Construct):
             ],
         )
 
-    def _pipe(self, machine: sfn.IStateMachine) -> None:
+    def _pipe(self, callbacks: sqs.IQueue, machine: sfn.IStateMachine) -> None:
         receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-        needs = [allow(receive, self.callbacks.queue_arn)]
+        needs = [allow(receive, callbacks.queue_arn)]
         if self._key is not None:
             needs.append(allow(["kms:Decrypt"], self._key.key_arn))
         role = self._starter("pipes.amazonaws.com", machine, *needs)
@@ -93,7 +96,7 @@ class Doors(Construct):
             "Pipe",
             description="A callback step waits for a repack",
             role_arn=role.role_arn,
-            source=self.callbacks.queue_arn,
+            source=callbacks.queue_arn,
             source_parameters=pipes.CfnPipe.PipeSourceParametersProperty(
                 sqs_queue_parameters=pipes.CfnPipe.PipeSourceSqsQueueParametersProperty(batch_size=1)
             ),

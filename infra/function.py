@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration, Fn
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from .asset import build_asset
 from .logs import log_group_of
-from .permissions import accept, accept_wildcards, service, tracing, writing_logs
+from .permissions import accept, accept_wildcards, allow, service, tracing, writing_logs
+from .regions import where_functions_are_traced
 from .worker import Worker
 
+VCPU_MIB = 1769
+"""MiB of memory that come with one vCPU; the system shows two where there is less than one."""
 TIMEOUT = Duration.minutes(15)
 
 
@@ -44,12 +47,30 @@ class Function(Construct):
             memory_size=settings.lambda_memory_mib,
             timeout=TIMEOUT,
             reserved_concurrent_executions=settings.lambda_concurrency or None,
-            environment=worker.environment(),
+            environment={
+                **worker.environment(),
+                "REPACK_CORES": str(max(1, round(settings.lambda_memory_mib / VCPU_MIB))),
+            },
             role=self.role.without_policy_updates(),
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,
+        )
+        traced = where_functions_are_traced(self)
+        resource = self.function.node.default_child
+        assert isinstance(resource, lambda_.CfnFunction)
+        resource.add_property_override(
+            "TracingConfig", Fn.condition_if(traced.logical_id, {"Mode": "Active"}, Aws.NO_VALUE)
         )
         worker.accept_prefixes(self.role)
         worker.accept_manifests(self.role)
         accept_wildcards(self.role, "X-Ray knows no resources.", "*")
         accept(self.function, "The asset ships byte code for 3.13, which Lambda supports until 2029.", "L1")
+
+    def may_give_places(self, worker: Worker, semaphore_arn: str, executions: str) -> None:
+        """What the semaphore of tasks needs; by itself, since the executions have a name only when the function has."""
+        statements = [
+            allow(["s3:GetObject", *worker.put], semaphore_arn),
+            allow(["states:DescribeExecution"], executions),
+        ]
+        policy = iam.Policy(self, "Semaphore", roles=[self.role], statements=statements)
+        accept_wildcards(policy, "Executions get their names when they start.", executions)

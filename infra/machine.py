@@ -55,6 +55,8 @@ FARGATE_FULL = [
 FARGATE_REFUSED = ["ECS.InvalidParameterException"]
 """ECS says so where it was throttled itself while it looked at the network, and where a parameter is wrong for good."""
 FARGATE_LOST = ["States.HeartbeatTimeout"]
+NO_PLACE = ["NoPlace"]
+"""What the function raises where as many executions as may be have a task."""
 
 BUSY = ["StepFunctions.ExecutionLimitExceeded", "StepFunctions.ThrottlingException"]
 
@@ -67,6 +69,8 @@ HEARTBEAT_SECONDS = 10 * 60
 FARGATE_SECONDS = 12 * 60 * 60
 
 State = dict[str, Any]
+
+A_PLACE = "A place for a task"
 
 
 def retry(errors: list[str], *, attempts: int = 5, longest: int = 60) -> State:
@@ -227,10 +231,30 @@ PLANNED = ("where", "why", "request", "requests")
 """What the machine keeps of a plan, in place of what was asked."""
 
 
-def work(function_arn: str, run_task: State) -> dict[str, State]:
+def a_place(function_arn: str, most: int, semaphore: str) -> dict[str, State]:
+    """The state that waits until fewer than so many executions have a task; none if there may be any number."""
+    if not most:
+        return {}
+    asked = {"action": "place", "execution.$": "$$.Execution.Id", "of": most, "semaphore": semaphore}
+    return {
+        A_PLACE: {
+            **invoke(function_arn, "$"),
+            "Parameters": {"FunctionName": function_arn, "Payload": asked},
+            "Retry": [*INVOKE_RETRIES, retry(NO_PLACE, attempts=A_DAY, longest=300)],
+            "ResultSelector": {"status.$": "$.StatusCode"},
+            "ResultPath": "$.place",
+            "Catch": [catch(["States.ALL"], "Failed where?")],
+            "Next": "Repack on Fargate",
+        }
+    }
+
+
+def work(function_arn: str, run_task: State, place: dict[str, State]) -> dict[str, State]:
     """Plan, then repack where the plan says; whoever asked explicitly gets a Result even if all was done before."""
     failed = catch(["States.ALL"], "Failed where?")
+    fargate = next(iter(place), "Repack on Fargate")
     return {
+        **place,
         "Plan": {
             **invoke(function_arn, "$.ask"),
             "ResultSelector": {f"{name}.$": f"$.Payload['{name}']" for name in PLANNED},
@@ -241,7 +265,7 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
         "Where?": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.ask['where']", "StringEquals": "fargate", "Next": "Repack on Fargate"},
+                {"Variable": "$.ask['where']", "StringEquals": "fargate", "Next": fargate},
                 {"Variable": "$.ask['where']", "StringEquals": "lambda", "Next": "Repack in Lambda"},
                 {"Variable": "$.ask['where']", "StringEquals": "each", "Next": "Each model"},
                 {"Variable": "$.ask['where']", "StringEquals": "refused", "Next": "Refused"},
@@ -268,7 +292,7 @@ def work(function_arn: str, run_task: State) -> dict[str, State]:
             **invoke(function_arn, "$.ask.request"),
             "ResultSelector": {"result.$": "$.Payload"},
             "ResultPath": "$.done",
-            "Catch": [catch(TOO_BIG + LAMBDA_DIED, "Repack on Fargate", "$.handover"), failed],
+            "Catch": [catch(TOO_BIG + LAMBDA_DIED, fargate, "$.handover"), failed],
             "Next": "Tell: repacked",
         },
         "Repack on Fargate": {
@@ -369,9 +393,9 @@ def failure(source: str) -> dict[str, State]:
     }
 
 
-def states(source: str, function_arn: str, run_task: State) -> dict[str, State]:
+def states(source: str, function_arn: str, run_task: State, place: dict[str, State]) -> dict[str, State]:
     """All states of the machine, which tells of itself as `source`."""
-    return {**entrance(function_arn), **work(function_arn, run_task), **success(source), **failure(source)}
+    return {**entrance(function_arn), **work(function_arn, run_task, place), **success(source), **failure(source)}
 
 
 def run_task(task: Task) -> State:
@@ -401,6 +425,12 @@ def run_task(task: Task) -> State:
     }
 
 
+def executions(machine: sfn.StateMachine, which: str) -> str:
+    """The ARN of a machine's executions whose names match."""
+    of = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution"
+    return f"{of}:{machine.state_machine_name}{which}"
+
+
 class Machine(Construct):
     """`machine`: the Standard state machine of one repack."""
 
@@ -412,13 +442,15 @@ class Machine(Construct):
         settings: Settings,
         function: lambda_.IFunction,
         task: Task,
+        semaphore: str,
         key: Optional[kms.IKey],
     ) -> None:
         super().__init__(scope, construct_id)
+        place = a_place(function.function_arn, settings.task_concurrency, semaphore)
         definition = {
             "Comment": "One repack: plan, repack in Lambda or on Fargate, tell",
             "StartAt": "What came in?",
-            "States": states(settings.name, function.function_arn, run_task(task)),
+            "States": states(settings.name, function.function_arn, run_task(task), place),
         }
         self.role = self._role(settings, function, task)
         self.log_group = log_group_of_machine(self, settings, key)

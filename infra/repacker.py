@@ -15,10 +15,11 @@ from .batch import Batch
 from .buckets import Buckets
 from .doors import Doors
 from .function import Function
-from .machine import Machine
+from .machine import Machine, executions
 from .network import Network
 from .permissions import Place
-from .settings import Settings, WrongSetting
+from .regions import check
+from .settings import SEMAPHORE, Settings, WrongSetting
 from .task import Task
 from .watch import Watch
 from .worker import Worker
@@ -51,8 +52,10 @@ class ModelRepacker(Construct):
         super().__init__(scope, construct_id)
         if subnets is not None and vpc is None:
             raise WrongSetting("subnets are those of a given vpc: give it, too")
+        settings.check_owner(makes_buckets=input_bucket is None or output_bucket is None)
         if input_bucket is not None and output_bucket is not None and _same(self, input_bucket, output_bucket):
             settings.check_one_bucket()
+        check(self, settings)
         self.buckets = Buckets(
             self, "Buckets", input_bucket=input_bucket, output_bucket=output_bucket, key=key, keep=settings.keep_models
         )
@@ -71,7 +74,18 @@ class ModelRepacker(Construct):
             subnet_ids=subnet_ids,
             assign_public_ip=public if assign_public_ip is None else assign_public_ip,
         )
-        machine = Machine(self, "Machine", settings=settings, function=function.function, task=task, key=key)
+        machine = Machine(
+            self,
+            "Machine",
+            settings=settings,
+            function=function.function,
+            task=task,
+            semaphore=f"s3://{self.buckets.output.bucket_name}/{SEMAPHORE}",
+            key=key,
+        )
+        if settings.task_concurrency:
+            semaphore = Place(self.buckets.output.bucket_arn, SEMAPHORE, whole_key=True)
+            function.may_give_places(worker, semaphore.objects, executions(machine.machine, ":*"))
         batch = Batch(
             self,
             "Batch",

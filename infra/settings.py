@@ -42,6 +42,9 @@ FARGATE_MEMORY_GIB = {
 
 BATCHES = "batches/"
 """Where manifests lie in the input bucket and results in the output bucket."""
+SEMAPHORES = "semaphores/"
+SEMAPHORE = f"{SEMAPHORES}tasks.json"
+"""The object of the output bucket that says which executions have a Fargate task."""
 KNOWN_SOURCES = "known-sources/"
 """Where, in the output bucket, small objects lead from a scanned source to an output made of it. All may expire."""
 
@@ -62,6 +65,12 @@ KEY_ARN = re.compile(
 TOPIC_ARN = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
 VPC = re.compile(r"vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+ACCOUNT = re.compile(r"\d{12}")
+ENDPOINT = re.compile(r"https://[\w.-]+(?::\d+)?/?")
+STORAGE_CLASSES = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+"""Of objects that can be read at once."""
+ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 
 PREFIX_LENGTH = 200
 PLACES_LENGTH = 1200
@@ -90,6 +99,16 @@ class Settings:
     """`s3://bucket/prefix`es that explicit requests may read besides the input prefix."""
     also_write: tuple[str, ...] = ()
     """`s3://bucket/prefix`es that explicit requests may write besides the output prefix."""
+    bucket_owner: str = ""
+    """The account that every bucket must belong to, given ones alone; otherwise the deploying one."""
+    request_payer: bool = False
+    """Requests to buckets where the requester pays are paid for."""
+    storage_class: str = ""
+    """Of outputs, such as `INTELLIGENT_TIERING`; otherwise each has that of its source."""
+    acl: str = ""
+    """A canned ACL of outputs, where a bucket's policy wants one: `bucket-owner-full-control`."""
+    task_s3_endpoint_url: str = ""
+    """Where the task finds S3, in a network whose interface endpoint has no private DNS: `https://bucket.vpce-…`."""
     keep_models: bool = True
     """Buckets that were made here stay, with all that is in them, when the stack is destroyed or no longer makes them,
     and the stack is protected from being destroyed. With `false` they go, models included."""
@@ -97,7 +116,8 @@ class Settings:
     architecture: str = "arm64"
     """Of the function and the task: `arm64`, a fifth cheaper, or `x86_64`."""
     lambda_memory_mib: int = 1280
-    """Of the function, 512 to 10240. 1769 are one vCPU; at 1280 the network is what a scan waits for."""
+    """Of the function, 512 to 10240. 1769 are one vCPU, and each of several inflates in 16 MiB; at 1280 the network
+    is what a scan waits for."""
     lambda_concurrency: int = 10
     """Executions of the function at once, reserved from the account's; 0 reserves none."""
     lambda_limit_gib: int = 6
@@ -110,7 +130,12 @@ class Settings:
     task_cpu: int = 1024
     """CPU units of the Fargate task, 1024 are one vCPU."""
     task_memory_mib: int = 2048
-    """Of the task; Fargate offers certain sizes for each `task_cpu`."""
+    """Of the task; Fargate offers certain sizes for each `task_cpu`. A repack takes less than 200 MiB, and some 16 MiB
+    for each vCPU beyond two."""
+
+    task_concurrency: int = 0
+    """Fargate tasks at once, 1 to 100; whoever finds no place waits, for a day on average. With 0 there are as many as
+    the account's vCPUs allow."""
 
     batch_concurrency: int = 10
     """Repacks of one batch at once, 1 to 1000."""
@@ -118,6 +143,9 @@ class Settings:
     """A batch stops when more of its items fail, 0 to 100."""
     batch_tolerated_failures: int = 3
     """So many may fail in a small batch, where the percentage would be fewer."""
+
+    callback_steps: bool = True
+    """Callback steps of SageMaker pipelines can ask for repacks: by EventBridge Pipes, which some regions lack."""
 
     log_retention_days: int = 30
     """1, 7, 14, 30, 90, 180, 365, 1827 or 3653."""
@@ -132,6 +160,7 @@ class Settings:
         _require(NAME.fullmatch(self.name) is not None, "name", self.name, "letters, digits and -, at most 64 of them")
         _require(not self.name.lower().startswith("aws"), "name", self.name, "one that does not begin with aws")
         self._check_places()
+        self._check_s3()
         self._check_function()
         self._check_task()
         self._check_batches()
@@ -159,15 +188,19 @@ class Settings:
             "or uploads be taken for outputs",
         )
 
+    def check_owner(self, makes_buckets: bool) -> None:
+        """Raises WrongSetting if buckets that are made here would have to be somebody else's."""
+        if self.bucket_owner and makes_buckets:
+            raise WrongSetting("bucket_owner is for given buckets: give input_bucket and output_bucket, too")
+
     def _check_places(self) -> None:
         rule = "empty or a key prefix that ends with / and does not begin with one, without wildcards"
         for name in ("input_prefix", "output_prefix"):
             prefix = getattr(self, name)
             _require(PREFIX.fullmatch(prefix) is not None, name, prefix, rule)
             _require(len(prefix.encode()) <= PREFIX_LENGTH, name, prefix, f"at most {PREFIX_LENGTH} bytes long")
-            _require(
-                not prefix.startswith((BATCHES, KNOWN_SOURCES)), name, prefix, f"outside {BATCHES} and {KNOWN_SOURCES}"
-            )
+            ours = (BATCHES, KNOWN_SOURCES, SEMAPHORES)
+            _require(not prefix.startswith(ours), name, prefix, f"outside {', '.join(ours)}")
         _match(S3_OBJECT, "hyperparameters_uri", self.hyperparameters_uri, "s3://bucket/key")
         for name in ("also_read", "also_write"):
             for place in getattr(self, name):
@@ -180,6 +213,13 @@ class Settings:
             f"with also_write and hyperparameters_uri at most {PLACES_LENGTH} characters, which is what the roles' "
             "policies have room for: give shorter prefixes",
         )
+
+    def _check_s3(self) -> None:
+        _match(ACCOUNT, "bucket_owner", self.bucket_owner, "the twelve digits of an account")
+        _match(ENDPOINT, "task_s3_endpoint_url", self.task_s3_endpoint_url, "written like https://bucket.vpce-…")
+        for name, few in (("storage_class", STORAGE_CLASSES), ("acl", ACLS)):
+            given = getattr(self, name)
+            _require(given in ("", *few), name, given, f"one of {', '.join(few)}")
 
     def _check_function(self) -> None:
         _require(
@@ -205,6 +245,7 @@ class Settings:
             self.task_memory_mib,
             f"one of {', '.join(str(gib * 1024) for gib in sizes)} with task_cpu {self.task_cpu}",
         )
+        _require(0 <= self.task_concurrency <= 100, "task_concurrency", self.task_concurrency, "between 0 and 100")
 
     def _check_batches(self) -> None:
         for name, least, most in (
@@ -242,6 +283,7 @@ class StackSettings(Settings):
         _match(BUCKET, "output_bucket", self.output_bucket, "a bucket's name")
         if self.input_bucket and self.input_bucket == self.output_bucket:
             self.check_one_bucket()
+        self.check_owner(self.makes_buckets)
         _match(KEY_ARN, "kms_key_arn", self.kms_key_arn, "the ARN of a KMS key")
         _match(VPC, "vpc_id", self.vpc_id, "the id of a VPC")
         for subnet in self.subnet_ids:

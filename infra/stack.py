@@ -59,19 +59,21 @@ class ModelRepackerStack(Stack):
         )
         yield "StateMachineArn", of.machine.state_machine_arn, "Repacks what a request names; start it with one"
         yield "BatchMachineArn", of.batch.state_machine_arn, "Repacks many: a manifest, or all under a prefix"
-        yield "CallbackQueueUrl", of.doors.callbacks.queue_url, "For a SageMaker pipeline's callback step"
-        yield "CallbackQueueArn", of.doors.callbacks.queue_arn, "The same, for the policy of the pipeline's role"
+        if of.doors.callbacks is not None:
+            yield "CallbackQueueUrl", of.doors.callbacks.queue_url, "For a SageMaker pipeline's callback step"
+            yield "CallbackQueueArn", of.doors.callbacks.queue_arn, "The same, for the policy of the pipeline's role"
         yield "FunctionArn", of.function.function_arn, "Plans every repack, and carries out those that fit"
         yield (
             "UploadLettersUrl",
             of.doors.upload_letters.queue_url,
             "Dead letters: events of uploads that started nothing",
         )
-        yield (
-            "CallbackLettersArn",
-            of.doors.callback_letters.queue_arn,
-            "Dead letters: messages of callback steps that started nothing",
-        )
+        if of.doors.callback_letters is not None:
+            yield (
+                "CallbackLettersArn",
+                of.doors.callback_letters.queue_arn,
+                "Dead letters: messages of callback steps that started nothing",
+            )
         yield "Dashboard", of.watch.dashboard.dashboard_name, "In CloudWatch"
         for alarm in of.watch.alarms:
             yield f"{alarm.node.id}Alarm", alarm.alarm_name, "What to do: docs/operate.md"

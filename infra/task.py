@@ -16,6 +16,7 @@ from constructs import Construct
 from .asset import PACKAGE
 from .logs import log_group_of
 from .permissions import accept, accept_wildcards, allow, service, writing_logs
+from .settings import Settings
 from .worker import Worker
 
 CONTAINER = "repack"
@@ -72,7 +73,11 @@ class Task(Construct):
             cpu=settings.task_cpu,
             memory_limit_mib=settings.task_memory_mib,
             image=ecs.ContainerImage.from_docker_image_asset(image),
-            environment=worker.environment(),
+            environment={
+                **worker.environment(),
+                **_endpoint(settings),
+                "REPACK_CORES": str(max(1, settings.task_cpu // 1024)),
+            },
             readonly_root_filesystem=True,
             logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=self.log_group),
         )
@@ -106,3 +111,8 @@ class Task(Construct):
         )
         accept_wildcards(role, "ecr:GetAuthorizationToken knows no resources.", "*")
         return role
+
+
+def _endpoint(settings: Settings) -> dict[str, str]:
+    """What the SDK reads of itself."""
+    return {"AWS_ENDPOINT_URL_S3": settings.task_s3_endpoint_url} if settings.task_s3_endpoint_url else {}

@@ -9,6 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -36,11 +37,7 @@ class Watch(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._namespace = settings.name
-        uploads, answers = (
-            queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
-            for queue in (doors.upload_letters, doors.callback_letters)
-        )
-        waiting = doors.callbacks.metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
+        uploads = _lying_in(doors.upload_letters)
         failures = _failures("repacks", machine)
         batches = _failures("batches", batch)
         throttles = function.metric_throttles(period=PERIOD)
@@ -48,10 +45,17 @@ class Watch(Construct):
             self._alarm("RepacksFail", failures, 1, "A repack failed; its event and its execution say why."),
             self._alarm("BatchesFail", batches, 1, "A batch had more failed lines than it tolerates."),
             self._alarm("UploadLetters", uploads, 1, "The event of an upload never reached the state machine."),
-            self._alarm("CallbackLetters", answers, 1, "A callback step's message never reached the state machine."),
-            self._alarm("CallbacksWait", waiting, 900, "A callback step has waited 15 minutes for its start."),
             self._alarm("Throttles", throttles, 1, "Repacks have waited half an hour for the function.", periods=6),
         ]
+        waiting = [throttles, uploads]
+        if doors.callbacks is not None and doors.callback_letters is not None:
+            letters = _lying_in(doors.callback_letters)
+            oldest = doors.callbacks.metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
+            self.alarms += [
+                self._alarm("CallbackLetters", letters, 1, "A callback step's message never reached the machine."),
+                self._alarm("CallbacksWait", oldest, 900, "A callback step has waited 15 minutes for its start."),
+            ]
+            waiting += [letters, oldest]
         if topic is not None:
             for alarm in self.alarms:
                 alarm.add_alarm_action(actions.SnsAction(topic))
@@ -70,7 +74,7 @@ class Watch(Construct):
         self.dashboard.add_widgets(
             _graph("Executions", machine.metric_succeeded(period=PERIOD), failures, batches),
             _graph("Errors by name", self._ours("Errors", by="error")),
-            _graph("Waiting", throttles, uploads, answers, waiting),
+            _graph("Waiting", *waiting),
         )
 
     def _alarm(
@@ -101,6 +105,10 @@ class Watch(Construct):
             label=name if statistic == "Sum" else f"{name} {statistic}",
             period=PERIOD,
         )
+
+
+def _lying_in(queue: sqs.IQueue) -> cloudwatch.Metric:
+    return queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
 
 
 def _failures(what: str, machine: sfn.IStateMachine) -> cloudwatch.MathExpression:

@@ -39,12 +39,20 @@ class Worker:
             "REPACK_LAMBDA_LIMIT_BYTES": str(self.settings.lambda_limit_gib << 30),
             "REPACK_RATIO_LIMIT": str(self.settings.ratio_limit),
             "REPACK_KMS_KEY_ID": self.key.key_arn if self.key else "",
-            "REPACK_EXPECTED_BUCKET_OWNER": Aws.ACCOUNT_ID,
+            "REPACK_EXPECTED_BUCKET_OWNER": self.settings.bucket_owner or Aws.ACCOUNT_ID,
+            "REPACK_REQUEST_PAYER": "true" if self.settings.request_payer else "",
+            "REPACK_STORAGE_CLASS": self.settings.storage_class,
+            "REPACK_ACL": self.settings.acl,
             "POWERTOOLS_SERVICE_NAME": SERVICE,
             "POWERTOOLS_METRICS_NAMESPACE": self.settings.name,
             "POWERTOOLS_LOG_LEVEL": "INFO",
         }
         return {name: value for name, value in given.items() if value}
+
+    @property
+    def put(self) -> list[str]:
+        """The actions of writing an object as the settings want it."""
+        return ["s3:PutObject", *(["s3:PutObjectAcl"] if self.settings.acl else [])]
 
     def policy(self) -> iam.PolicyDocument:
         """The statements that a repack needs."""
@@ -64,7 +72,7 @@ class Worker:
             # An output that its checksum disproves is deleted.
             allow(
                 [
-                    "s3:PutObject",
+                    *self.put,
                     "s3:PutObjectTagging",
                     "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts",
@@ -73,7 +81,7 @@ class Worker:
                 ],
                 *targets,
             ),
-            allow(["s3:GetObject", "s3:PutObject"], self._known_sources.objects),
+            allow(["s3:GetObject", *self.put], self._known_sources.objects),
             # An upload whose beginning was answered by a broken connection is looked for, to be aborted.
             allow(["s3:ListBucketMultipartUploads"], *output_buckets),
         ]

@@ -18,7 +18,7 @@ from .core.edit import Content
 from .core.errors import InvalidRequest, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
 from .core.tar import HARD_LINK, REGULAR, Stream, entries, normal
-from .stores import access_for, open_source
+from .stores import access_for, local_path, open_source
 from .stores.local import LocalSource, named_errors
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def contents_of_file(uri: str, s3: Optional[S3Access] = None, room: Optional[Roo
     with _given("file"):
         if uri.startswith("s3://"):
             return _of_object(uri, s3, room or Room())
-        return _of_local_file(uri, room or Room())
+        return _of_local_file(local_path(uri), room or Room())
 
 
 def contents_of_folder(
@@ -115,7 +115,7 @@ def contents_of_folder(
             return _in_archive(uri, s3, everything)
         if uri.startswith("s3://"):
             return _in_bucket(uri.rstrip("/") + "/", access_for([uri], s3), everything, room or Room())
-        return _in_local_folder(uri, everything, room or Room())
+        return _in_local_folder(local_path(uri), everything, room or Room())
 
 
 @contextmanager

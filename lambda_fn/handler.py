@@ -3,6 +3,7 @@
     {"action": "plan", "request" or "event"}    where the work belongs (`planner`); nothing is written
     {"action": "callback", "body"}              what a pipeline's message asks the state machine to plan
     {"action": "batch", "batch", …}             what the batch machine goes on with (`batches`)
+    {"action": "place", "execution", …}         nothing, when the execution may start a task (`semaphore`)
     a Request                                   the Result, flat
     an S3 event (EventBridge, notification)     {"outcomes": […]}, one for each repack or reason for none
     messages of an SQS queue with either        the messages to be delivered again
@@ -21,8 +22,10 @@ from typing import TYPE_CHECKING, Any, Mapping
 from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Tracer
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
-from . import deployed
+from . import deployed, semaphore
 from .batches import Tolerance, checked
 from .contract import CALLER, PASSING, InvalidRequest, OutOfTime, RepackError, Request, Result, SourceNotFound
 from .core.store import Progress
@@ -31,6 +34,7 @@ from .planner import Plan, each, plan
 from .repacker import run
 from .settings import Settings
 from .stores import open_source
+from .stores.s3.failures import code
 from .stores.s3.listing import exists, objects_below
 from .telemetry import SERVICE, begin, finish, logger, tell
 
@@ -68,6 +72,9 @@ def handler(event: Any, context: LambdaContext) -> Json:
             case {"action": "batch"}:
                 tolerance = Tolerance(event["tolerated_percent"], event["tolerated_least"])
                 return batch(event["batch"], event["bucket"], tolerance)
+            case {"action": "place"}:
+                semaphore.take(event["execution"], event["of"], event["semaphore"], s3, runs)
+                return {}
             case {"invocationSchemaVersion": _, "tasks": _}:
                 return batch_operation(event, progress)
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
@@ -155,6 +162,17 @@ def callback(body: Any) -> Json:
     }
 
 
+def runs(execution: str) -> bool:
+    """Whether an execution has not ended. One of which that cannot be told keeps its place."""
+    try:
+        machines: Any = get_session().create_client("stepfunctions")
+        described = machines.describe_execution(executionArn=execution)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning(f"{execution}: {error}")
+        return code(error) != "ExecutionDoesNotExist"
+    return bool(described["status"] == "RUNNING")
+
+
 def batch(asked: Any, bucket: str, tolerance: Tolerance) -> Json:
     """What the batch machine goes on with, or why it does not."""
     try:
@@ -210,7 +228,7 @@ def outcome(request: Request, progress: Progress) -> Json:
 
 def queue(event: Json, context: LambdaContext, progress: Progress) -> Json:
     """Each message on its own; those that should be delivered again are named in the answer."""
-    # Imported when the first message comes: it costs other callers' cold starts a tenth.
+    # Imported when the first message comes: other callers' cold starts need not pay for it.
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 

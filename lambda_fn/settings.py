@@ -31,12 +31,18 @@ class Settings:
     """Outputs are encrypted with it, instead of as the bucket says."""
     expected_bucket_owner: str | None = None
     """The account that must own every bucket we touch."""
+    request_payer: bool = False
+    """Pay for requests to buckets where the requester does: `true`."""
+    storage_class: str | None = None
+    """Of outputs, instead of their sources'."""
+    acl: str | None = None
+    """A canned ACL of outputs, where a bucket's policy wants one."""
     known_sources: str | None = None
     """`s3://bucket/prefix/` where scanned sources are remembered; without it a new output of one is a new scan."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises InvalidRequest for a limit that is no number, and for a place that is not in S3."""
+        """Raises InvalidRequest for what is no number, no true or false, and for a place that is not in S3."""
         given = {
             name.removeprefix("REPACK_").lower(): value
             for name, value in environ.items()
@@ -45,6 +51,9 @@ class Settings:
         limit = given.get("lambda_limit_bytes", str(cls.lambda_limit_bytes))
         if not limit.isascii() or not limit.isdigit():
             raise InvalidRequest(f"REPACK_LAMBDA_LIMIT_BYTES must be a number of bytes, not {limit!r}")
+        payer = given.get("request_payer", "false")
+        if payer not in ("true", "false"):
+            raise InvalidRequest(f"REPACK_REQUEST_PAYER must be true or false, not {payer!r}")
         for name in ("hyperparameters_uri", "known_sources"):
             if not given.get(name, "s3://").startswith("s3://"):
                 raise InvalidRequest(f"REPACK_{name.upper()} must begin with s3://, not {given[name]!r}")
@@ -57,6 +66,9 @@ class Settings:
             ratio_limit=_ratio(given.get("ratio_limit", str(cls.ratio_limit))),
             kms_key_id=given.get("kms_key_id"),
             expected_bucket_owner=given.get("expected_bucket_owner"),
+            request_payer=payer == "true",
+            storage_class=given.get("storage_class"),
+            acl=given.get("acl"),
             known_sources=given.get("known_sources"),
         )
 
@@ -70,6 +82,9 @@ class Settings:
         return S3Access.default(
             expected_bucket_owner=self.expected_bucket_owner,
             sse_kms_key_id=self.kms_key_id,
+            request_payer=self.request_payer,
+            storage_class=self.storage_class,
+            acl=self.acl,
             known_sources=self.known_sources,
         )
 

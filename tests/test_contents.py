@@ -197,6 +197,14 @@ def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
             call(f"{tmp_path}/nowhere.tar.gz")
 
 
+@pytest.mark.parametrize("uri", ["S3://bucket/key", "s3a://bucket/key", "https://host/key", "arn:aws:s3:::bucket/key"])
+def test_what_is_meant_as_an_address_is_no_path(uri: str) -> None:
+    for call in (contents_of_file, contents_of_folder):
+        for given in (uri, f"{uri}.tar.gz"):
+            with pytest.raises(InvalidRequest, match="neither a path nor s3://bucket/key"):
+                call(given)
+
+
 def test_a_file_is_no_folder(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"inference\.py is a file"):
         contents_of_folder(str(folder / "inference.py"))

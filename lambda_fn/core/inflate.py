@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import suppress
 from typing import Any, Callable
 
 from . import crc
@@ -28,8 +29,20 @@ PROVED_AT_ONCE = 256 << 10
 MOST_INFLATED = 16
 """Bytes that one of these is counted for at most: a bomb would otherwise be inflated twice."""
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-"""What this process may run on."""
+
+def _cores() -> int:
+    said = os.environ.get("REPACK_CORES", "")
+    if said.isascii() and said.isdigit() and int(said):
+        return int(said)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError), open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+        quota, period = map(int, file.read().split())  # "max" in the place of a quota is none
+        cores = min(cores, max(1, round(quota / period)))
+    return cores
+
+
+CORES = _cores()
+"""What this process may keep busy: the environment's REPACK_CORES, or as many as the system and the container grant."""
 
 
 class _Inflater:

@@ -34,7 +34,7 @@ def open_source(uri: str, s3: Optional[S3Access] = None) -> Source:
     """The archive at `uri`, pinned to what it is now. Raises SourceNotFound, AccessDenied, StoreUnavailable."""
     access = access_for([uri], s3)
     if access is None or not uri.startswith("s3://"):
-        return LocalSource(_path(uri))
+        return LocalSource(local_path(uri))
     from .s3 import S3Source
 
     return S3Source(uri, access)
@@ -44,14 +44,14 @@ def open_target(uri: str, s3: Optional[S3Access] = None) -> Target:
     """The place of an output. Raises AccessDenied, StoreUnavailable, InvalidRequest."""
     access = access_for([uri], s3)
     if access is None or not uri.startswith("s3://"):
-        return LocalTarget(_path(uri))
+        return LocalTarget(local_path(uri))
     from .s3 import S3Target
 
     return S3Target(uri, access)
 
 
-def _path(uri: str) -> str:
-    """Raises InvalidRequest for what somebody meant as the address of something else."""
+def local_path(uri: str) -> str:
+    """What is no S3 URI, as a path. Raises InvalidRequest for what was meant as the address of something else."""
     if NO_PATH.match(uri):
         raise InvalidRequest(f"{uri} is neither a path nor s3://bucket/key, which are all that can be read and written")
     return uri

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import struct
 import subprocess
@@ -144,3 +145,21 @@ def test_a_bomb_is_not_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inflate, "strict_inflater", lambda: Counted(like=zlib))
     assert read(member(bytes(300 << 20))) == 300 << 20
     assert made <= (inflate.PROVED * inflate.MOST_INFLATED) + inflate.PROVED_AT_ONCE
+
+
+@pytest.mark.parametrize(("said", "cores"), [("3", 3), ("12", 12)])
+def test_the_environment_says_how_many_cores_may_be_kept_busy(said: str, cores: int) -> None:
+    asked = "from lambda_fn.core.inflate import CORES; print(CORES)"
+    told = subprocess.run(
+        [sys.executable, "-c", asked], env={"REPACK_CORES": said}, cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert int(told.stdout) == cores
+
+
+@pytest.mark.parametrize("said", ["", "0", "-1", "many", "²"])
+def test_what_is_no_number_of_cores_counts_as_not_said(said: str) -> None:
+    asked = "from lambda_fn.core.inflate import CORES; print(CORES)"
+    told = subprocess.run(
+        [sys.executable, "-c", asked], env={"REPACK_CORES": said}, cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert 1 <= int(told.stdout) <= len(os.sched_getaffinity(0))

@@ -31,7 +31,7 @@ def test_every_state_is_in_the_picture(template: Json) -> None:
     from infra.machine import states
 
     picture = pictures.machine(template)
-    for state in states("source", "arn", {}):
+    for state in states("source", "arn", {}, {}):
         assert f">{state}</text>" in picture
 
 

@@ -21,6 +21,8 @@ NAMED = {
     "AWS::EC2::Subnet": "subnet-0123456789abcdef0",
     "AWS::EC2::SecurityGroup": "sg-0123456789abcdef0",
 }
+NO_VALUE = "AWS::NoValue"
+"""A reference to it is as if nothing stood there."""
 REF_IS_ARN = {"AWS::StepFunctions::StateMachine", "AWS::ECS::TaskDefinition", "AWS::EC2::Subnet"}
 
 Json = dict[str, Any]
@@ -67,11 +69,24 @@ class Concrete:
                 return between.join(str(self.resolved(piece)) for piece in pieces)
             case {"Fn::Sub": str(text)}:
                 return re.sub(r"\$\{([\w:]+)\}", lambda found: self._ref(found[1]), text)
+            case {"Fn::If": [str(condition), yes, no]}:
+                return self.resolved(yes if self._holds(self._template["Conditions"][condition]) else no)
             case {"Fn::Select": [index, {"Fn::GetAZs": _}]}:
                 return f"{self._known['AWS::Region']}{'abc'[int(index)]}"
-        return {name: self.resolved(item) for name, item in value.items()}
+        resolved = {name: self.resolved(item) for name, item in value.items()}
+        return {name: item for name, item in resolved.items() if item != NO_VALUE}
+
+    def _holds(self, condition: Json) -> bool:
+        match condition:
+            case {"Fn::Not": [dict(of)]}:
+                return not self._holds(of)
+            case {"Fn::Equals": [one, other]}:
+                return bool(self.resolved(one) == self.resolved(other))
+        raise AssertionError(f"nobody knows {condition} here")
 
     def _ref(self, name: str) -> str:
+        if name == NO_VALUE:
+            return NO_VALUE
         if name in self._known:
             return self._known[name]
         kind = self._template["Resources"][name]["Type"]

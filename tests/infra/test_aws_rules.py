@@ -24,6 +24,8 @@ LONGEST: Json = {
     "also_write": ("s3://" + "w" * 63 + "/" + "p" * 431,),
     "hyperparameters_uri": "s3://" + "h" * 63 + "/" + "k" * 100,
     "kms_key_arn": KEY,
+    "task_concurrency": 100,
+    "acl": "bucket-owner-full-control",
 }
 """As long as settings may be: what must still fit."""
 

@@ -10,13 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import botocore.session
 import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
 from botocore import xform_name
 
 from docs import settings as page_of_settings
+from infra import function
 from infra.asset import BUILD
+from infra.repacker import ModelRepacker
+from infra.settings import Settings, WrongSetting
 from tests.infra.api_models import wrong
 from tests.stand_ins.asl_validator import NODE
 from tests.stand_ins.stack import PROJECT, Json, resources
@@ -89,6 +97,57 @@ def test_the_example_app_is_synthesized_with_the_cdks_default_flags(installed: P
     assert all(name in definition for name in private)
     assert len(resources(template, "AWS::S3::Bucket")) == 1
     assert (tmp_path / BUILD).exists()
+
+
+class Own(Stack):
+    """Somebody's stack, without a CDK flag, around the construct with some properties."""
+
+    def __init__(self, **properties: Any) -> None:
+        super().__init__(App(), "Own")
+        self.properties = properties
+
+    def repacker(self, **more: Any) -> ModelRepacker:
+        with patch.object(function, "build_asset", lambda architecture: PROJECT / "lambda_fn"):
+            return ModelRepacker(self, "Repacker", **self.properties, **more)
+
+    @property
+    def machines(self) -> str:
+        template = dict(Template.from_stack(self).to_json())
+        return json.dumps([of["DefinitionString"] for of in resources(template, "AWS::StepFunctions::StateMachine")])
+
+
+def test_properties_that_cannot_work_together_are_one_sentence() -> None:
+    with pytest.raises(WrongSetting, match="subnets are those of a given vpc"):
+        Own().repacker(subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
+    stack = Own()
+    one, same = (s3.Bucket.from_bucket_name(stack, name, "one") for name in ("one", "again"))
+    with pytest.raises(WrongSetting, match="output_prefix must be neither within 'models/' nor around it"):
+        stack.repacker(input_bucket=one, output_bucket=same)
+    with pytest.raises(WrongSetting, match="bucket_owner is for given buckets"):
+        Own().repacker(settings=Settings(bucket_owner="210987654321"))
+    apart = Settings(name="apart", input_prefix="in/", output_prefix="out/", bucket_owner="210987654321")
+    stack = Own()
+    one, same = (s3.Bucket.from_bucket_name(stack, name, "one") for name in ("one", "again"))
+    assert stack.repacker(input_bucket=one, output_bucket=same, settings=apart).buckets.output is same
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "address"),
+    [
+        (ec2.SubnetType.PRIVATE_ISOLATED, None, "DISABLED"),
+        (ec2.SubnetType.PUBLIC, None, "ENABLED"),
+        (ec2.SubnetType.PUBLIC, False, "DISABLED"),
+        (ec2.SubnetType.PRIVATE_ISOLATED, True, "ENABLED"),
+    ],
+)
+def test_tasks_in_a_given_network_have_addresses_if_its_subnets_are_public(
+    kind: ec2.SubnetType, given: bool | None, address: str
+) -> None:
+    stack = Own()
+    subnets = [ec2.SubnetConfiguration(name="Only", subnet_type=kind)]
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=2, nat_gateways=0, subnet_configuration=subnets)
+    stack.repacker(vpc=vpc, assign_public_ip=given)
+    assert f'AssignPublicIp\\":\\"{address}' in stack.machines.replace("\\\\", "\\")
 
 
 def test_the_pages_example_is_that_of_the_app() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
-import tarfile
 import time
 from dataclasses import replace
 from typing import Any
@@ -30,16 +28,8 @@ from lambda_fn.deployed import PARENT
 from lambda_fn.handler import THROUGH_THE_MACHINE
 from lambda_fn.task import DONE, STOPPED
 from tests.infra.concrete import Concrete, states
-from tests.infra.requests import archive, request_for
+from tests.infra.requests import archive, hyperparameters_in, request_for, without_waiting
 from tests.stand_ins.stack import Deployment, Json, received
-
-
-def hyperparameters_in(packed: bytes) -> Any:
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        assert tar.getnames().count("hyperparameters.json") == 1
-        content = tar.extractfile("hyperparameters.json")
-        assert content is not None
-        return json.load(content)
 
 
 def test_a_request_is_repacked_in_lambda_and_its_result_is_the_output(deployment: Deployment) -> None:
@@ -189,7 +179,7 @@ def test_a_task_that_was_told_to_stop_is_started_again(deployment: Deployment, b
 
 
 def test_a_task_whose_heart_stopped_is_started_again(deployment: Deployment, big_for_lambda: None) -> None:
-    impatient = with_patience(deployment, HeartbeatSeconds=(HEARTBEAT_SECONDS, 4))
+    impatient = with_patience(deployment, HeartbeatSeconds=(HEARTBEAT_SECONDS, 10))
     before = len(deployment.tasks)
     deployment.signals.append(signal.SIGKILL)
     done = deployment.execute(request_for(deployment, "killed"), impatient)
@@ -340,21 +330,6 @@ def test_an_event_that_cannot_be_sent_keeps_no_pipeline_waiting(
     else:
         assert done["error"] == "InvalidRequest"
         assert "sagemaker:SendPipelineExecutionStepFailure" in asked
-
-
-def without_waiting(deployment: Deployment) -> None:
-    """A machine like the deployed one that tries again at once."""
-    if "WithoutWaiting" not in deployment.outputs:
-        client = deployment.client("stepfunctions")
-        deployed = client.describe_state_machine(stateMachineArn=deployment.outputs["StateMachineArn"])
-        definition = json.loads(deployed["definition"])
-        for state in definition["States"].values():
-            for retrier in state.get("Retry", []):
-                retrier.update(IntervalSeconds=1, BackoffRate=1.0, MaxAttempts=min(2, retrier["MaxAttempts"]))
-        made = client.create_state_machine(
-            name="WithoutWaiting", definition=json.dumps(definition), roleArn=deployed["roleArn"]
-        )
-        deployment.outputs["WithoutWaiting"] = made["stateMachineArn"]
 
 
 def test_more_than_fits_through_the_machine_is_refused_with_an_event_that_holds_none_of_it(

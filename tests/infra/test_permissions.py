@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import fnmatch
+import json
 import re
-from typing import Any, Iterator
 
 import pytest
 
 from tests.infra.requests import archive, request_for
-from tests.stand_ins.stack import LAMBDA_KEY, MACHINE_KEY, PROJECT, REGION, TASK_KEY, Deployment
+from tests.infra.roles import ROLES, allowed, many, statements
+from tests.stand_ins.stack import LAMBDA_KEY, PROJECT, REGION, TASK_KEY, Deployment
 
-ROLES = {
-    LAMBDA_KEY: ["RepackerFunctionRole"],
-    TASK_KEY: ["RepackerTaskRole"],
-    MACHINE_KEY: ["RepackerMachineRole", "RepackerBatchRole"],
-}
 AS_IAM_NAMES_THEM = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
@@ -47,7 +41,7 @@ UNUSED_HERE = {
 }
 
 CALLS = re.compile(
-    r"""(?:client|patient)\.(?!get_paginator)([a-z_0-9]+)\(|get_paginator\("([a-z_0-9]+)"\)|_say\("([a-z_]+)\""""
+    r"""(?:client|machines|patient)\.(?!get_paginator)([a-z_0-9]+)\(|get_paginator\("([a-z_0-9]+)"\)|_say\("([a-z_]+)\""""
 )
 NEEDS = {
     "head_object": "s3:GetObject",
@@ -64,35 +58,14 @@ NEEDS = {
     "complete_multipart_upload": "s3:PutObject",
     "abort_multipart_upload": "s3:AbortMultipartUpload",
     "delete_object": "s3:DeleteObject",
+    "describe_execution": "states:DescribeExecution",
     "send_task_success": "states:SendTaskSuccess",
     "send_task_failure": "states:SendTaskFailure",
     "send_task_heartbeat": "states:SendTaskHeartbeat",
 }
 """Every call that stands in the code → its IAM action."""
-
-
-def statements(deployment: Deployment, name: str) -> Iterator[Any]:
-    iam = deployment.client("iam")
-    for role in iam.list_roles()["Roles"]:
-        if name in role["RoleName"]:
-            for policy in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
-                document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
-                # moto's CloudFormation keeps an inline policy as Python writes it.
-                yield from (ast.literal_eval(document) if isinstance(document, str) else document)["Statement"]
-
-
-def many(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
-
-
-def allowed(deployment: Deployment, names: list[str], action: str, resource: str) -> bool:
-    """Whether a statement of the roles allows it; moto knows the resources of S3's calls only."""
-    return any(
-        action in many(statement["Action"])
-        and (resource == "*" or any(fnmatch.fnmatchcase(resource, pattern) for pattern in many(statement["Resource"])))
-        for name in names
-        for statement in statements(deployment, name)
-    )
+OF_THE_FUNCTION_ALONE = {"states:DescribeExecution"}
+"""Granted where tasks are capped."""
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +110,7 @@ def test_every_call_that_stands_in_the_code_is_granted_to_the_task(deployment: D
     assert "upload_part_copy" in calls, "the pattern finds calls"
     assert calls <= NEEDS.keys()
     granted = {action for item in statements(deployment, ROLES[TASK_KEY][0]) for action in many(item["Action"])}
-    assert {NEEDS[call] for call in calls} <= granted
+    assert {NEEDS[call] for call in calls} - OF_THE_FUNCTION_ALONE <= granted
 
 
 def test_a_neighbours_models_are_out_of_reach(deployment: Deployment) -> None:
@@ -146,3 +119,12 @@ def test_a_neighbours_models_are_out_of_reach(deployment: Deployment) -> None:
         assert allowed(deployment, ROLES[key], "s3:PutObject", f"{bucket}/models/a.tar.gz")
         assert not allowed(deployment, ROLES[key], "s3:PutObject", f"{bucket}/other/a.tar.gz")
         assert not allowed(deployment, ROLES[key], "s3:GetObject", f"arn:aws:s3:::elsewhere-{REGION}/models/a.tar.gz")
+
+
+def test_the_page_of_rights_lists_what_the_stack_grants(deployment: Deployment) -> None:
+    block = re.search(r"```json\n(.*?)```", (PROJECT / "docs" / "s3.md").read_text(), re.DOTALL)
+    assert block is not None
+    listed = {action for statement in json.loads(block[1])["Statement"] for action in many(statement["Action"])}
+    granted = {action for item in statements(deployment, ROLES[TASK_KEY][0]) for action in many(item["Action"])}
+    with_a_key = {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert listed == {action for action in granted if action.startswith("s3:")} | with_a_key

@@ -13,6 +13,7 @@ from docs.errors import raised
 from infra import machine, settings
 from infra.settings import PROFILES, Settings, StackSettings, WrongSetting
 from lambda_fn import __version__, batches
+from lambda_fn import settings as deployed_settings
 from lambda_fn.core import errors
 from tests.infra.concrete import Concrete, leaves
 from tests.stand_ins.stack import PROJECT, Json, resources, synthesize
@@ -99,13 +100,22 @@ ONE_BUCKET = {"repacker:input_bucket": "one", "repacker:output_bucket": "one"}
         ({"repacker:vpc_id": "vpc-0123abcd"}, "vpc_id and subnet_ids must be given together"),
         ({"repacker:assign_public_ip": "true"}, "assign_public_ip is for a given vpc_id"),
         ({"repacker:lambda_memory_mib": True}, "lambda_memory_mib must be a whole number, not True"),
+        ({"repacker:bucket_owner": "me"}, "bucket_owner must be the twelve digits of an account, not 'me'"),
+        ({"repacker:bucket_owner": "123456789012"}, "bucket_owner is for given buckets"),
+        ({"repacker:storage_class": "GLACIER"}, "storage_class must be one of STANDARD, "),
+        ({"repacker:acl": "public-read"}, "acl must be one of private, "),
+        ({"repacker:task_s3_endpoint_url": "localhost"}, "task_s3_endpoint_url must be written like https://"),
+        ({"repacker:task_concurrency": 101}, "task_concurrency must be between 0 and 100, not 101"),
         ({"repacker:keep_models": "perhaps"}, "keep_models must be true or false, not 'perhaps'"),
         ({"repacker:also_read": [1]}, "also_read must be a list of texts"),
         ({"repacker:also_read": "s3://bucket/" + "p" * 1300}, "also_read must be with also_write and"),
         ({"repacker:name": "two words"}, "name must be letters, digits and -"),
         ({"repacker:name": "aws-repacker"}, "name must be one that does not begin with aws"),
         ({"repacker:profile": "reckless"}, "profile must be one of thrifty, fast, not 'reckless'"),
-        ({"repacker:input_prefix": "known-sources/"}, "input_prefix must be outside batches/ and known-sources/"),
+        (
+            {"repacker:input_prefix": "known-sources/"},
+            "input_prefix must be outside batches/, known-sources/, semaphores/",
+        ),
         ({"repacker:hyperparameters_uri": "s3://bucket/"}, "hyperparameters_uri must be s3://bucket/key"),
         (
             {"repacker:input_bucket": "one", "repacker:output_bucket": "one"},
@@ -164,6 +174,23 @@ def test_buckets_stay_with_their_models_unless_told_otherwise(template: Json, tm
         item["DeletionPolicy"] == "Delete" for item in gone["Resources"].values() if item["Type"] == "AWS::S3::Bucket"
     )
     assert "destroyed with its content" in gone["Outputs"]["InputBucket"]["Description"]
+
+
+def test_nothing_is_kept_for_ever_but_models(template: Json) -> None:
+    rules = {
+        name: bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        for name, bucket in template["Resources"].items()
+        if bucket["Type"] == "AWS::S3::Bucket"
+    }
+    expiring = [rule for of in rules.values() for rule in of if "ExpirationInDays" in rule]
+    assert {rule.get("Prefix", "the whole bucket") for rule in expiring} == {"the whole bucket", settings.KNOWN_SOURCES}
+    (whole,) = (
+        name for name, of in rules.items() for rule in of if "ExpirationInDays" in rule and "Prefix" not in rule
+    )
+    assert "Logs" in whole
+    models = [of for name, of in rules.items() if name != whole]
+    assert all(of[0]["NoncurrentVersionExpiration"] for of in models)
+    assert all(of[0]["AbortIncompleteMultipartUpload"] for of in models)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +252,41 @@ def test_a_given_key_covers_all_that_holds_models_hyperparameters_or_tokens(tmp_
     assert policy is not None
     services = {statement["Principal"]["Service"] for statement in json.loads(policy[1])}
     assert services == {"logs.REGION.amazonaws.com", "events.amazonaws.com"}
+
+
+def test_what_a_request_of_s3_may_need_reaches_the_function_and_the_task(template: Json, tmp_path: Path) -> None:
+    def environments(template: Json) -> list[dict[str, Any]]:
+        (function,) = resources(template, "AWS::Lambda::Function")
+        (task,) = resources(template, "AWS::ECS::TaskDefinition")
+        of_task = task["ContainerDefinitions"][0]["Environment"]
+        return [function["Environment"]["Variables"], {item["Name"]: item["Value"] for item in of_task}]
+
+    assert all(of["REPACK_EXPECTED_BUCKET_OWNER"] == {"Ref": "AWS::AccountId"} for of in environments(template))
+    assert [of["REPACK_CORES"] for of in environments(template)] == ["1", "1"]
+    assert "s3:PutObjectAcl" not in json.dumps(template)
+    endpoint = "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com"
+    other = synthesize(
+        tmp_path,
+        input_bucket="theirs-in",
+        output_bucket="theirs-out",
+        bucket_owner="210987654321",
+        request_payer=True,
+        storage_class="INTELLIGENT_TIERING",
+        acl="bucket-owner-full-control",
+        task_s3_endpoint_url=endpoint,
+    )
+    function, task = environments(other)
+    assert task.pop("AWS_ENDPOINT_URL_S3") == endpoint
+    for environment in (function, task):
+        told = deployed_settings.Settings.from_environment(
+            {name: value for name, value in environment.items() if isinstance(value, str)}
+        )
+        assert (told.expected_bucket_owner, told.request_payer) == ("210987654321", True)
+        assert (told.storage_class, told.acl) == ("INTELLIGENT_TIERING", "bucket-owner-full-control")
+        assert "AWS_ENDPOINT_URL_S3" not in environment
+    writing = [role for role in map(json.dumps, resources(other, "AWS::IAM::Role")) if "s3:PutObjectTagging" in role]
+    assert len(writing) == 2
+    assert all(role.count("s3:PutObjectAcl") == 2 for role in writing)
 
 
 def test_what_goes_through_the_machines_is_logged_only_where_that_is_wanted(template: Json, tmp_path: Path) -> None:

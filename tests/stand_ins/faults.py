@@ -51,9 +51,10 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Changed:
-    """The server does it; its answer's body is this instead."""
+    """The server does it; its answer has this body instead, and these headers besides."""
 
-    body: bytes
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer_error(fault)
         status, headers, answer = self.forward(body)
         if isinstance(fault, Changed):
-            answer = fault.body
+            answer = answer if fault.body is None else fault.body
+            headers += fault.headers
         if fault == DELAYED:
             headers.append((TOO_LATE, "true"))
         if fault == HUNG:

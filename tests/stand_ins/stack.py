@@ -184,7 +184,9 @@ def _put_into_moto(template: Json, patches: ExitStack, server: tuple[str, int]) 
     cloudformation = boto3.client("cloudformation", region_name=REGION)
     within = {name: item for name, item in template["Resources"].items() if item["Type"] not in BEYOND_MOTO}
     without = template["Resources"].keys() - within.keys()
-    told = {name: of for name, of in template["Outputs"].items() if of["Value"].get("Ref", "") not in without}
+    told = {
+        name: of for name, of in template["Outputs"].items() if of["Value"] not in [{"Ref": gone} for gone in without]
+    }
     body = json.dumps({**template, "Resources": within, "Outputs": told})
     cloudformation.create_stack(StackName="model-repacker", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     stack = cloudformation.describe_stacks(StackName="model-repacker")["Stacks"][0]

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any, Callable, Mapping, Optional
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from botocore.session import Session
 
 from ...core.errors import InvalidRequest
-from .failures import code, named_errors, status
+from .failures import CHANGED, code, named_errors, status
 from .place import Place
 
 CONNECTIONS = 16
@@ -22,6 +22,8 @@ ATTEMPTS = 6
 THINKING_TIMEOUT = 90
 """Seconds for what S3 thinks over before it answers: a copy, a completion."""
 THINKING_ATTEMPTS = 4
+ASK_AGAIN = "needs-retry.s3."
+"""botocore's event after an answer, by the operation: what a handler of it raises ends the asking."""
 REASONLESS = (400, 401, 403, 405, 501)
 """What HEAD answers without saying why."""
 R2 = ".r2.cloudflarestorage.com"
@@ -97,8 +99,11 @@ class S3Access:
 
     @cached_property
     def patient(self) -> Any:
-        """The client for what S3 thinks over."""
-        return self.more_patient() if self.more_patient else self.client
+        """The client for what S3 thinks over. It repeats no copy that took too long, and no completion refused."""
+        client = self.more_patient() if self.more_patient else self.client
+        for operation, stop in (("UploadPartCopy", _took_too_long), ("CompleteMultipartUpload", _refused)):
+            client.meta.events.register_first(f"{ASK_AGAIN}{operation}", stop, unique_id=f"{__name__}.{operation}")
+        return client
 
     @property
     def is_aws(self) -> bool:
@@ -167,3 +172,16 @@ class S3Access:
     @property
     def _payer(self) -> dict[str, Any]:
         return {"RequestPayer": "requester"} if self.request_payer else {}
+
+
+def _took_too_long(caught_exception: Optional[Exception], **_: Any) -> None:
+    """S3 goes on with the first copy, and a second one of the same size would take as long."""
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception
+
+
+def _refused(response: Optional[tuple[Any, Mapping[str, Any]]], **_: Any) -> None:
+    """The refusal of a completion may come inside of a 200, which botocore takes for a failure that passes."""
+    if response and response[1].get("Error", {}).get("Code") in CHANGED:
+        answer: Any = response[1]
+        raise ClientError(answer, "CompleteMultipartUpload")

@@ -25,6 +25,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
     RefreshWithMFAUnsupportedError,
     SSLError,
     SSOError,
@@ -65,6 +66,9 @@ LATER = {
     "XAmzContentChecksumMismatch",
     "XAmzContentSHA256Mismatch",
 }
+AT_ONCE = ("ConditionalRequestConflict", "OperationAborted")
+CHANGED = ("PreconditionFailed", *AT_ONCE)
+"""What was looked at is not what lies there now: asking again in the same words does not help."""
 THROTTLED = ("Throttl", "KMS.Throttl", "TooManyRequests", "RequestLimitExceeded", "BandwidthLimitExceeded")
 FULL = ("QuotaExceeded", "StorageFull", "StorageQuota", "InsufficientStorage", "EntityTooLarge")
 SENTENCES: Mapping[str, tuple[type[RepackError], str]] = {
@@ -126,15 +130,20 @@ def retries(error: Optional[BaseException]) -> int:
     return int(answered.get("RetryAttempts", 0))
 
 
+def took_too_long(error: RepackError) -> bool:
+    """Whether S3 began to answer later than the client waits."""
+    return isinstance(error.__cause__, ReadTimeoutError)
+
+
 def _named(error: ClientError, what: object, missing: type[RepackError], changed: type[RepackError]) -> RepackError:
     name, said = code(error), error.response.get("Error", {}).get("Message", "")
     why = f"{name}: {said}"
     if name in SENTENCES:
         raised, sentence = SENTENCES[name]
         return raised(f"{what}: {sentence}")
-    if name in ("ConditionalRequestConflict", "OperationAborted"):
+    if name in AT_ONCE:
         return changed(f"{what} was written by somebody else at the same moment")
-    if name == "PreconditionFailed" or status(error) == 412:  # Complete may say so inside of a 200
+    if name in CHANGED or status(error) == 412:  # Complete may say so inside of a 200
         return changed(f"{what} was overwritten meanwhile")
     if name in LATER or name.startswith(THROTTLED) or status(error) in (408, 429):
         return StoreUnavailable(f"{what}: S3 asks to try again later ({why})")

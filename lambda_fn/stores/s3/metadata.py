@@ -83,20 +83,34 @@ def kept(head: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
 
 def lost(head: Mapping[str, Any]) -> tuple[str, ...]:
     """What a source says of itself that cannot be said again, a sentence each."""
+    sentences = []
     expires = head.get("ExpiresString")
     if expires and not head.get("Expires"):
-        return (f"Expires is not carried over: {expires!r} is no date",)
-    return ()
+        sentences.append(f"Expires is not carried over: {expires!r} is no date")
+    if without := ", ".join(sorted(head.get("Metadata", {}).keys() - _own(head).keys() - {NOTE, PUBLICATION})):
+        sentences.append(f"user metadata is not carried over: {without} in ASCII is more than {LIMIT} bytes")
+    return tuple(sentences)
 
 
 def user_metadata(head: Mapping[str, Any], note: Mapping[str, str], publication: str) -> dict[str, str]:
     """The source's own user metadata, less an older note, with the new note and the publication's name."""
-    own = {name: _ascii(value) for name, value in head.get("Metadata", {}).items() if not name.startswith(PREFIX)}
+    own = _own(head)
     identity = {PUBLICATION: publication}
     for metadata in ({**own, **identity, NOTE: urlencode(note)}, {**own, **identity}):
-        if sum(len(name) + len(value) for name, value in metadata.items()) <= LIMIT:
+        if _fits(metadata):
             return metadata
     return own
+
+
+def _own(head: Mapping[str, Any]) -> dict[str, str]:
+    """What the source itself brought, as S3 takes it; without what is not ASCII, if that makes it too much."""
+    given = {name: value for name, value in head.get("Metadata", {}).items() if not name.startswith(PREFIX)}
+    own = {name: _ascii(value) for name, value in given.items()}
+    return own if _fits(own) else {name: value for name, value in given.items() if value.isascii()}
+
+
+def _fits(metadata: Mapping[str, str]) -> bool:
+    return sum(len(name) + len(value) for name, value in metadata.items()) <= LIMIT
 
 
 def _ascii(value: str) -> str:

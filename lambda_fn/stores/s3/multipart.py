@@ -13,11 +13,19 @@ from typing import Any, Mapping, Optional
 
 from botocore.exceptions import ClientError
 
-from ...core.errors import AccessDenied, InvalidRequest, OutputChanged, OutputNotProved, RepackError, SourceChanged
+from ...core.errors import (
+    AccessDenied,
+    InvalidRequest,
+    OutputChanged,
+    OutputNotProved,
+    RepackError,
+    SourceChanged,
+    StoreUnavailable,
+)
 from ...core.recipe import Copy
 from .access import S3Access
 from .checksum import Crc
-from .failures import code, named_errors, required, retries
+from .failures import code, named_errors, required, retries, took_too_long
 from .place import Place
 from .source import S3Source
 
@@ -32,12 +40,16 @@ log = logging.getLogger(__name__)
 class MultipartUpload:
     """A context manager: whatever leaves the block uncompleted is aborted, and its parts are gone."""
 
-    def __init__(self, place: Place, access: S3Access, crc: Crc) -> None:
+    def __init__(self, place: Place, access: S3Access, crc: Crc, again: bool = True) -> None:
         self.place = place
         self.access = access
         self.crc = crc
         self.checked = True
         """Whether the store takes checksums."""
+        self.overdue = False
+        """Whether S3 took too long over a copy."""
+        self._again = again
+        """Whether such a copy is asked for once more."""
         self._parts: dict[int, dict[str, Any]] = {}
         self._filling = threading.Lock()
         self._upload_id: Optional[str] = None
@@ -71,7 +83,14 @@ class MultipartUpload:
                     CopySourceRange=f"bytes={part.start}-{part.stop - 1}",
                 )
 
-        self._fill(number, source.pinned(ask).get("CopyPartResult", {}))
+        try:
+            answer = source.pinned(ask)
+        except StoreUnavailable as failed:
+            self.overdue |= took_too_long(failed)
+            if not (self._again and took_too_long(failed)):
+                raise
+            answer = source.pinned(ask)
+        self._fill(number, answer.get("CopyPartResult", {}))
 
     def complete(self, size: int, expected: Optional[int], condition: Mapping[str, str]) -> Mapping[str, Any]:
         """Make the output of the parts, if the condition holds and their CRC is the expected one.

@@ -23,7 +23,7 @@ from ...core.recipe import Copy, Late, Literal, Made, Piece, Recipe
 MIN_PART = 5 << 20
 MAX_PART = 5 << 30
 LARGE_COPY = 512 << 20
-"""S3 thinks for a second over such a part, slower stores for some: larger ones are left to archives that need them."""
+"""S3 answers a copy when it is done: larger ones are left to archives that need them."""
 MAX_PARTS = 10_000
 
 UPLOAD_PART = 2 * MIN_PART
@@ -35,6 +35,9 @@ COPY_PART = 64 << 20
 """Copies above this are cut so that S3 works on several parts at once,"""
 COPY_PARTS = 6
 """up to so many of all copies together: a graft stays within twenty requests."""
+DIVISIONS = (1, 4, 16)
+"""By how much smaller copies are, each time that S3 took too long over one. Their numbers must follow each other where
+checksums are asked for, so none can be divided that has its own: all begins anew."""
 
 
 class Upload:
@@ -93,8 +96,10 @@ class Shape:
         return Copy(copy.start, start), Copy(start, stop), Copy(stop, copy.stop)
 
 
-def shape(recipe: Recipe, source_size: int, copies: bool, equal: bool = False) -> Shape:
+def shape(recipe: Recipe, source_size: int, copies: bool, equal: bool = False, division: int = 1) -> Shape:
     """How large parts must be for a recipe; without `copies`, all of it is uploaded; all `equal` where a store asks.
+
+    A `division` makes copies smaller, as far as the number of parts allows.
 
     Raises StoreFull for what 10,000 parts cannot hold, as far as that is known before the recipe's bytes are made.
     """
@@ -111,7 +116,8 @@ def shape(recipe: Recipe, source_size: int, copies: bool, equal: bool = False) -
         copied = [size for size in able if size >= least]
         uploaded = total - sum(copied) + MIN_PART * len(copied)
         upload = upload_part(uploaded + _most_made(recipe, source_size, MOST_UPLOADED - uploaded))
-        copy = min(max(COPY_PART, -(-sum(copied) // COPY_PARTS)), LARGE_COPY)
+        copy = min(max(COPY_PART, -(-sum(copied) // COPY_PARTS)), LARGE_COPY) // division
+        copy = max(copy, 2 * MIN_PART)  # what is cut in halves is two parts
         copy = min(max(copy, -(-sum(copied) // (MAX_PARTS * 9 // 10))), MAX_PART)
         count = uploaded // upload + len(copied) + 1 + sum(-(-size // copy) for size in copied)
         if count <= MAX_PARTS or not copied:

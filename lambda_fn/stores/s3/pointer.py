@@ -79,17 +79,23 @@ def follow(pointer: Place, access: S3Access) -> Optional[Output]:
 
 def point(pointer: Place, access: S3Access, output: Output) -> tuple[str, ...]:
     """Make the pointer name this output; if it cannot be made to, a sentence that says so."""
-    data = json.dumps(asdict(output)).encode()
-    crc = checksum.CRC32
     try:
         with named_errors(pointer):
-            access.client.put_object(
-                **access.on(pointer),
-                **access.ownership,
-                **{crc.field: crc.encode(crc.of(data, 0))},
-                ContentType="application/json",
-                Body=data,
-            )
+            put(pointer, access, asdict(output))
     except RepackError as error:
         return (f"{output.uri} is not remembered and will be scanned again: {error}",)
     return ()
+
+
+def put(place: Place, access: S3Access, document: Any, **condition: str) -> None:
+    """Write a small object of ours. It brings its checksum, without which a locked bucket takes none."""
+    data = json.dumps(document).encode()
+    crc = checksum.CRC32
+    access.client.put_object(
+        **access.on(place),
+        **access.ownership,
+        **condition,
+        **{crc.field: crc.encode(crc.of(data, 0))},
+        ContentType="application/json",
+        Body=data,
+    )

@@ -35,7 +35,7 @@ AHEAD = 4
 """GETs under way while a block is consumed: 30 MiB in memory at most, and both ends of the object."""
 CHUNK = 256 << 10
 READ = 1 << 20
-"""Bytes asked of a connection at once: with 64 KiB urllib3 has sixteen times the work."""
+"""Bytes asked of a connection at once: by 64 KiB, reading takes a tenth more CPU time (237 MiB: 0.24 s, not 0.21)."""
 CHECKSUM_EVERY = 1 << 20
 """Bytes from one remembered CRC of a streamed object to the next: half of that is read to know the CRC of a range,"""
 CHECKSUMS = 16_384

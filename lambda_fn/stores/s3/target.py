@@ -9,7 +9,16 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from ...core.errors import AccessDenied, InvalidRequest, OutputChanged, OutputNotProved, RepackError, SourceChanged
+from ...core import recipe as recipes
+from ...core.errors import (
+    AccessDenied,
+    InvalidRequest,
+    OutputChanged,
+    OutputNotProved,
+    RepackError,
+    SourceChanged,
+    StoreUnavailable,
+)
 from ...core.recipe import Copy, Recipe
 from ...core.store import CopiesAhead, Memory, Present, Progress, Published, Source
 from . import checksum, metadata, parts, pointer
@@ -65,36 +74,63 @@ class S3Target:
         return self._known
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
-        """Copies inside S3 what comes from a source in S3, and uploads the rest."""
-        inside = source if isinstance(source, S3Source) else None
-        if inside and self._is(inside) and list(recipe) == [Copy(0, source.size)]:
+        """Copies inside S3 what comes from a source in S3, and uploads the rest.
+
+        Where S3 takes too long over a copy it is asked for smaller ones, if the recipe can be carried out again.
+        """
+        if isinstance(source, S3Source) and self._is(source) and list(recipe) == [Copy(0, source.size)]:
             return Published(source.size, source.etag, source.version_id, 0, 0, None)
-        crc = inside.checksums.crc if inside and inside.checksums else checksum.known()[0]
-        witness = Witness(recipe, crc, source)
+        again = recipes.size(recipe) is not None
+        return self._publish(source, recipe, note, progress, *parts.DIVISIONS if again else parts.DIVISIONS[:1])
+
+    def _publish(
+        self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress, division: int, *smaller: int
+    ) -> Published:
+        inside = source.checksums if isinstance(source, S3Source) else None
+        crc = inside.crc if inside else checksum.known()[0]
+        upload = MultipartUpload(self.place, self.access, crc, again=not smaller)
+        try:
+            with upload:
+                return self._carried_out(upload, source, recipe, note, progress, division)
+        except StoreUnavailable:
+            if not (smaller and upload.overdue):
+                raise
+        return self._publish(source, recipe, note, progress, *smaller)
+
+    def _carried_out(
+        self,
+        upload: MultipartUpload,
+        source: Source,
+        recipe: Recipe,
+        note: Mapping[str, str],
+        progress: Progress,
+        division: int,
+    ) -> Published:
+        inside = source if isinstance(source, S3Source) else None
+        witness = Witness(recipe, upload.crc, source)
         foreseen = witness.foreseen()
-        told = metadata.of_bytes(note, foreseen.size, crc, foreseen.crc) if foreseen else note
+        told = metadata.of_bytes(note, foreseen.size, upload.crc, foreseen.crc) if foreseen else note
 
         def begin() -> None:
             self._granted(upload.begin, self._attributes(source, told))
 
-        with MultipartUpload(self.place, self.access, crc) as upload:
-            copies = inside is not None and self._copies(inside, recipe, upload, begin)
-            shape = parts.shape(recipe, source.size, copies, self.access.parts_are_equal)
-            with closing(parts.cut(witness.recipe, shape, source.stream)) as cut:
-                begun = [next(cut)]
-                if isinstance(begun[0], Upload) and begun[0].size < parts.UPLOAD_PART:
-                    begun.extend(islice(cut, 1))  # a copy, if anything
-                    if isinstance(begun[-1], Upload) and not upload.begun:
-                        return self._put(begun[0], source, note, crc)
-                if not upload.begun:
-                    begin()
-                known = sum(piece.size or 0 for piece in recipe)
-                sent = Sending(upload, inside, shape, known, progress).all(_chained(begun, cut))
-            seen = foreseen or witness.seen()
-            expected = seen.crc if seen and upload.checked else None
-            self._still_so(inside)
-            answer = self._settled(lambda: upload.complete(sent.size, expected, self._condition))
-        return self._proved(answer, crc, expected, sent, source, note)
+        copies = inside is not None and self._copies(inside, recipe, upload, begin)
+        shape = parts.shape(recipe, source.size, copies, self.access.parts_are_equal, division)
+        with closing(parts.cut(witness.recipe, shape, source.stream)) as cut:
+            begun = [next(cut)]
+            if isinstance(begun[0], Upload) and begun[0].size < parts.UPLOAD_PART:
+                begun.extend(islice(cut, 1))  # a copy, if anything
+                if isinstance(begun[-1], Upload) and not upload.begun:
+                    return self._put(begun[0], source, note, upload.crc)
+            if not upload.begun:
+                begin()
+            known = sum(piece.size or 0 for piece in recipe)
+            sent = Sending(upload, inside, shape, known, progress).all(_chained(begun, cut))
+        seen = foreseen or witness.seen()
+        expected = seen.crc if seen and upload.checked else None
+        self._still_so(inside)
+        answer = self._settled(lambda: upload.complete(sent.size, expected, self._condition))
+        return self._proved(answer, upload.crc, expected, sent, source, note)
 
     def close(self) -> None:
         """Nothing is open between publications."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from lambda_fn.core.errors import AccessDenied, RepackError
+from lambda_fn.core.errors import AccessDenied, RepackError, StoreUnavailable
 from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.repacker import repack
 from lambda_fn.stores.s3 import S3Access, S3Source, S3Target
@@ -225,3 +225,51 @@ def test_one_fault_at_any_request_of_a_recipe_with_all_pieces_is_got_over(
         proxy.reset()
         assert s3.head_object(Bucket=bucket, Key="out", ChecksumMode="ENABLED")["ChecksumCRC64NVME"] == checksum
         assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def copied(seen: Seen) -> int:
+    """How many bytes a request asks S3 to copy; 0 if it asks for no copy."""
+    headers = {name.lower(): value for name, value in seen.headers.items()}
+    start, _, end = headers.get("x-amz-copy-source-range", "bytes=1-0").removeprefix("bytes=").partition("-")
+    return int(end) + 1 - int(start)
+
+
+@pytest.fixture
+def large(s3: Any, bucket: str, proxied: S3Access) -> S3Source:
+    """A source of which a graft copies more than 40 MiB."""
+    s3.put_object(Bucket=bucket, Key="in", Body=random.Random(4).randbytes(48 << 20))
+    return S3Source(f"s3://{bucket}/in", proxied)
+
+
+def graft(source: S3Source) -> Recipe:
+    return [Literal(b"head"), Copy(10, source.size - 8), Literal(b"trailer!")]
+
+
+def test_after_a_copy_that_takes_too_long_smaller_ones_are_asked_for(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, large: S3Source
+) -> None:
+    proxy.fault = lambda seen: DELAYED if copied(seen) > 20 << 20 else None
+    published = S3Target(f"s3://{bucket}/out", proxied).publish(large, graft(large), {}, lambda done, total: None)
+    first, *others = [size for size in map(copied, proxy.seen) if size]
+    assert first > 40 << 20
+    assert len(others) == 3
+    assert sum(others) == first
+    assert published.proof
+    data = random.Random(4).randbytes(48 << 20)
+    assert s3.get_object(Bucket=bucket, Key="out")["Body"].read() == b"head" + data[10:-8] + b"trailer!"
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+@pytest.mark.parametrize(("stream", "asked"), [(False, [1, 3, 2 * 5]), (True, [2])])
+def test_copies_that_always_take_too_long_are_asked_for_a_few_times(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, large: S3Source, stream: bool, asked: list[int]
+) -> None:
+    """Made bytes of unknown size cannot be asked for again, so nothing can be begun anew."""
+    recipe = [*graft(large), Made(lambda: iter([b"new"]))] if stream else graft(large)
+    proxy.fault = always("UploadPartCopy", DELAYED)
+    with pytest.raises(StoreUnavailable):
+        S3Target(f"s3://{bucket}/out", proxied).publish(large, recipe, {}, lambda done, total: None)
+    uploads = [seen for seen in proxy.seen if seen.operation == "CreateMultipartUpload"]
+    assert len(uploads) == len(asked)
+    assert sum(map(bool, map(copied, proxy.seen))) <= sum(asked)  # a failure ends those that wait
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.header import decode_header, make_header
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -29,6 +31,23 @@ def test_a_note_comes_back_as_it_was(note: dict[str, str]) -> None:
     assert all(value.isascii() and value.isprintable() for value in kept.values())
     assert told(note) == note
     assert metadata.publication_of({"Metadata": kept}) == "p"
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200))
+def test_text_that_a_store_gives_raw_is_kept_as_s3_takes_it(text: str) -> None:
+    for read in (text, text.encode().decode("latin-1")):  # which is how the bytes of a header are read
+        kept = metadata.user_metadata({"Metadata": {"owner": read}}, {}, "p")["owner"]
+        assert kept.isascii()
+        assert kept == text if text.isascii() else str(make_header(decode_header(kept))) == text
+    assert metadata.user_metadata({"Metadata": {"owner": kept}}, {}, "p")["owner"] == kept
+
+
+def test_text_that_has_no_room_in_ascii_is_told() -> None:
+    head = {"Metadata": {"run": "7", "about": "ä" * 1000}}
+    assert metadata.user_metadata(head, {}, "p").keys() == {"run", metadata.NOTE, metadata.PUBLICATION}
+    [sentence] = metadata.lost(head)
+    assert "about" in sentence
+    assert metadata.lost({"Metadata": {"run": "7", metadata.NOTE: "n", metadata.PUBLICATION: "p"}}) == ()
 
 
 def test_the_sources_own_metadata_stays_and_an_older_note_goes() -> None:
@@ -83,3 +102,31 @@ def test_an_output_is_not_born_in_an_archive(storage: str) -> None:
 
 def test_what_comes_from_outside_is_gzip() -> None:
     assert metadata.kept({}, {}) == {"ContentType": "application/gzip"}
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ({"ExpiresString": "in three days"}, ["Expires", "in three days"]),
+        ({"ExpiresString": "Thu, 26 Nov 2026 00:00:00 GMT", "Expires": "a date"}, []),
+        ({}, []),
+    ],
+)
+def test_an_expiry_that_is_no_date_is_told(head: dict[str, Any], said: list[str]) -> None:
+    told = " ".join(metadata.lost(head))
+    assert bool(told) == bool(said)
+    assert all(word in told for word in said)
+
+
+VERDICTS = {
+    "GuardDutyMalwareScanStatus": "NO_THREATS_FOUND",
+    "av-status": "CLEAN",
+    "fss-scan-result": "no issues found",
+    "scan-status": "clean",
+    "date-scanned": "today",
+}
+
+
+def test_verdicts_of_scanners_tell_of_other_bytes() -> None:
+    assert metadata.kept({}, {**VERDICTS, "team": "a", "aws:cloudformation:stack-name": "s"})["Tagging"] == "team=a"
+    assert "Tagging" not in metadata.kept({}, VERDICTS)

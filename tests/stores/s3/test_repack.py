@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from lambda_fn.contract import Request
-from lambda_fn.core.errors import SourceChanged
+from lambda_fn.contract import Request, Result
+from lambda_fn.core.errors import OutputChanged, SourceChanged
 from lambda_fn.repacker import repack, run
 from lambda_fn.stores.s3 import S3Access, checksum
 from tests.stand_ins.faults import Proxy, Seen
@@ -56,6 +56,26 @@ def test_the_same_again_is_two_heads(bucket: str, model: str, proxied: S3Access,
     assert second.output.etag == first.output.etag
     assert proxy.operations == ["HeadObject", "HeadObject"]
     assert (second.bytes.read, second.bytes.uploaded, second.bytes.copied) == (0, 0, 0)
+
+
+def test_whoever_read_older_inputs_cannot_overtake_whoever_read_newer_ones(
+    s3: Any, bucket: str, model: str, access: S3Access, proxied: S3Access, proxy: Proxy
+) -> None:
+    """The output is looked at before the inputs are read: who is slow in between is told."""
+    s3.put_object(Bucket=bucket, Key="h.json", Body=OLD)
+    request = Request(model, f"s3://{bucket}/out", None, f"s3://{bucket}/h.json")
+    newer: list[Result] = []
+
+    def meanwhile(seen: Seen) -> None:
+        if seen.operation == "HeadObject" and seen.path.endswith("/in") and not newer:  # the inputs have been read
+            s3.put_object(Bucket=bucket, Key="h.json", Body=NEW)
+            newer.append(run(request, s3=access))
+
+    proxy.before = meanwhile
+    with pytest.raises(OutputChanged):
+        run(request, s3=proxied)
+    assert len(newer) == 1
+    assert hyperparameters_in(object_of(s3, bucket, "out")) == [NEW]
 
 
 @pytest.mark.parametrize("where", ["elsewhere", "in-place", "same-model-again"])

@@ -303,6 +303,22 @@ def test_tags_that_a_store_forgets_are_told(s3: Any, bucket: str, proxied: S3Acc
     assert "did not keep the tags" in warning
 
 
+def test_what_another_store_or_a_scanner_says_of_a_source_is_kept_as_it_can_be_or_told(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str
+) -> None:
+    tags = {"GuardDutyMalwareScanStatus": "NO_THREATS_FOUND", "team": "a"}
+    tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
+    s3.put_object_tagging(Bucket=bucket, Key="in", Tagging={"TagSet": tag_set})
+    raw = "Zoë".encode().decode("latin-1")  # the bytes themselves, as a header is read
+    told = Changed(headers=(("Expires", "in three days"), ("x-amz-meta-owner", raw)))
+    proxy.fault = lambda seen: told if seen.operation == "HeadObject" and "/in" in seen.path else None
+    [warning] = publish(proxied, model).warnings
+    assert "Expires is not carried over: 'in three days' is no date" in warning
+    output = s3.head_object(Bucket=bucket, Key="out")
+    assert output["Metadata"]["owner"] == "=?utf-8?q?Zo=C3=AB?="
+    assert S3Source(f"s3://{bucket}/out", proxied).tags() == {"team": "a"}
+
+
 def test_a_store_that_wants_equal_parts_gets_them(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes
 ) -> None:
@@ -320,13 +336,24 @@ def test_a_store_that_wants_equal_parts_gets_them(
     assert set(sizes[1:]) == {10 << 20}
 
 
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
 def test_a_condition_that_fails_inside_of_an_answer_is_a_changed_output(
-    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, code: str
 ) -> None:
-    proxy.fault = of("CompleteMultipartUpload", "", Refused(200, "PreconditionFailed"))
+    proxy.fault = of("CompleteMultipartUpload", "", Refused(200, code))
     with pytest.raises(errors.OutputChanged):
         publish(proxied, model)
+    assert proxy.operations.count("CompleteMultipartUpload") == 1
     assert not open_uploads(s3, bucket)
+
+
+def test_a_completion_that_fails_for_now_is_asked_for_again(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str
+) -> None:
+    refusals = [Refused(200, "InternalError"), Refused(503, "SlowDown")]
+    proxy.fault = lambda seen: refusals.pop() if refusals and seen.operation == "CompleteMultipartUpload" else None
+    assert publish(proxied, model).proof
+    assert proxy.operations.count("CompleteMultipartUpload") == 3
 
 
 @pytest.mark.parametrize(
