@@ -135,7 +135,8 @@ def pax(*records: bytes, kind: bytes = b"x") -> bytes:
 def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) -> bytes:
     """A ustar header block with whatever in its fields, its checksum right."""
     block = bytearray(512)
-    layout = {"mode": (100, 8), "mtime": (136, 12), "link": (157, 100), "prefix": (345, 155)}
+    layout = {"mode": (100, 8), "uid": (108, 8), "gid": (116, 8), "mtime": (136, 12), "link": (157, 100)}
+    layout |= {"uname": (265, 32), "devices": (329, 16), "prefix": (345, 155), "end": (500, 12)}
     block[:100] = name.ljust(100, b"\0")
     block[124:136] = size.ljust(12, b"\0")
     block[156:157] = kind
@@ -144,6 +145,29 @@ def raw_header(name: bytes, size: bytes, kind: bytes = b"0", **fields: bytes) ->
         at, width = layout[column]
         block[at : at + width] = value.ljust(width, b"\0")
     return checksummed(bytes(block))
+
+
+def header(
+    name: str = "file", size: int = 0, kind: bytes = b"0", magic: bytes = b"ustar\x0000", **fields: bytes
+) -> bytes:
+    block = raw_header(name.encode("utf-8", "surrogateescape"), b"%011o" % size, kind, **fields)
+    return checksummed(block[:257] + magic.ljust(8, b"\0") + block[265:])
+
+
+def long_name(name: bytes, kind: bytes = b"L") -> bytes:
+    return raw_header(b"././@LongLink", b"%011o" % len(name), kind) + padded(name)
+
+
+def with_signed_sum(block: bytes) -> bytes:
+    total = sum(block) - sum(block[148:156]) + 8 * 32 - 256 * sum(byte > 127 for byte in block)
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def sparse(pieces: list[tuple[int, int]], data: bytes, more: bytes = b"") -> bytes:
+    """An old GNU sparse file: where its pieces lie and how long they are, then these."""
+    mapped = b"".join(b"%011o\0%011o\0" % piece for piece in pieces)
+    prefix = bytes(41) + mapped.ljust(96, b"\0") + (b"\1" if more else b"\0") + b"%011o" % (1 << 20)
+    return header("s", len(data), b"S", b"ustar  ", prefix=prefix) + more + padded(data)
 
 
 # Generated tars

@@ -28,8 +28,8 @@ VALUE_LIMIT = 64 << 10
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^ \t=\0\n][^=\0\n]*)=")
 _TIME = r"-?[0-9]+(?:\.[0-9]*)?"
 _MAP = rb"[0-9]{1,19}(?:,[0-9]{1,19})*"
-_LINE = rb"\n[0-9]+ (?:path|linkpath|size|GNU\.sparse\.[a-z]+)="
-"""What node-tar takes for a record within a value."""
+_LINE = rb"\n[^\n=]{0,4}[0-9]{1,10}[^\n=]{0,4}(?:path|linkpath|size|GNU\.sparse\.[a-z]+)="
+"""What node-tar takes for a record within a value: it has one character besides the digits before its key."""
 
 
 def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:

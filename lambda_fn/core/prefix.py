@@ -158,8 +158,7 @@ def _believe(plain: Head, deflated: bytes, rest: Run, source: Source) -> Optiona
         return None
     prefix = Prefix(deflated, crc32(tar), len(tar))
     proved = source.read(rest.stop, rest.stop + TRAILER_SIZE) == Head.trailer(prefix, rest)
-    mtime = next(iter(files.values())).attributes.mtime if files else plain.mtime
-    return plain._replace(mtime=mtime, files=files, prefix=prefix, rest=rest) if proved and files else None
+    return plain._replace(files=files, prefix=prefix, rest=rest) if proved and files else None
 
 
 def _files(tar: bytes) -> dict[str, Written]:
@@ -169,9 +168,10 @@ def _files(tar: bytes) -> dict[str, Written]:
     for found in entries_and_records(stream):
         name = found.name.rstrip("/")
         attributes = Attributes(found.mode, int(found.mtime), found.uid, found.gid, found.uname, found.gname)
-        files[name] = Written(stream.read(found.data_size), attributes, found.is_directory)
-        if name != found.path or files[name].to_bytes(name) != tar[found.start : found.stop]:
+        written = Written(stream.read(found.data_size), attributes, found.is_directory)
+        if name != found.path or name in files or written.to_bytes(name) != tar[found.start : found.stop]:
             raise InvalidArchive("this prefix is not ours")
+        files[name] = written
         end = found.stop
     if end != len(tar) or list(files) != sorted(files):
         raise InvalidArchive("this prefix is not ours")

@@ -10,7 +10,7 @@ So the source is cut into legs, and helpers, each in a thread of its own, run ah
 runner, who knows all that came before, goes on from the end of one leg into the following, until at the end of a chunk
 of input it has the same 32 KiB of output behind it as the helper of that leg had there. What a decoder does from then
 on depends on these and on the rest of the input alone: the helper was right from there on, so its output counts, and
-it is the runner now, at the end of its leg. Of a leg of 8 MiB the runner inflates some 100 KiB itself. If a helper was
+it is the runner now, at the end of its leg. Of some MiB the runner inflates 100 to 300 KiB itself. If a helper was
 never right, or no block could be made out, the runner has inflated that leg, too, and nothing is lost.
 
 It remains to prove that a block begins where the helper began. Packed files within the model are stored as they are,
@@ -39,8 +39,8 @@ CHUNK = 512 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
-LEG_IN, LEG_OUT = 6 << 20, 7 << 20
-"""Bytes that a leg has at most, and should have inflated; both are in memory."""
+LEG = 13 << 20
+"""Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory."""
 SPARE = 1
 """Legs more than helpers, so that none of them waits for the runner."""
 LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
@@ -50,10 +50,10 @@ FINE, FINE_IN = 8, 32 << 10
 """Chunks at the beginning of a leg that are no larger, lest the runner inflates more of it than it must."""
 SEARCHED = 8
 """Chunks at the beginning of a leg in which a block is looked for."""
-HEAD = 2 << 20
-"""Bytes of a leg's output after which the runner does not wait for the helper to be right."""
-MOST_AHEAD = 8 << 20
-"""Bytes that a helper makes at most; no less than HEAD, so that it is through with every chunk it is asked about."""
+JOINT = 2 << 20
+"""Bytes of a leg's output within which the helper has to be right."""
+MOST_AHEAD = 13 << 20
+"""Bytes that a helper makes at most; no less than JOINT, so that it is through with every chunk it is asked about."""
 ALIKE = 16
 """Headers' numbers that are remembered, to look for those that begin alike."""
 TRIES = 4
@@ -223,7 +223,8 @@ class Relay:
             legs.append(Leg(chunks, helpers.threads.submit(run_ahead, start, chunks, self._alike), self._misses))
 
     def _take_leg(self) -> list[bytes]:
-        size = min(LEG_IN, LEG_OUT * (self._position - self._begin) // max(1, self._size))
+        taken = self._position - self._begin
+        size = LEG * taken // (taken + self._size)
         chunks: list[bytes] = []
         stop = self._feed.position + size
         while self._feed.position < stop and (chunk := self._feed.take(FINE_IN if len(chunks) < FINE else None)):
@@ -250,11 +251,11 @@ class Relay:
         seen = bytearray().join(piece.data for piece in self._last)
         for number, chunk in enumerate(leg.chunks, 1):
             for piece in self._run(chunk):
-                if len(seen) <= HEAD:
+                if len(seen) <= JOINT:
                     seen += piece.data
                 yield piece
             ahead = leg.ahead.result()
-            if self.eof or not ahead or not ahead.made or len(seen) > HEAD:
+            if self.eof or not ahead or not ahead.made or len(seen) > JOINT:
                 break
             if ahead.is_right(leg.chunks[:number], bytes(seen)):
                 self._runner, self._misses = ahead, 0
@@ -271,7 +272,7 @@ def run_ahead(start: int, chunks: list[bytes], alike: set[int]) -> Optional[Runn
     """
     begin = b"".join(chunks[:SEARCHED])
     stop = len(begin) - HEADER
-    found = chain(dynamic_blocks(begin, 0, stop, alike), dynamic_blocks(begin, 0, stop))
+    found = chain(dynamic_blocks(begin, 0, min(stop, FINE_IN), alike), dynamic_blocks(begin, 0, stop))
     for bit in islice(found, TRIES):
         with suppress(*DeflateError):
             runner = run_from(bit, start, chunks, UNKNOWN)

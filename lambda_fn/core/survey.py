@@ -98,6 +98,14 @@ def survey(
         passed.forget(reader.recent[0])
         progress(position, source.size)
 
+    visited = -1
+
+    def first_visit(entry: Entry) -> None:
+        nonlocal visited
+        if entry.start > visited:  # what has to be looked at again has been told of
+            visited = entry.start
+            visit(entry)
+
     passed = Passed(source, (stream or source.stream)())
     reader = Reader(
         passed,
@@ -108,17 +116,17 @@ def survey(
     )
     surveyor = Surveyor(source, head, edit, reader, passed)
     try:
-        surveyor.pass_all(visit)
+        surveyor.pass_all(first_visit)
     except InvalidArchive:
         if reader.helped:
-            return survey(source, head, edit, limits, progress, stream, visit, helpers=0)
+            return survey(source, head, edit, limits, progress, stream, first_visit, helpers=0)
         if head.rest is None:
             raise
         lied = True
     else:
         lied = head.rest is not None and not head.rest.is_like(reader.runs[-1])
     if lied:  # the mark tells of another archive
-        return survey(source, head.unmarked(), edit, limits, progress, stream, visit, helpers)
+        return survey(source, head.unmarked(), edit, limits, progress, stream, first_visit, helpers)
     progress(source.size, source.size)
     if reader.uncompressed == 0:
         raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")

@@ -53,6 +53,8 @@ WATCHED_LIMIT = 100
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"
 SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS = b"S", b"V", b"g", b"X"
+LISTED = (b"Y", b"N", b"D", b"R", b"T", b"X")
+"""What a name begins with in the list that GNU tar's incremental dumps have of a directory."""
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
 EXTENDED = {b"x": "pax header", b"X": "pax header", b"g": "shared pax header", b"L": "long name", b"K": "long link"}
@@ -72,9 +74,11 @@ _LINE_BREAK = rb"[\n\r]|\xe2\x80[\xa8\xa9]"
 class Place:
     """Where only some readers look for a header."""
 
-    def __init__(self, summed: bool = True) -> None:
+    def __init__(self, summed: bool = True, listed: bool = False) -> None:
         self.summed = summed
         """Whether they look at its checksum: commons-compress does not."""
+        self.listed = listed
+        """Whether a list of names belongs there, each behind a letter."""
         self.blocks = b""
         """As much of the two blocks there as has passed."""
 
@@ -84,7 +88,10 @@ class Place:
         block = second if first == bytes(BLOCK) else first
         if len(block) < BLOCK:
             return None
-        return checksum(block) is not None or (not self.summed and block != bytes(BLOCK) and has_numbers(block))
+        if checksum(block) is not None:
+            return True
+        data = self.summed or block == bytes(BLOCK) or (self.listed and block[:1] in LISTED)
+        return not data and has_numbers(block)
 
 
 class Stream:
@@ -336,7 +343,7 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
         place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
         stream.watched[stream.position + padded(stated)] = place
     if entry.data_size and entry.name.endswith("/"):  # to some a directory without data
-        stream.watched[stream.position] = Place(summed=entry.type == DUMPED_DIRECTORY)
+        stream.watched[stream.position] = Place(summed=False, listed=entry.type == DUMPED_DIRECTORY)
     elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
         stream.watched[stream.position] = Place()
     if len(stream.watched) > WATCHED_LIMIT:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive
-from lambda_fn.core.gzip import HEADER_LIMIT, Header, Limits, Reader, Recent, Run, parse_header, trailer
+from lambda_fn.core.gzip import HEADER_LIMIT, Header, Limits, Reader, Recent, Run, joined_runs, parse_header, trailer
 from tests.archives import member, noise
 
 TEXT = b"some text, some more text, and some more " * 50
@@ -198,3 +198,81 @@ def test_what_came_last_is_remembered() -> None:
             assert isinstance(one, Recent)
             assert one.crc == zlib.crc32(data[: one.offset])
     assert at == len(data)
+
+
+def said(data: bytes, **how: int) -> str:
+    with pytest.raises((InvalidArchive, ArchiveTooLarge)) as caught:
+        read(data, 10_000, **how)
+    return str(caught.value)
+
+
+def test_what_is_wrong_is_said() -> None:
+    whole, sound = member(TEXT), len(member(TEXT))
+    assert said(b"PK\x03\x04") == "this is not gzip; give a .tar.gz"
+    unknown = "the gzip header is damaged: unknown compression method or flags; pack the model again"
+    assert said(b"\x1f\x8b\x07" + bytes(9)) == unknown
+    assert said(b"\x1f\x8b\x08\x40" + bytes(9)) == unknown
+    assert said(b"\x1f\x8b\x08\x02" + bytes(9)) == (
+        "the gzip header is damaged: its checksum is wrong; pack the model again"
+    )
+    assert said(b"\x1f\x8b\x08\x08" + b"n" * (2 << 20)) == (
+        "the gzip header is damaged: it does not end; pack the model again"
+    )
+    assert said(whole + b"X" * 20) == (
+        f"garbage follows the gzip data at byte {sound}; cut it off or pack the model again"
+    )
+    assert said(whole[:-1] + b"\1") == (
+        f"the archive is damaged: CRC-32 or length before byte {sound} is wrong; pack the model again"
+    )
+    assert said(whole, cut=1_000_000) == (
+        "the archive is damaged: its first gzip member ends too early; pack the model again"
+    )
+    assert said(whole, limits=Limits(uncompressed=1000)) == (  # type: ignore[arg-type]
+        "the archive unpacks to more than 1000 bytes; raise the limit (--max-uncompressed) if it may"
+    )
+
+
+def test_a_ratio_is_said_with_its_option() -> None:
+    with pytest.raises(ArchiveTooLarge) as caught:
+        Limits(ratio=12.5).check(1 << 20, 2 << 30)
+    assert str(caught.value) == (
+        "the archive unpacks to more than 12.5 times its size; raise the limit (--max-ratio, ratio_limit) if it may"
+    )
+
+
+def test_every_field_of_a_header_may_be_as_large_as_it_is() -> None:
+    data = b"\x1f\x8b\x08\x01\xff\xff\xff\xff\xff\xfe"  # it says that it is text, which is nobody's business
+    assert parse_header(data + b"rest") == Header(10, 0xFFFFFFFF, 255, 254)
+    extra = bytes(range(256)) * 255
+    found = parse_header(member(b"x", name=b"n", comment=b"c\xff", extra=extra))
+    assert found is not None
+    assert (found.extra, found.name, found.comment) == (extra, b"n", b"c\xff")
+    assert Header(0, 0xFFFFFFFF, 255, 254).to_bytes() == data[:3] + b"\0" + data[4:]
+    assert trailer(0xFFFFFFFE, 0xFFFFFFFF) == b"\xfe\xff\xff\xff\xff\xff\xff\xff"
+
+
+def test_a_header_may_have_a_mebibyte() -> None:
+    data = member(TEXT, name=b"n" * (HEADER_LIMIT - 11))
+    assert read(data, 1 << 16) == TEXT
+
+
+def test_it_is_known_in_which_member_each_piece_lies() -> None:
+    data = member(TEXT) + member(b"second") + member(b"third")
+    reader = Reader(cut(data, 10))
+    assert b"".join(reader.chunks()) == TEXT + b"second" + b"third"
+    runs = {id(piece.run): piece.run for piece in reader.recent}.values()
+    starts = [0, len(member(TEXT)), len(member(TEXT) + member(b"second"))]
+    assert [(run.member, run.start, run.offset, run.size) for run in runs] == [
+        (starts[0], starts[0] + 10, 0, len(TEXT)),
+        (starts[1], starts[1] + 10, len(TEXT), 6),
+        (starts[2], starts[2] + 10, len(TEXT) + 6, 5),
+    ]
+    assert [run.stop for run in runs] == [starts[1] - 8, starts[2] - 8, len(data) - 8]
+    assert reader.runs == [next(iter(runs))]
+    assert (reader.members, reader.uncompressed) == (3, len(TEXT) + 11)
+
+
+def test_runs_one_after_the_other_are_one() -> None:
+    runs = [Run(10, 20, zlib.crc32(b"a"), 1), Run(33, 40, zlib.crc32(b"bc"), 2), Run(40, 40, 0, 0)]
+    assert vars(joined_runs(runs)) == vars(Run(0, 17, zlib.crc32(b"abc"), 3))
+    assert vars(joined_runs([])) == vars(Run(0))

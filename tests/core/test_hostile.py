@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.errors import EntryConflict, InvalidArchive, InvalidRequest, RepackError
 from lambda_fn.core.history import Verify
 from tests import archives, readers
-from tests.archives import WANTED, checksummed, entry, member, raw_header, record
+from tests.archives import WANTED, checksummed, entry, header, member, pax, record
+from tests.core.memory import repacked
 from tests.hunt import streams
 from tests.programs import at_hand
 
@@ -23,15 +25,6 @@ NEW = b'{"new": 1}'
 OLD = entry(WANTED, b'{"old": 1}').blocks
 FILE = entry("weights", b"w" * 600).blocks
 END = bytes(1024)
-
-
-def pax(*records: bytes) -> bytes:
-    return raw_header(b"pax", b"%011o" % len(b"".join(records)), b"x") + archives.padded(b"".join(records))
-
-
-def header(name: str, size: int = 0, kind: bytes = b"0", magic: bytes = b"ustar\x0000", **fields: bytes) -> bytes:
-    block = raw_header(name.encode(), b"%011o" % size, kind, **fields)
-    return checksummed(block[:257] + magic.ljust(8, b"\0") + block[265:])
 
 
 def link(name: str, target: str, kind: bytes = b"2") -> bytes:
@@ -191,3 +184,24 @@ def test_entries_of_others_are_not_made_ours_by_a_mark(verify: Verify, tmp_path:
 def test_a_name_without_end_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest):
         sent(member(FILE + END), tmp_path, (name,))
+
+
+def test_a_mark_does_not_make_two_entries_of_one_name_pass_for_one(tmp_path: Path) -> None:
+    ours = entry(WANTED, b'{"evil": 1}').blocks + entry(WANTED, NEW).blocks
+    source, output = tmp_path / "in.tar.gz", tmp_path / "out.tar.gz"
+    source.write_bytes(marked(deflated(ours, zlib.Z_FULL_FLUSH), deflated(FILE + END, zlib.Z_FINISH), ours, FILE + END))
+    repack(str(source), str(output), {WANTED: NEW}, verify="always")
+    assert_all_agree(output)
+
+
+def test_old_entries_are_remembered_without_their_names_and_headers() -> None:
+    spelling = "./" * 30_000 + WANTED
+    parts = [entry(spelling, b"%d" % number, old=True) for number in range(400)]
+    tar = archives.Tar([entry("a", archives.noise(100_000)), *parts, entry("b", archives.noise(100_000, 1))])
+    data = member(tar.data)
+    tracemalloc.start()
+    output, _ = repacked(data, {WANTED: NEW})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert archives.gunzip(output).endswith(tar.without_old)
+    assert peak < 16 << 20 < len(tar.data)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 
 import pytest
 
-from lambda_fn.core.edit import Content, Edit, Merge
+from lambda_fn.core import survey
+from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
-from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES
-from lambda_fn.core.recipe import Made
+from lambda_fn.core.header import Attributes
+from lambda_fn.core.header import entry as written
+from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES, Front
+from lambda_fn.core.prefix import read_head
+from lambda_fn.core.recipe import Copy, Literal, Made
+from lambda_fn.core.repack import Job
 from tests.archives import WANTED, Tar, entry, gunzip, infos, member, noise, shared
 from tests.core.contents import words
-from tests.core.memory import repacked
+from tests.core.forgeries import forgery
+from tests.core.memory import MemorySource, MemoryTarget, repacked
 
 
 def owned(name: str, mode: int) -> bytes:
@@ -136,7 +144,7 @@ def test_what_is_removed_is_not_merged_with() -> None:
 @pytest.mark.parametrize("end", [b"", bytes(1024)])
 @pytest.mark.parametrize("edit", [Edit(drop=("*",)), Edit(drop=("a", "c"), strip_root=True)])
 def test_an_archive_is_not_emptied(end: bytes, edit: Edit) -> None:
-    with pytest.raises(EntryConflict, match="nothing would be left in the archive"):
+    with pytest.raises(EntryConflict, match=r"^nothing would be left in the archive; remove less of it$"):
         repacked(member(Tar([entry("b/", kind=b"5"), entry("b/a"), entry("b/c")], end).data), edit)
     ours, _ = repacked(member(Tar([entry("a")], end).data), {"b": b"1"})
     assert list(infos(repacked(ours, Edit(drop=("a",)))[0])) == ["b"]
@@ -147,3 +155,210 @@ def test_an_archive_is_not_emptied(end: bytes, edit: Edit) -> None:
 def test_what_is_kept_is_said_to_be() -> None:
     _, plan = repacked(member(Tar([entry("a", b"1")]).data), {"a": b"2"}, if_present="keep")
     assert (plan.method, plan.why) == ("unchanged", "what is there already is kept")
+
+
+def held(output: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
+        return {info.name: tar.extractfile(info).read() for info in tar if info.isreg()}  # type: ignore[union-attr]
+
+
+def bytes_of(contents: Mapping[str, Content]) -> dict[str, bytes]:
+    return {name: b"".join(content.open()) for name, content in contents.items()}
+
+
+def test_a_plan_that_changes_nothing_copies_all_and_knows_what_is_there() -> None:
+    source = member(Tar([entry("a", b"1"), entry("w")]).data)
+    output, plan = repacked(source, {"a": b"1"})
+    assert (plan.method, plan.why) == ("unchanged", "the archive is as wanted already")
+    assert (output, plan.recipe) == (source, [Copy(0, len(source))])
+    assert (plan.put, plan.removed, plan.removed_count, plan.warnings) == ((), (), 0, ())
+    assert (plan.size, plan.uploaded, plan.copied) == (len(source), 0, len(source))
+    assert bytes_of(plan.content) == {"a": b"1"}
+    assert plan.survey is not None and plan.survey.entries == 2
+
+
+def test_a_plan_knows_what_the_archive_then_holds() -> None:
+    source = member(Tar([entry("a", b"1"), entry("b", b"2"), entry("w")]).data)
+    for if_present, expected in (("replace", b"3"), ("keep", b"1")):
+        output, plan = repacked(source, {"a": b"3", "new": b"4"}, if_present=if_present)
+        assert bytes_of(plan.content) == {"a": expected, "new": b"4"}
+        assert plan.put == (("a", "new") if if_present == "replace" else ("new",))
+        assert held(output) == {"a": expected, "b": b"2", "w": b"", "new": b"4"}
+        again, kept = repacked(output, {"a": b"5", "new": b"6"}, if_present="keep")
+        assert (again, bytes_of(kept.content)) == (output, {"a": expected, "new": b"4"})
+
+
+def test_a_plan_counts_what_is_removed_and_what_makes_room() -> None:
+    parts = [entry(f"old{number:03}") for number in range(120)] + [entry("a", b"1"), entry("w")]
+    output, plan = repacked(member(Tar(parts).data), Edit({"a": Content.of(b"2"), "z": Content.of(b"")}, ("old*",)))
+    assert plan.removed_count == 121
+    assert plan.removed == tuple(f"old{number:03}" for number in range(100))
+    assert list(infos(output)) == ["a", "z", "w"]
+    _, plan = repacked(member(Tar(parts[-2:]).data), {"a": b"2", "z": b""})
+    assert (plan.removed, plan.removed_count, plan.put) == (("a",), 1, ("a", "z"))
+
+
+def test_a_plan_says_in_how_many_places_it_splices() -> None:
+    large = [entry(f"w{number}", words(2_000_000, number)) for number in range(3)]
+    parts = [large[0], entry("x", b"1"), large[1], entry("y", b"1"), large[2]]
+    _, plan = repacked(member(Tar(parts).data), Edit(drop=("x", "y")))
+    assert plan.method == "splice"
+    assert re.fullmatch(r"2 places in it change, and [0-9,]+ bytes around are encoded anew", plan.why)
+    _, plan = repacked(member(Tar(parts).data), Edit(drop=("y",)))
+    assert re.fullmatch(r"one place in it changes, and [0-9,]+ bytes around are encoded anew", plan.why)
+
+
+def test_a_plan_says_why_all_is_encoded_anew() -> None:
+    tar = Tar([entry("a", words(9_000_000, 1)), entry("x", b"1"), entry("b", words(100, 2))])
+    packer = zlib.compressobj(wbits=31, strategy=zlib.Z_FIXED)
+    output, plan = repacked(packer.compress(tar.data) + packer.flush(), Edit({"new": Content.of(b"1")}, ("x",)))
+    assert plan.method == "rewrite"
+    assert plan.why.startswith("all of it is encoded anew: ")
+    assert (plan.put, plan.removed, plan.size) == (("new",), ("x",), None)
+    assert list(infos(output)) == ["new", "a", "b"]
+    assert held(output)["a"] == words(9_000_000, 1)
+
+
+def test_when_half_of_an_archive_changes_it_is_all_encoded_anew() -> None:
+    parts = [
+        part for number in range(40) for part in (entry(f"w{number}", words(300_000, number)), entry(f"x{number}"))
+    ]
+    output, plan = repacked(member(Tar(parts).data), Edit(drop=("x*",)))
+    assert (plan.method, plan.why) == (
+        "rewrite",
+        "all of it is encoded anew: what changes is spread over so much of it that a splice would be no less work",
+    )
+    assert held(output) == {f"w{number}": words(300_000, number) for number in range(40)}
+    _, plan = repacked(member(Tar(parts).data), Edit(drop=("x1", "x2")))
+    assert plan.method == "splice"
+
+
+def test_when_very_many_entries_change_all_is_encoded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "MANY", 10)
+    parts = [entry(f"x{number}", b"%d" % number) for number in range(11)] + [entry("w", b"w")]
+    output, plan = repacked(member(Tar(parts).data), Edit({"new": Content.of(b"1")}, ("x*",)))
+    assert (plan.method, plan.why) == (
+        "rewrite",
+        "all of it is encoded anew: so many entries change that a splice would be no less work",
+    )
+    assert (held(output), plan.removed_count) == ({"new": b"1", "w": b"w"}, 11)
+    _, plan = repacked(member(Tar(parts[1:]).data), Edit(drop=("x*",)))
+    assert plan.method == "splice"
+
+
+def test_what_is_kept_is_put_in_front_once_where_it_lies_twice() -> None:
+    source = member(Tar([entry("a", b"1"), entry("./a", b"2"), entry("w")]).data)
+    output, plan = repacked(source, {"a": b"3"}, if_present="keep")
+    assert (held(output), plan.put) == ({"a": b"2", "w": b""}, ("a",))
+    empty = member(Tar([entry("a", b"1"), entry("a"), entry("w")]).data)
+    assert held(repacked(empty, {"a": b"3"}, if_present="keep")[0]) == {"a": b"", "w": b""}
+
+
+def test_a_directory_that_is_there_is_left_as_it_is() -> None:
+    source = member(Tar([entry("d/", kind=b"5", mode=0o700), entry("w")]).data)
+    for if_present in ("replace", "keep"):
+        output, plan = repacked(source, Edit({"d": Content.empty_directory()}, if_present=if_present))
+        assert (output, plan.method) == (source, "unchanged")
+    twice = member(Tar([entry("d/", kind=b"5"), entry("./d/", kind=b"5"), entry("w")]).data)
+    assert repacked(twice, Edit({"d": Content.empty_directory()}, if_present="keep"))[1].method == "unchanged"
+
+
+def test_the_smallest_files_lie_in_the_prefix_and_the_others_behind() -> None:
+    files = {"a": noise(SMALL_FILE, 1), "b": noise(SMALL_FILE + 1, 2), "c": b"small", "d": noise(SMALL_FILE, 3)}
+    output, plan = repacked(member(Tar([entry("w")]).data), files)
+    assert list(infos(output)) == ["a", "c", "d", "b", "w"]
+    assert held(output) == {**files, "w": b""}
+    assert len([piece for piece in plan.recipe if isinstance(piece, Made)]) == 1
+
+
+def test_what_earlier_repacks_put_in_counts_against_no_limit_of_this_one() -> None:
+    archive, files = member(Tar([entry("w", b"w")]).data), {"w": b"w"}
+    for number in range(3):
+        more = {f"{number}/{name}": noise(900_000, 10 * number + name) for name in range(6)}
+        archive, plan = repacked(archive, more)
+        files |= more
+        assert plan.method == "graft"
+        assert held(archive) == files
+    assert sum(map(len, files.values())) > 10 << 20
+
+
+def test_what_a_new_entry_is_dated_may_be_said() -> None:
+    source = member(Tar([entry("w", mtime=1_600_000_000)]).data)
+    output, _ = repacked(source, Edit({"a": Content.of(b"1"), "d": Content.empty_directory()}, mtime=5))
+    assert {name: info.mtime for name, info in infos(output).items()} == {"a": 5, "d": 5, "w": 1_600_000_000}
+    again, _ = repacked(output, Edit({"a": Content.of(b"2")}, mtime=9), verify="never")
+    assert {name: info.mtime for name, info in infos(again).items()} == {"a": 9, "d": 5, "w": 1_600_000_000}
+
+
+def test_what_cannot_be_kept_or_replaced_is_said() -> None:
+    source = member(Tar([entry("./a", kind=b"2", link="b"), entry("w")]).data)
+    with pytest.raises(EntryConflict) as conflict:
+        repacked(source, {"a": b"1"}, if_present="keep")
+    assert str(conflict.value) == "cannot keep a: it is no plain file of at most 10485760 bytes"
+    with pytest.raises(EntryExists) as exists:
+        repacked(source, {"a": b"1"}, if_present="error")
+    assert str(exists.value) == "the archive already holds a; say if_present=replace to replace it"
+
+
+@pytest.mark.parametrize("if_present", ["replace", "keep"])
+@pytest.mark.parametrize("content", [b"1", b"2", b"3"])
+def test_what_lies_in_our_prefix_and_behind_it_is_left_once(content: bytes, if_present: IfPresent) -> None:
+    """No repack of ours makes such an archive, but whoever adds to its rest does."""
+    ours = written("a", b"1", Attributes(mtime=7))
+    theirs = Tar([entry("a", b"2"), entry("w")]).data
+    output, _ = repacked(
+        forgery(ours, theirs), Edit({"a": Content.of(content)}, if_present=if_present), verify="always"
+    )
+    with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
+        assert tar.getnames() == ["a", "w"]
+        assert tar.extractfile("a").read() == (content if if_present == "replace" else b"2")  # type: ignore[union-attr]
+
+
+def test_what_an_earlier_repack_put_in_with_another_mode_is_put_in_again() -> None:
+    ours, _ = repacked(member(Tar([entry("w")]).data), Edit({"a": Content.of(b"1", 0o755)}))
+    for mode, method in ((None, "unchanged"), (0o755, "unchanged"), (0o644, "graft")):
+        output, plan = repacked(ours, Edit({"a": Content.of(b"1", mode)}))
+        assert (plan.method, infos(output)["a"].mode) == (method, mode or 0o755)
+
+
+def test_records_for_all_that_nothing_follows_stay() -> None:
+    parts = [entry("x"), entry("y"), shared({"comment": "of nothing"})]
+    output, _ = repacked(member(Tar(parts).data), Edit(drop=("x",)))
+    assert gunzip(output) == Tar(parts[1:]).data
+
+
+def test_of_what_was_surveyed_little_is_read_again() -> None:
+    parts = [entry("a", noise(4 << 20, 1)), entry("x", noise(6 << 20, 2)), entry("b", noise(4 << 20, 3))]
+    source = MemorySource(member(Tar(parts).data))
+    plan = Job(source, MemoryTarget(), Edit(drop=("x",))).plan(copying=False)
+    assert plan.method == "splice"
+    assert source.bytes_read < source.size + (2 << 20)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit({"new": Content.of(b"1", 0o600), "d": Content.empty_directory()}),
+        Edit({"a": Content.of(b"another")}),
+        Edit({"new": Content.of(b"1")}, drop=("a",)),
+        Edit({"new": Content.of(b"1")}, mtime=5),
+    ],
+)
+def test_a_front_is_foreseen_as_it_will_be(edit: Edit) -> None:
+    plain = member(Tar([entry("w", mtime=1_600_000_000)]).data)
+    ours, _ = repacked(plain, {"a": words(5000, 1), "b": b"2"})
+    for archive in (plain, ours):
+        foreseen = Front.foreseen(read_head(MemorySource(archive)), edit)
+        output, plan = repacked(archive, edit._replace(drop=() if archive is plain else edit.drop))
+        assert isinstance(plan.recipe[0], Literal) and plan.recipe[0].size == foreseen.size
+        prefix = read_head(MemorySource(output)).files
+        assert {*foreseen.carried, *foreseen.put} == {*prefix}
+        assert {name: attributes for name, (_, attributes) in foreseen.put.items()} == {
+            name: prefix[name].attributes for name in edit.put
+        }
+
+
+def test_the_size_of_a_front_with_large_files_is_not_foreseen() -> None:
+    head = read_head(MemorySource(member(Tar([entry("w")]).data)))
+    assert Front.foreseen(head, Edit({"a": Content.of(bytes(SMALL_FILE + 1))})).size is None
+    assert Front.foreseen(head, Edit({"a": Content.of(bytes(SMALL_FILE))})).size is not None

@@ -38,8 +38,7 @@ STORED = {"zlib 0", "pigz -0", "libdeflate 0"}
 @pytest.fixture(autouse=True)
 def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "ALONE", 30_000)
-    monkeypatch.setattr(relay, "LEG_IN", 200_000)
-    monkeypatch.setattr(relay, "LEG_OUT", 400_000)
+    monkeypatch.setattr(relay, "LEG", 400_000)
 
 
 def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
@@ -149,9 +148,8 @@ def test_what_reads_alike_inside_of_stored_blocks_is_no_block() -> None:
 @pytest.mark.slow
 def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes over all the same, and goes on from the middle of a chunk."""
-    monkeypatch.setattr(relay, "LEG_OUT", 9_000_000)
     monkeypatch.setattr(relay, "MOST_AHEAD", 500_000)
-    monkeypatch.setattr(relay, "HEAD", 500_000)
+    monkeypatch.setattr(relay, "JOINT", 500_000)
     for size in range(600_000, 1_400_000, 20_000):
         data = noise(300_000).translate(LOW) + bytes(size)
         assert assert_as_by_one(data, deflated(data, "Huffman only"), 40_000, after=b"")

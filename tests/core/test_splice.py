@@ -17,7 +17,9 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lambda_fn import repack
-from lambda_fn.core import survey
+from lambda_fn.core import splice, survey
+from lambda_fn.core.edit import Content, Edit
+from lambda_fn.core.recipe import Literal, Made
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, members, noise
 from tests.core import memory
 from tests.core.contents import CONTENTS, FIXED_CODES, content, stored, words
@@ -224,3 +226,76 @@ def test_an_entry_astride_two_members_is_removed(tmp_path: Path) -> None:
         output, result = repacked(tmp_path, members(tar.data, size), [WANTED])
         assert gunzip(output).endswith(tar.without_old)
         assert result.method == "splice"
+
+
+class Counting:
+    """zlib's decompressor, which adds up what it is given and what it gives."""
+
+    total = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._decoder = DECOMPRESSOBJ(*args, **kwargs)
+
+    def decompress(self, data: bytes, most: int = 0) -> bytes:
+        Counting.total += len(data)
+        out = self._decoder.decompress(data, most)
+        Counting.total += len(out)
+        return out
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+
+DECOMPRESSOBJ = zlib.decompressobj
+
+
+def trap(headers: int, size: int) -> bytes:
+    """Headers of stored blocks, all of which end where a bomb of so many bytes begins."""
+    lengths = [5 * (headers - number - 1) for number in range(headers)]
+    compressor = zlib.compressobj(9, wbits=-15)
+    bomb = compressor.compress(bytes(size)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return b"".join(stored(b"", length) for length in lengths) + bomb
+
+
+@pytest.mark.parametrize("encoder", ["zlib 0", "zlib 6"])
+def test_what_is_decoded_to_find_boundaries_is_bounded_for_the_whole_request(
+    monkeypatch: pytest.MonkeyPatch, encoder: str
+) -> None:
+    """Eight old entries, before each of which thousands of headers promise a boundary where a bomb begins."""
+    parts = [entry("a", noise(600_000))]
+    for number in range(8):
+        parts.append(entry(f"trap{number}", noise(1_100_000, number) + trap(4000, 20 << 20) + noise(50, number)))
+        parts.append(entry("./" * number + WANTED, b"1", old=True))
+    tar = Tar([*parts, entry("b", noise(300_000, 9))])
+    data = ENCODERS[encoder](tar.data)
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
+    monkeypatch.setattr(Counting, "total", 0)
+    output, _ = memory.repacked(data, {WANTED: NEW[WANTED]})
+    assert Counting.total < (64 << 20) + 16 * len(data) + 2 * (20 << 20)
+    monkeypatch.undo()
+    assert gunzip(output).endswith(tar.without_old)
+
+
+def test_what_need_not_be_held_is_encoded_again_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [entry("a", words(1_500_000, 1)), entry("x", old=True), entry("b", words(1_500_000, 2))]
+    tar = Tar([*parts, entry("y", old=True), entry("c", words(1_500_000, 3)), entry("z", old=True), entry("d")])
+    data, edit = ENCODERS["zlib 6"](tar.data), Edit(drop=("x", "y", "z"))
+    held, planned = memory.repacked(data, edit)
+    sizes = [piece.size for piece in planned.recipe if isinstance(piece, Literal) and piece.size > 1000]
+    assert len(sizes) == 3
+    monkeypatch.setattr(splice, "HELD", sizes[0] + 1)
+    again, replanned = memory.repacked(data, edit)
+    assert [piece.size for piece in replanned.recipe if isinstance(piece, Made)] == sizes[2:]
+    assert again == held
+    assert gunzip(held) == tar.without_old
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_large_neighbourhood_is_streamed(last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splice, "SMALL", 1 << 20)
+    parts = [entry("a", words(1_500_000, 1)), entry("x", b"1", old=True), entry("zeros", bytes(5 << 20))]
+    tar = Tar(parts if last else [*parts, entry("b", words(600_000, 2))])
+    output, planned = memory.repacked(ENCODERS["zlib 6"](tar.data), Edit({"new": Content.of(b"1")}, ("x",)))
+    assert planned.method == "splice"
+    assert [piece.size for piece in planned.recipe if isinstance(piece, Made)] == [None]
+    assert gunzip(output) == entry("new", b"1", mtime=1_700_000_000).blocks + tar.without_old

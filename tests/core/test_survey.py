@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from lambda_fn.core.edit import Edit
 from lambda_fn.core.errors import InvalidArchive
+from lambda_fn.core.gzip import Limits
+from lambda_fn.core.prefix import read_head
+from lambda_fn.core.survey import survey
 from tests import archives
 from tests.archives import ENCODERS, WANTED, Tar, entry, gunzip, member
-from tests.core.memory import repacked
+from tests.core.forgeries import FORGERIES
+from tests.core.memory import MemorySource, repacked
 
 FIRST = b'{"depth": 6}\n'
 
@@ -100,3 +105,28 @@ def test_a_header_that_does_not_end_is_refused() -> None:
     ):
         with pytest.raises(InvalidArchive):
             repacked(data, {WANTED: FIRST})
+
+
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_entries_are_told_of_once_though_damage_is_looked_at_again(helpers: int) -> None:
+    tar = Tar([entry(f"w{at}", archives.noise(3 << 20, at)) for at in range(8)])
+    source, told = MemorySource(member(tar.data, 1)[:-20]), list[str]()
+    with pytest.raises(InvalidArchive):
+        survey(
+            source,
+            read_head(source),
+            Edit(),
+            Limits(),
+            lambda done, total: None,
+            visit=lambda one: told.append(one.name),
+            helpers=helpers,
+        )
+    assert told == [part.name for part in tar.parts]
+
+
+def test_entries_are_told_of_once_though_a_mark_lied() -> None:
+    source, told = MemorySource(FORGERIES["a length beyond the truth"]), list[str]()
+    head = read_head(source)
+    assert head.rest
+    survey(source, head, Edit(), Limits(), lambda done, total: None, visit=lambda one: told.append(one.name))
+    assert told == [WANTED, *(part.name for part in archives.small().parts)]

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
+from lambda_fn.core.pax import VALUE_LIMIT
 from lambda_fn.core.tar import HEADER_LIMIT, Entry, Stream, entries, entries_and_records, number
 from tests import archives
-from tests.archives import entry, pax, raw_header, record, shared
+from tests.archives import entry, header, long_name, pax, raw_header, record, shared, sparse, with_signed_sum
 from tests.programs import asking
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,16 @@ def test_checksums_may_be_sums_of_signed_bytes() -> None:
         read(block[:148] + b"%06o\0 " % (total + 1) + block[156:])
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("\x7f", b"0"), ("\udc80", b"0"), ("\x7f\udc80\udcff", b"\xff"), ("a", b"\x80")]
+)
+def test_bytes_from_0x80_on_are_negative_in_signed_checksums(name: str, kind: bytes) -> None:
+    block = header(name, kind=kind)
+    signed = sum(byte if byte < 128 else byte - 256 for byte in block[:148] + b" " * 8 + block[156:])
+    (found,) = read(block[:148] + b"%06o\0 " % signed + block[156:])
+    assert (found.name, found.type) == (name, kind)
+
+
 def test_records_for_all_that_follow_are_used_and_overruled() -> None:
     tar = shared({"uid": "7", "mtime": "5.5"}).blocks + entry("a").blocks
     tar += entry("b", records={"uid": "8"}).blocks
@@ -104,9 +115,24 @@ def test_records_for_all_that_follow_are_used_and_overruled() -> None:
     assert [one.type for one in entries_and_records(Stream([tar]))] == [b"g", b"0", b"0"]
 
 
+def test_records_for_all_are_an_entry_of_their_own_without_name_and_data() -> None:
+    before = shared({"comment": "x" * 600}).blocks
+    found, _ = entries_and_records(Stream([before + entry("a").blocks]))
+    assert found == Entry(0, before, "", b"g", 0, 0, 0, 0, "")
+
+
+def test_a_stream_is_read_by_number_and_then_to_its_end() -> None:
+    stream = Stream([b"abc", b"defg", b"never"])
+    assert (stream.read(2), stream.position) == (b"ab", 2)
+    assert (stream.skip(2), stream.position) == (True, 4)
+    assert (b"".join(stream.rest()), stream.position) == (b"efg" + b"never", 12)
+    assert (stream.read(1), stream.skip(1), stream.position) == (b"", False, 12)
+
+
 FILE = entry("file").blocks
 DAMAGED = {
     "a wrong checksum": raw_header(b"x", b"00000000000")[:-1] + b"x",
+    "a block that is none": b"X" * 512,
     "half a header": FILE[:100],
     "half a zero block": FILE + bytes(100),
     "data cut off": entry("a", b"x" * 600).blocks[:-513],
@@ -146,8 +172,9 @@ def test_damage_is_named(case: str) -> None:
 
 
 def test_what_is_damaged_from_the_start_is_no_tar() -> None:
-    with pytest.raises(InvalidArchive, match="there is no tar"):
+    with pytest.raises(InvalidArchive) as caught:
         read(b"#!/bin/sh\n" * 100)
+    assert str(caught.value) == "there is no tar inside the gzip; pack the model with tar -czf"
 
 
 def test_an_endless_negative_header_is_refused_before_it_is_read() -> None:
@@ -192,10 +219,52 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
         (b"        ", 0),
         (b"\x80\0\0\0\0\0\1\0", 256),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff", -1),
+        (b"\xff\0\0\0\0\0\0\0", -(1 << 56)),
+        (b"\x80\xff\0\0\0\0\0\0", 0xFF << 48),
     ],
 )
 def test_numbers_are_octal_or_base_256(field: bytes, value: int) -> None:
     assert number(field) == value
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(
+            b"0o17\0\0\0\0",
+            b"1_0\0\0\0\0\0",
+            b"+0000017",
+            b"-0000017",
+            b"\t0000017",
+            b"\n0000017",
+            b"000017\t\0",
+            b"0x17\0\0\0\0",
+        ),
+        *(
+            b"\x000000017",
+            b"\0\0\0\x00017",
+            b"17\0x\0\0\0\0",
+            b"17\0-\0\0\0\0",
+            b"1 7\0\0\0\0\0",
+            b"0000018\0",
+            "١٧".encode() + b"\0\0\0\0",
+        ),
+        *(b"\x81\0\0\0\0\0\0\1", b"\xc0\0\0\0\0\0\0\1", b"\xfe\xff\xff\xff\xff\xff\xff\xff"),
+    ],
+)
+def test_what_some_readers_take_for_a_number_is_none(field: bytes) -> None:
+    with pytest.raises(InvalidArchive, match="a header field is no number"):
+        number(field)
+
+
+@pytest.mark.parametrize("field", ["mode", "uid", "gid", "mtime"])
+def test_where_no_boundary_hangs_on_it_nuls_stand_for_zeros(field: str) -> None:
+    (found,) = read(raw_header(b"a", b"0", **{field: b"\0\x00644 "}))
+    assert getattr(found, field) == 0o644
+    (nulls,) = read(raw_header(b"a", b"0", **{field: bytes(8)}))
+    assert getattr(nulls, field) == 0
+    with pytest.raises(InvalidArchive, match="no number"):
+        read(FILE + raw_header(b"a", b"\0\x000000644"))
 
 
 texts = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=300)
@@ -217,34 +286,12 @@ WANTED = entry(archives.WANTED, b"{}").blocks
 """An entry that must not be there for some readers only."""
 
 
-def header(
-    name: str = "file", size: int = 0, kind: bytes = b"0", magic: bytes = b"ustar\x0000", **fields: bytes
-) -> bytes:
-    block = raw_header(name.encode("utf-8", "surrogateescape"), b"%011o" % size, kind, **fields)
-    return archives.checksummed(block[:257] + magic.ljust(8, b"\0") + block[265:])
-
-
-def long_name(name: bytes, kind: bytes = b"L") -> bytes:
-    return raw_header(b"././@LongLink", b"%011o" % len(name), kind) + archives.padded(name)
-
-
-def with_signed_sum(block: bytes) -> bytes:
-    total = sum(block) - sum(block[148:156]) + 8 * 32 - 256 * sum(byte > 127 for byte in block)
-    return block[:148] + b"%06o\0 " % total + block[156:]
-
-
-def sparse(pieces: list[tuple[int, int]], data: bytes, more: bytes = b"") -> bytes:
-    """An old GNU sparse file: where its pieces lie and how long they are, then these."""
-    mapped = b"".join(b"%011o\0%011o\0" % piece for piece in pieces)
-    prefix = bytes(41) + mapped.ljust(96, b"\0") + (b"\1" if more else b"\0") + b"%011o" % (1 << 20)
-    return header("s", len(data), b"S", b"ustar  ", prefix=prefix) + more + archives.padded(data)
-
-
 INSIDE = header("x", 2048) + bytes(512) + WANTED + bytes(512)
 """A file that is an entry to whoever goes on 1,024 bytes after its beginning."""
 AMBIGUOUS = {
     "one zero block, then an entry": bytes(512) + WANTED,
-    "one zero block, then something": bytes(512) + b"x",
+    "one zero block, then something": bytes(512) + b"X" * 512,
+    "one zero block, then a piece of something": bytes(512) + b"x",
     "two pax headers": pax(record("path", "a")) * 2 + FILE,
     "pax headers of two kinds": pax(record("path", "a")) + pax(record("path", "b"), kind=b"X") + FILE,
     "two long names": long_name(b"a\0") * 2 + FILE,
@@ -255,6 +302,9 @@ AMBIGUOUS = {
     "a pax size before a long name": pax(record("size", "0")) + long_name(b"b\0") + FILE,
     "a long name called like a directory": raw_header(b"d/", b"2", b"L") + archives.padded(b"a\0") + FILE,
     "a long link called like a directory": raw_header(b"d/", b"2", b"K") + archives.padded(b"a\0") + FILE,
+    "a long name called like a directory by all of 100 bytes": raw_header(b"d" * 99 + b"/", b"2", b"L")
+    + archives.padded(b"a\0")
+    + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
@@ -271,6 +321,7 @@ AMBIGUOUS = {
     "a size on a hard link": header("l", 1023, b"1", link=b"file") + INSIDE,
     "a size on a device": header("l", 1000, b"3") + INSIDE,
     "a size that leads behind the end": header("d", 1024, b"5") + bytes(1024) + WANTED,
+    "something behind the end where some go on": header("d", 1024, b"5") + bytes(1024) + b"X" * 512,
     "more sizes than can be watched": b"".join(header("d", (1 << 30) + 512 * at, b"5") for at in range(0, 3000, 2)),
     "a name like a directory's beside the file's": pax(record("path", "a")) + header("a/", len(WANTED)) + WANTED,
     "a signed checksum before an entry": with_signed_sum(header("na\udcffve", len(WANTED))) + WANTED,
@@ -280,10 +331,19 @@ AMBIGUOUS = {
     "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "0,0"))
     + header("d", kind=b"5"),
     "a line break behind the NUL of a name": header("a\0\nb"),
+    "nothing but a line break behind the NUL of a name": header("a\0\n"),
+    "a line break between X's behind the NUL of a name": header("a\0X\nX"),
+    "a line break in the name of Solaris's header": header("a\0\nb", kind=b"X") + FILE,
+    "a line break behind the NUL of a link": header("a", kind=b"2", link=b"b\0\nc"),
+    "a line break behind the NUL of a prefix": header("a", prefix=b"b\0\nc"),
     "a zero block where some go on, and an entry behind it": header("d", 512, b"5")
     + header("x", 1536)
     + bytes(512)
     + INSIDE,
+    "a zero block where some go on, and a file with data behind it": header("d", 512, b"5")
+    + header("x", 1536)
+    + bytes(512)
+    + WANTED,
     "a zero block at the end where some go on": header("d/", 1, b"\0") + bytes(1024) + WANTED,
     "a label with data": header("label", 1024, b"V") + WANTED,
     "no name before an entry": header("", 1024) + WANTED,
@@ -295,6 +355,10 @@ AMBIGUOUS = {
     + header("x", 512)
     + WANTED[:148]
     + b"0000000\0"
+    + WANTED[156:512],
+    "a list of names that is a header but for the sum": header("d/", 512, b"D", b"ustar  ")
+    + WANTED[:148]
+    + bytes(8)
     + WANTED[156:512],
     "a directory's data that is a header but for the sum": header("d/", 512, b"Z")
     + WANTED[:148]
@@ -321,6 +385,12 @@ HONEST = {
     "one zero block and zeros": (FILE + bytes(512) + bytes(3000), ["file"]),
     "no end": (FILE, ["file"]),
     "another tar after the end": (FILE + bytes(1024) + WANTED, ["file"]),
+    "another tar after an end where some go on": (header("d", 1024, b"5") + bytes(2048) + WANTED, ["d"]),
+    "another tar after an end that all see": (
+        header("d/", 1, b"\0", b"") + FILE + bytes(1024) + WANTED,
+        ["d/", "file"],
+    ),
+    "a checksum of six digits": (header("\udcff" * 100, kind=b"2", link=b"\xff" * 100), ["\udcff" * 100]),
     "a directory that other tars give a size": (header("d", 255, b"5") + FILE, ["d", "file"]),
     "a sparse file": (sparse([(0, 512), (4096, 512)], bytes(1024)) + FILE, ["s", "file"]),
     "no name": (header("") + FILE, ["", "file"]),
@@ -334,6 +404,10 @@ HONEST = {
     ),
     "a directory of GNU tar's incremental dumps": (
         header("d/", 9, b"D", b"ustar  ") + bytes(512) + FILE,
+        ["d/", "file"],
+    ),
+    "a list of names in an incremental dump": (
+        header("d/", 14, b"D", b"ustar  ") + archives.padded(b"Yfoo\0Ysparse\0\0") + FILE,
         ["d/", "file"],
     ),
     "an empty pax header": (pax() + FILE, ["file"]),
@@ -366,24 +440,83 @@ def test_a_directory_of_an_incremental_dump_is_a_directory() -> None:
 
 
 TIMES = b"13640052170\0" * 2
-PREFIXES: dict[str, tuple[bytes, bytes, set[str]]] = {
-    "ustar": (b"ustar\x0000", b"p", {"p/file"}),
-    "Plexus": (b"ustar\0\0\0", b"p", {"p/file", "file"}),
-    "v7": (b"", b"p", {"p/file", "file"}),
-    "GNU": (b"ustar  ", b"p", {"p/file", "file"}),
-    "GNU with times": (b"ustar  ", TIMES, {"file"}),
-    "GNU with large times": (b"ustar  ", (b"\x80" + bytes(11)) * 2, {"file"}),
-    "GNU with one time": (b"ustar  ", bytes(12) + TIMES[:12], {"file"}),
-    "other, with times": (b"ustar\0\0\0", TIMES, {f"{TIMES[:11].decode()}/file", "file"}),
+PREFIXES: dict[str, tuple[bytes, bytes, list[str]]] = {
+    "ustar": (b"ustar\x0000", b"p", ["p/file"]),
+    "ustar, longer than star's": (b"ustar\x0000", b"p" * 140, ["p" * 140 + "/file"]),
+    "ustar, as long as can be": (b"ustar\x0000", b"p" * 155 + b"x", ["p" * 155 + "/file"]),
+    "Plexus": (b"ustar\0\0\0", b"p", ["p/file", "file"]),
+    "v7": (b"", b"p", ["file", "p/file"]),
+    "GNU": (b"ustar  ", b"p", ["file", "p/file"]),
+    "GNU with times": (b"ustar  ", TIMES, ["file"]),
+    "GNU with large times": (b"ustar  ", (b"\x80" + bytes(11)) * 2, ["file"]),
+    "GNU with one time": (b"ustar  ", bytes(12) + TIMES[:12], ["file"]),
+    "other, with times": (b"ustar\0\0\0", TIMES, [f"{TIMES[:11].decode()}/file", "file"]),
 }
+"""The path that counts comes first."""
 
 
 @pytest.mark.parametrize("case", PREFIXES)
 def test_the_prefix_is_read_as_readers_do_by_the_magic(case: str) -> None:
     magic, prefix, readings = PREFIXES[case]
-    (found,) = read(header(magic=magic, prefix=prefix))
-    assert found.readings == readings
-    assert found.path in readings
+    block = header(magic=magic, prefix=prefix[:155], end=prefix[155:])
+    (found,) = read(block)
+    assert found.readings == {*readings}
+    assert found.path == readings[0]
+
+
+def test_what_stands_behind_the_sizes_of_a_sparse_file_is_not_theirs() -> None:
+    size = b"\x80" + (9 << 30).to_bytes(11, "big")
+    prefix = bytes(41) + bytes(97) + size
+    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=prefix, end=b"7"))
+    assert found.size == 9 << 30
+    (found,) = read(header("s", magic=b"ustar  ", prefix=bytes(41) + b"\0" + b"7" * 95 + b"\1" + b"7" * 12))
+    assert (found.name, found.sparse) == ("s", False)
+    (found,) = read(header("s", magic=b"ustar  ", prefix=bytes(41) + b"7" * 96 + b"\0" + b"7" * 12))
+    assert (found.name, found.sparse) == ("s", False)
+
+
+def test_a_sparse_file_of_gnu_tar_has_no_prefix() -> None:
+    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=b"p"))
+    assert found.readings == {"s"}
+
+
+def test_a_mode_that_is_missing_is_none_and_one_that_is_no_number_is_damage() -> None:
+    (found,) = read(header(mode=bytes(8)))
+    assert found.mode == 0
+    with pytest.raises(InvalidArchive, match="a header field is no number"):
+        read(FILE + header(mode=b"X644"))
+
+
+def test_fields_may_be_filled_to_their_last_byte() -> None:
+    (found,) = read(header("n" * 100, kind=b"2", link=b"l" * 100, mode=b"00100664", uid=b"0001750"))
+    assert (found.name, found.link, found.mode) == ("n" * 100, "l" * 100, 0o100664)
+    (found,) = read(header(mode=b"100664 "))
+    assert found.mode == 0o100664
+
+
+def test_a_long_name_has_an_end() -> None:
+    for name in (b"x" * VALUE_LIMIT, b"X"):
+        (found,) = read(long_name(name + b"\0") + FILE)
+        assert found.name == name.decode()
+    with pytest.raises(InvalidArchive) as caught:
+        read(long_name(b"x" * (VALUE_LIMIT + 1) + b"\0") + FILE)
+    assert str(caught.value) == f"the tar is damaged: a long name of {VALUE_LIMIT + 1} bytes; pack the model again"
+
+
+def test_a_hundred_places_are_watched_at_a_time() -> None:
+    far = [header("d", (1 << 30) + 1024 * at, b"5") for at in range(101)]
+    assert len(read(b"".join(far[:100]))) == 100
+    with pytest.raises(InvalidArchive, match="too many sizes"):
+        read(b"".join(far))
+
+
+@pytest.mark.parametrize("length", [b"50000000000\0", b"\x80" + (9 << 30).to_bytes(11, "big")])
+def test_pieces_of_a_sparse_file_may_be_of_any_size(length: bytes) -> None:
+    size = number(length)
+    prefix = bytes(41) + (b"00000000000\0" + length + b"7" * 11 + b"\0").ljust(97, b"\0") + length
+    block = header("s", 0, b"S", b"ustar  ", prefix=prefix)
+    first = next(entries(Stream([archives.checksummed(block[:124] + length + block[136:])])))
+    assert (first.data_size, first.size) == (size, size)
 
 
 def test_stars_prefix_is_shorter() -> None:
@@ -513,7 +646,7 @@ def with_field(at: int, value: bytes) -> bytes:
 def test_what_is_no_header_even_without_its_sum_is_data(start: int, stop: int) -> None:
     for at in (start, stop - 1):
         assert len(read(with_field(at, b"x"))) == 2
-    for value in (b"7", b"\0x", b" "):
+    for value in (b"7", b"\0x", b" ", b"\x80" + bytes(stop - start - 1)):
         with pytest.raises(InvalidArchive, match="a header that some readers take for an entry's"):
             read(with_field(start, value))
 
@@ -563,6 +696,7 @@ SAID = {
     "an empty long name": "a long name that is empty or goes on behind a NUL",
     "a long name called like a directory": "a long name that is called like a directory",
     "a long name that goes on in its padding": "an extended header that goes on in its padding",
+    "a pax size that hides an entry": "the size 0 in a header that has room for the 1024 of its pax header",
     "a pax size that shows an entry": "the size 1024 in a header that has room for the 0 of its pax header",
     "more sizes than can be watched": "too many sizes that not all readers believe",
     "a size that leads behind the end": "what follows the end is where some readers go on",
@@ -571,6 +705,9 @@ SAID = {
     "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
     "a sparse map of more than its data": "a sparse file whose map does not fit its data",
     "a line break behind the NUL of a name": "a line break behind the NUL that ends a name",
+    "a line break in the name of Solaris's header": "a line break behind the NUL that ends a name",
+    "a line break behind the NUL of a link": "a line break behind the NUL that ends a name",
+    "a line break behind the NUL of a prefix": "a line break behind the NUL that ends a name",
 }
 
 
@@ -588,6 +725,12 @@ MESSAGES = {
     "a mode that is no number": "the tar is damaged: a header field is no number; pack the model again",
     "a huge extended header": f"the tar is damaged: an extended header of {0xFFFFFFFFFF} bytes; pack the model again",
     "a negative size in base 256": "the tar is damaged: a negative size at its byte 512; pack the model again",
+    "a pax size that is no number": "the tar is damaged: 'size' is no number at its byte 512; pack the model again",
+    "a pax time that is no number": "the tar is damaged: 'mtime' is no number at its byte 512; pack the model again",
+    "a pax record that is too long": "the tar is damaged: a broken pax record at its byte 512; pack the model again",
+    "a shared header within an entry's own": (
+        f"the tar is ambiguous at its byte 512: a shared header inside an entry's own{END}"
+    ),
 }
 
 

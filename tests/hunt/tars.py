@@ -129,7 +129,8 @@ def pax(rng: random.Random) -> bytes:
 def one_record(rng: random.Random) -> bytes:
     key = rng.choice(KEYS)
     value = rng.choice(
-        ["a", "pax/a", "0", "512", "1024", "1.5", "1,5", "", "a\0b", "x\n10 path=q\n", "d/", "+512", "0512"]
+        ["a", "pax/a", "0", "512", "1024", "1.5", "1,5", "", "a\0b", "d/", "+512", "0512"]
+        + [f"x\n{line}path=q\n" for line in ("10 ", "9\t", "+9", "09")]
     )
     whole = record(key, value)
     odd = rng.random()
