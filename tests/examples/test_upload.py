@@ -16,7 +16,6 @@ def test_an_upload_waits_is_repacked_goes_the_short_way_and_fails_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")  # as the demo does
     model = Path("model.tar.gz")
     model.write_bytes(archive(11 << 20))
     upload(model, usual=1.0)
