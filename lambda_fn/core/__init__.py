@@ -25,7 +25,7 @@ gzip and deflate
     inflate     the fastest inflater at hand
     blocks      where deflate data can be entered, and how to begin a block at any bit
     feed        what an inflater is fed
-    relay       how two cores inflate one stream
+    relay       how many cores inflate one stream
     gzip        members, read in one pass and checked in full
     deflate     the fastest compressor at hand
 
