@@ -1,8 +1,9 @@
 """The compressor: blocks of the input deflated beside each other, each with the 32 KiB before it as its dictionary.
 
 Used only where bytes cannot be kept. Which engine packs a block is decided by a sample of it: the fastest one whose
-result is at most a twentieth larger than that of zlib's level 6, which is how models are packed. On weights isal's
-level 1 is as good (up to 4 % larger) and twenty times as fast; text it would leave a fifth to a half larger.
+result is at most a twentieth larger than the source was, as far as that is known, or than that of zlib's level 6, which
+is how models are packed. On weights isal's level 1 is as good (up to 4 % larger) and twenty times as fast; text it
+would leave a fifth to a half larger.
 """
 
 from __future__ import annotations
@@ -38,17 +39,17 @@ LAST = b"\x03\0"
 Pieces = Iterable[Union[bytes, memoryview]]
 
 
-def deflate(pieces: Pieces, run: Run, before: bytes = b"", last: bool = True) -> Iterator[bytes]:
+def deflate(pieces: Pieces, run: Run, before: bytes = b"", last: bool = True, share: float = 0.0) -> Iterator[bytes]:
     """The pieces as deflate data that goes on after `before`; `run` gets their CRC-32 and size, and its length from 0.
 
-    It ends the stream if it is the `last`, else on a byte boundary.
+    It ends the stream if it is the `last`, else on a byte boundary. What they were packed to before is the `share`.
     """
     from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
 
     under_way: deque[Future[tuple[bytes, int, int]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="deflate") as beside:
         for block in _blocks(pieces):
-            under_way.append(beside.submit(_deflated, block, before))
+            under_way.append(beside.submit(_deflated, block, before, share))
             before = block[-WINDOW:]
             if len(under_way) > AHEAD:
                 yield _measured(*under_way.popleft().result(), run)
@@ -74,19 +75,24 @@ def _blocks(pieces: Pieces) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _deflated(block: bytes, before: bytes) -> tuple[bytes, int, int]:
+def _deflated(block: bytes, before: bytes, share: float) -> tuple[bytes, int, int]:
     """The block's deflate data, which ends on a byte boundary, its CRC-32 and size."""
-    packer, level = _packer(block)
+    packer, level = _packer(block, share)
     compressor = packer.compressobj(level=level, wbits=RAW, zdict=before)
     return compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH), crc32(block), len(block)
 
 
-def _packer(block: bytes) -> tuple[Any, int]:
+def _packer(block: bytes, share: float) -> tuple[Any, int]:
     """The engine, and its level, for a block."""
     sample = block[len(block) // 2 :][:SAMPLE]
-    most = MOST_LARGER * len(zlib.compress(sample, 6)) if len(PACKERS) > 1 else 0
-    fitting = (of for of in PACKERS[:-1] if len(of[0].compress(sample, of[1])) <= most)
-    return next(fitting, PACKERS[-1])
+    most, asked = MOST_LARGER * share * len(sample), False
+    for of in PACKERS[:-1]:
+        packed = len(of[0].compress(sample, of[1]))
+        if packed > most and not asked:  # the source says nothing for it, but zlib may
+            most, asked = max(most, MOST_LARGER * len(zlib.compress(sample, 6))), True
+        if packed <= most:
+            return of
+    return PACKERS[-1]
 
 
 def _measured(data: bytes, crc: int, size: int, run: Run) -> bytes:

@@ -162,6 +162,7 @@ class Reader:
         cut: Optional[int] = None,
         helpers: int = 0,
         strict: bool = False,
+        proved: int = PROVED,
         remembered: int = RECENT,
         passed: Callable[[int], None] = lambda position: None,
     ) -> None:
@@ -172,6 +173,8 @@ class Reader:
         """Threads that may inflate, too."""
         self._strict = strict
         """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
+        self._proved = proved
+        """Bytes of its beginning that must be so in any case."""
         self._remembered = remembered
         """Bytes of output that `recent` has at most, besides the last piece."""
         self._passed = passed
@@ -251,7 +254,7 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
-        relay = Relay(feed, self._help if self._helpers else None, self._strict, PROVED - feed.position)
+        relay = Relay(feed, self._help if self._helpers else None, self._strict, self._proved - feed.position)
         for out, position, needs_input, crc in relay.pieces(stop):
             self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, needs_input))
             while self.uncompressed - self.recent[0].offset > self._remembered:

@@ -269,7 +269,8 @@ class Front(Value):
             yield from _entries(larger)
             yield from rewritten(source, limits, found.head, edit, going)
 
-        whole.add(Made(lambda: deflate(plain(), run)), run)
+        share = source.size / found.uncompressed_size if found.uncompressed_size else 0.0
+        whole.add(Made(lambda: deflate(plain(), run, share=share)), run)
         size = len(self.head.grafted(prefix, run))
         return [
             Late(size, lambda: self.head.grafted(prefix, whole.run)),

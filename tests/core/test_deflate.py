@@ -51,6 +51,15 @@ def test_it_is_hardly_larger_than_what_zlib_makes(kind: str) -> None:
     assert len(packed) <= MOST_LARGER * len(zlib.compress(data, 6)) + 100
 
 
+@pytest.mark.parametrize("kind", sorted(CONTENTS))
+def test_it_is_hardly_larger_than_the_source_where_that_was_packed_worse(kind: str) -> None:
+    data = content(kind, 4 * BLOCK, 1)
+    share = 1.3 * len(zlib.compress(data, 6)) / len(data)
+    packed = b"".join(deflate([data], Run(0), share=share))
+    assert zlib.decompress(packed, -15) == data
+    assert len(packed) <= MOST_LARGER * share * len(data) + 100
+
+
 def test_no_more_is_read_than_is_being_deflated() -> None:
     taken = 0
 
