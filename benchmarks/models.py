@@ -126,7 +126,9 @@ def cached(kind: str, mib: int, old_entry: str = "none", folder: Path = Path(".c
     if not archive.exists():
         folder.mkdir(parents=True, exist_ok=True)
         print(f"making {archive}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", __spec__.name, kind, str(mib), old_entry, str(archive)], check=True)
+        part = archive.with_name(f"{archive.name}.part")  # half an archive would pass for it the next time
+        subprocess.run([sys.executable, "-m", __spec__.name, kind, str(mib), old_entry, str(part)], check=True)
+        part.rename(archive)
     return archive
 
 
