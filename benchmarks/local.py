@@ -191,7 +191,7 @@ def promises(races: Sequence[Race]) -> Iterator[tuple[str, str, str]]:
         if result.kind == "weights":
             slower = result.big[AGAIN].time / result.big[CP].time
             yield kept(f"{result.kind}: {AGAIN}: at most 1.5 × cp", slower, slower <= 1.5)
-            growth = max(result.big[name].output_size for name in OURS) / result.source_size
+            growth = max(result.big[name].output_size / result.big[name].source_size for name in OURS)
             yield kept(f"{result.kind}: output at most 1.02 × the source", growth, growth <= 1.02)
     peak = max(runs.peak for result in races for name in OURS for runs in (result.big[name], result.small[name]))
     yield "peak memory of every repack under 100 MiB", f"{peak:.0f} MiB", "met" if peak < 100 else "**missed**"
@@ -210,7 +210,7 @@ def everybody(result: Race) -> str:
     for name, runs in sorted(result.big.items(), key=lambda item: -item[1].time):
         label = f"**{name}** ({result.methods[name]})" if name in OURS else name
         peak = f"{runs.peak:.0f}" + (f" ({result.small[name].peak:.0f} with {SMALL} MiB)" if name in OURS else "")
-        size = f"{runs.output_size / result.source_size - 1:+.1%}" if runs.output_size else ""
+        size = f"{runs.output_size / runs.source_size - 1:+.1%}" if runs.output_size else ""
         rows.append((label, f"{runs.time:.2f}", f"{usual / runs.time:.1f}", peak, size))
     return table(("", "seconds", "× faster than the usual script", "peak MiB", "output's size"), rows)
 

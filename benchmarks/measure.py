@@ -45,6 +45,7 @@ class Runs:
     seconds: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
     output_size: int = 0
+    source_size: int = 0
 
     @property
     def time(self) -> float:
@@ -67,6 +68,8 @@ def race(lap: Iterable[Contender], rounds: int) -> dict[str, Runs]:
             print(f"round {number + 1}: {contender.name}: {seconds:.2f} s, {peak / 1024:.0f} MiB", file=sys.stderr)
             results[contender.name].seconds.append(seconds)
             results[contender.name].peaks.append(peak)
+            if contender.source:
+                results[contender.name].source_size = contender.source.stat().st_size
             if contender.output:
                 results[contender.name].output_size = contender.output.stat().st_size
                 contender.output.unlink()

@@ -98,7 +98,8 @@ class Job(Value):
 
     def _shift(self, head: Head) -> Optional[int]:
         """How far a graft would move the rest; None if that cannot be told before."""
-        if not self.edit.settled:
+        edit = self.edit
+        if not edit.settled or edit.drop or edit.folders or edit.strip_root:  # what goes moves all that follows
             return None
         size = Front.foreseen(head, self.edit).size
         return None if size is None else size - head.rest_start
