@@ -146,7 +146,7 @@ def enter(
     proved = min(at + PROOF, seen_from + len(seen))
     until = next((piece.position for piece in pieces if piece.offset + len(piece.data) >= proved), reached.position)
     later: Optional[Place] = None
-    tiny: Optional[Place] = None
+    tiny: Optional[Place] = None  # begins with so few codes that a walk would see others before it
     try:
         for stretch, bit in islice(_candidates(source, run, pieces, at, alike), TRIES):
             offset = _offset(source, stretch, bit, until, (seen, seen_from), (run, proved), effort)
@@ -165,7 +165,7 @@ def enter(
             later = here
     except NoWayIn:
         pass
-    return tiny or Place.at_start(run) if seen_from == run.offset else None
+    return tiny or (Place.at_start(run) if seen_from == run.offset else None)
 
 
 def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:

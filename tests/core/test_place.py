@@ -8,7 +8,7 @@ import pytest
 
 from lambda_fn.core.gzip import Reader, Recent, Run
 from lambda_fn.core.place import Effort, Passed, Place, enter
-from tests.archives import SINGLE
+from tests.archives import SINGLE, noise
 from tests.core.contents import FIXED_CODES, skewed, words
 from tests.core.memory import MemorySource
 
@@ -61,6 +61,16 @@ def test_headers_like_those_found_before_lead_to_the_same_data() -> None:
         assert place
         assert follows(packed, place) == PLAIN[place.offset :]
     assert alike
+
+
+def test_blocks_of_few_codes_can_be_entered_too() -> None:
+    """Their headers are too short to be told by what comes out of them."""
+    data = noise(5_000_000, 1).translate(bytes([0, 255]) * 128)
+    packed = SINGLE["Huffman only"](data)
+    place, _, _ = entered(packed, 4_500_000)
+    assert place
+    assert 3_000_000 < place.offset <= 4_500_000
+    assert place.crc == zlib.crc32(data[: place.offset])
 
 
 def test_what_no_longer_is_recent_is_asked_for() -> None:
