@@ -53,7 +53,7 @@ class Feed:
 
 def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same chunks, read in a thread of their own while those before them are used."""
-    from concurrent.futures import ThreadPoolExecutor  # only rewrites need it, and it is slow to import
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and small archives do without
 
     coming = iter(chunks)
 
