@@ -108,6 +108,11 @@ def joined(phase: int, following: int) -> bytes:
     return whole + bytes([low | following >> phase << phase]) if phase else whole
 
 
+def begun(phase: int, data: bytes) -> bytes:
+    """`data`, of which the first `phase` bits are replaced by empty blocks, so that a fresh decoder can begin there."""
+    return joined(phase, data[0]) + data[1:] if phase else data
+
+
 def decoder(window: bytes) -> Any:
     """A decoder of bare deflate data whose last 32 KiB of output were `window`."""
     return zlib.decompressobj(RAW, zdict=window) if window else zlib.decompressobj(RAW)
@@ -215,7 +220,7 @@ def _beginning(bits: int, count: int, alike: Collection[int]) -> int:
 def _is_header(data: bytes, phase: int) -> bool:
     """Whether a block begins at this bit of the first byte, as far as its header and its first symbol tell."""
     try:
-        zlib.decompressobj(RAW).decompress(joined(phase, data[0]) + data[1:] if phase else data, 1)
+        zlib.decompressobj(RAW).decompress(begun(phase, data), 1)
     except zlib.error as error:
         return "too far back" in str(error)  # a reference to what is not known here
     return True

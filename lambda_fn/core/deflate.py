@@ -13,9 +13,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
 
 from .blocks import WINDOW
-from .crc import combine_crc32
 from .gzip import Run
-from .inflate import CORES, RAW, crc32, engine, strict_engine
+from .inflate import CORES, RAW, combine_crc32, crc32, engine, strict_engine
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -14,12 +14,11 @@ import re
 import zlib
 from typing import Mapping, NamedTuple, Optional
 
-from .crc import combine_crc32
 from .deflate import LAST
 from .errors import InvalidArchive
 from .gzip import TRAILER_SIZE, Header, Run, parse_header, trailer
 from .header import Attributes, entry
-from .inflate import RAW, DeflateError, crc32, inflater, strict_inflater
+from .inflate import RAW, DeflateError, combine_crc32, crc32, inflater, strict_inflater
 from .store import Source
 from .tar import Stream, entries, entries_and_records
 from .value import Value

@@ -27,7 +27,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, NamedTuple, Optional
 
-from .blocks import HEADER, UNKNOWN, WINDOW, dynamic_blocks, joined, numbers
+from .blocks import HEADER, UNKNOWN, WINDOW, begun, dynamic_blocks, numbers
 from .errors import InvalidArchive
 from .feed import Feed
 from .inflate import DeflateError, Proof, crc32, inflater, strict_inflater
@@ -291,8 +291,8 @@ def run_from(bit: int, position: int, chunks: list[bytes], window: bytes) -> Run
         made.append([])
         given = chunk[skipped:]
         skipped = max(0, skipped - len(chunk))
-        if given and phase:
-            given, phase = joined(phase, given[0]) + given[1:], 0
+        if given:
+            given, phase = begun(phase, given), 0
         for piece in runner.run(given, position):
             made[-1].append(piece)
             size += len(piece.data)

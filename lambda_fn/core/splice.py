@@ -27,11 +27,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
-from .crc import combine_crc32
 from .deflate import deflate
 from .errors import InvalidArchive
 from .gzip import TRAILER_SIZE, Run, joined_runs, parse_header
-from .inflate import RAW, crc32
+from .inflate import RAW, combine_crc32, crc32
 from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source

@@ -22,11 +22,11 @@ from .blocks import (
     QUIET,
     STORED_LIMIT,
     WINDOW,
+    begun,
     closed,
     decode_from,
     decoder,
     dynamic_blocks,
-    joined,
     stored_ends,
 )
 from .gzip import TRAILER_SIZE, Run, parse_header
@@ -272,11 +272,6 @@ def _leapt(step: Step, data: bytes, least: int) -> tuple[Any, int, int]:
         if offset + len(out) >= least or at + LEAP >= step.stop - step.start:
             return there, at, offset
         at, offset = at + LEAP, offset + len(out)
-
-
-def begun(phase: int, data: bytes) -> bytes:
-    """`data`, of which the first `phase` bits are replaced by empty blocks, so that a fresh decoder can begin there."""
-    return joined(phase, data[0]) + data[1:] if phase else data
 
 
 def decoded(source: Nearby, place: Place) -> Iterator[bytes]:
