@@ -33,6 +33,8 @@ FIRST = 1 << 20
 """Bytes of tar in which the first entry's header is looked for."""
 MARK_SIZE = len("model-repacker 1 prefix= rest= crc= length=") + 8 + 16 + 8 + 16
 UNREADABLE: tuple[type[Exception], ...] = (*DeflateError, InvalidArchive, IndexError)
+EXPANSION = 1032
+"""Bytes that a byte of deflate data can become: a length and a distance of one bit each are 258 (RFC 1951, 3.2.5)."""
 _MARK = re.compile(
     rb"model-repacker 1 prefix=([0-9a-f]{8}) rest=([0-9a-f]{16}) crc=([0-9a-f]{8}) length=([0-9a-f]{16})(?: (.*))?",
     re.DOTALL,
@@ -135,7 +137,7 @@ def read_head(source: Source) -> Head:
     rest_start = header.size + prefix_size
     rest = Run(rest_start, rest_start + rest_size, crc, size)
     plain = Head(header, _first_mtime(data[header.size :]), comment=mark[5])
-    if prefix_size > 2 * PREFIX_LIMIT or rest.stop + TRAILER_SIZE > source.size:
+    if prefix_size > 2 * PREFIX_LIMIT or rest.stop + TRAILER_SIZE > source.size or size > EXPANSION * rest_size:
         return plain
     if len(data) < rest_start:
         data += source.read(len(data), rest_start)

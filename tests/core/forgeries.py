@@ -8,7 +8,7 @@ import zlib
 
 from lambda_fn.core.crc import combine_crc32
 from tests import archives
-from tests.archives import WANTED, entry, member
+from tests.archives import WANTED, Tar, entry, member
 
 
 def forged(mark: dict[str, int], deflated: bytes, rest: bytes, whole: bytes) -> bytes:
@@ -33,13 +33,14 @@ def forgery(ours: bytes, theirs: bytes, **lies: int) -> bytes:
 
 
 def too_long() -> bytes:
-    """A mark that agrees with the trailer and is wrong by 4 GiB."""
-    theirs = archives.small().data
+    """A mark that agrees with the trailer and is wrong by 4 GiB, which so much deflate data could inflate to."""
+    theirs = LARGE.data
     length = len(theirs) + (1 << 32)
     shifted = combine_crc32(zlib.crc32(OURS), 0, length)
     return forgery(OURS, theirs, crc=shifted ^ zlib.crc32(OURS + theirs), length=length)
 
 
+LARGE = Tar([*archives.small().parts, entry("noise", archives.noise(5 << 20))])
 OURS = entry(WANTED, b'{"depth": 6}\n', dialect=tarfile.USTAR_FORMAT).blocks
 FORGERIES = {
     "a true mark made by somebody else": forgery(OURS, archives.small().data),

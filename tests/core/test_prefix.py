@@ -142,6 +142,16 @@ def test_a_mark_with_a_wrong_figure_is_none(wrong: str, by: int) -> None:
     assert head.mtime == AT.mtime, "as in the first entry, whoever wrote it"
 
 
+@pytest.mark.parametrize("bit", range(64))
+@pytest.mark.parametrize("wrong", ["stop", "size"])
+def test_a_mark_with_any_flipped_bit_is_none(wrong: str, bit: int) -> None:
+    """The highest ones tell of sizes for which no engine's arithmetic is made."""
+    run = rest_of(Head(Header(10)).grafted(make_prefix(FILES), Run(0)))
+    figure = run.stop - run.start if wrong == "stop" else run.size
+    data = archive(make_prefix(FILES), None, **{wrong: (figure ^ 1 << bit) - figure})
+    assert read_head(MemorySource(data)).rest is None
+
+
 @pytest.mark.parametrize("by", [-1, 1, 4, 3 * PREFIX_LIMIT])
 def test_a_mark_with_another_length_of_the_prefix_is_none(by: int) -> None:
     prefix = make_prefix(FILES)

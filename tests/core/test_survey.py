@@ -11,7 +11,7 @@ from lambda_fn.core.prefix import read_head
 from lambda_fn.core.survey import survey
 from tests import archives
 from tests.archives import ENCODERS, WANTED, Tar, entry, gunzip, member
-from tests.core.forgeries import FORGERIES
+from tests.core.forgeries import FORGERIES, LARGE
 from tests.core.memory import MemorySource, repacked
 
 FIRST = b'{"depth": 6}\n'
@@ -129,4 +129,4 @@ def test_entries_are_told_of_once_though_a_mark_lied() -> None:
     head = read_head(source)
     assert head.rest
     survey(source, head, Edit(), Limits(), lambda done, total: None, visit=lambda one: told.append(one.name))
-    assert told == [WANTED, *(part.name for part in archives.small().parts)]
+    assert told == [WANTED, *(part.name for part in LARGE.parts)]
