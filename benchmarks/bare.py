@@ -24,8 +24,9 @@ CHUNK = 256 << 10
 class BareSource:
     """A `core.store.Source`, as long as nothing goes wrong."""
 
-    etag = version_id = None
-    warnings = ()
+    etag: str | None = None
+    version_id: str | None = None
+    warnings: tuple[str, ...] = ()
     note: Mapping[str, str] = {}
     ours = False
 
