@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import zlib
 from contextlib import suppress
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from . import crc
 
@@ -104,12 +104,18 @@ class Proof:
         self._left = size
         self._inflater = strict_inflater()
 
-    def take(self, chunk: bytes) -> None:
-        """Look at the next chunk, as long as there is something left to look at. Raises DeflateError."""
-        chunk = chunk[: max(0, self._left)]
-        while chunk or not self._inflater.needs_input:
-            if self._left <= 0 or self._inflater.eof:
-                return
-            made = self._inflater.decompress(chunk, PROVED_AT_ONCE)
-            self._left -= max(len(chunk), len(made) // MOST_INFLATED)
-            chunk = b""
+    def take(self, chunks: Iterable[bytes]) -> None:
+        """Look at the next chunks, as long as there is something left to look at. Raises DeflateError."""
+        for chunk in chunks:
+            given = chunk[: max(0, self._left)]
+            while given or not self._inflater.needs_input:
+                if self.over or self._inflater.eof:
+                    return
+                made = self._inflater.decompress(given, PROVED_AT_ONCE)
+                self._left -= max(len(given), len(made) // MOST_INFLATED)
+                given = b""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to look at."""
+        return self._left <= 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import tracemalloc
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import event, given
@@ -19,8 +18,9 @@ from lambda_fn.core.feed import Feed
 from lambda_fn.core.gzip import Limits
 from lambda_fn.core.place import HELD_BACK
 from lambda_fn.core.prefix import read_head
-from lambda_fn.core.relay import Helpers, Piece, Relay
+from lambda_fn.core.relay import Piece, Relay
 from lambda_fn.core.survey import survey
+from lambda_fn.core.threads import Threads
 from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
 from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, words
 from tests.core.memory import MemorySource, repacked
@@ -49,8 +49,8 @@ def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
 def inflated(stream: bytes, chunk: int, helpers: int) -> tuple[list[Piece], bytes, bool]:
     """The pieces, what the feed still holds, and whether a helper became the runner."""
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
-    with ThreadPoolExecutor(max(1, helpers)) as pool:
-        runners = Relay(feed, (lambda: Helpers(pool, helpers)) if helpers else None)
+    with Threads(helpers, "inflate") as pool:
+        runners = Relay(feed, (lambda: pool) if helpers else None)
         first = runners._runner
         pieces = list(runners.pieces())
         assert runners.eof or not feed.take()
@@ -206,8 +206,8 @@ def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest
     stream = b"".join(map(packer.compress, parts)) + packer.flush()
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     tracemalloc.start()
-    with ThreadPoolExecutor(2) as pool:
-        size = sum(len(piece.data) for piece in Relay(feed, lambda: Helpers(pool, 2)).pieces())
+    with Threads(2, "inflate") as pool:
+        size = sum(len(piece.data) for piece in Relay(feed, lambda: pool).pieces())
         feed.close()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
