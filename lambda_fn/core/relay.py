@@ -6,18 +6,20 @@ made out (see `blocks`), and how many bits its symbols take does not depend on w
 there after 32 KiB of anything reads every symbol rightly; it only copies wrong bytes where a reference leads into the
 unknown. Those die out: literals follow, and references to these.
 
-So the source is cut into legs, and helpers, each in a thread of its own, run ahead in the next ones, all at once. The
-runner, who knows all that came before, goes on from the end of one leg into the following, until at the end of a chunk
-of input it has the same 32 KiB of output behind it as the helper of that leg had there. What a decoder does from then
-on depends on these and on the rest of the input alone: the helper was right from there on, so its output counts, and
-it is the runner now, at the end of its leg. Of some MiB the runner inflates 100 to 300 KiB itself. If a helper was
-never right, or no block could be made out, the runner has inflated that leg, too, and nothing is lost.
+So the source is cut into legs, and helpers, each in a thread of its own, run ahead in the next ones, all at once.
+Where two legs meet, the decoder that has come through the first one goes on into the second, until at the end of a
+chunk of input it has the same 32 KiB of output behind it as the helper of that leg had there. What a decoder does from
+then on depends on these and on the rest of the input alone: from there on that helper is as right as who came to meet
+it. Helpers see to that as well, whichever of the two is the last to come. So all hangs together with the first leg,
+which the runner has gone through itself, knowing what came before; it has only to pass from meeting to meeting, and to
+take what was made. Of some MiB 100 to 300 KiB are inflated twice. If a helper was never right, or no block could be
+made out, the runner inflates that leg, too, and nothing is lost.
 
 It remains to prove that a block begins where the helper began. Packed files within the model are stored as they are,
 so that their blocks are found first, and may even lead to the right 32 KiB. But how much the helper has made tells
-where in the runner's output it began: from there, and after the 32 KiB that the runner knows, decoding must give just
-what the runner has made. (isal may hold back two bytes when its input is used up. How many depends on the block's bits
-and on the portions they come in, which are the same for both.)
+where in the other's output it began: from there, and after the 32 KiB that are known there, decoding must give just
+what the other one has made. (isal may hold back two bytes when its input is used up. How many depends on the block's
+bits and on the portions they come in, which are the same for both.)
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ CHUNK = 512 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
-LEG = 13 << 20
-"""Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory."""
+LEG, LEAST_LEG = 13 << 20, 8 << 20
+"""Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory. The more
+helpers, the shorter are their legs."""
 SPARE = 1
 """Legs more than helpers, so that none of them waits for the runner."""
 LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
@@ -340,7 +343,7 @@ class Relay:
 
     def _take_leg(self, helpers: Threads, begin: Optional[Meeting] = None) -> Optional[Leg]:
         taken = self._position - self._begin
-        size = LEG * taken // (taken + self._size)
+        size = max(LEAST_LEG, min(LEG, 2 * LEG // helpers.number)) * taken // (taken + self._size)
         chunks: list[bytes] = []
         start = self._feed.position
         while self._feed.position < start + size and (
@@ -398,7 +401,7 @@ def run_ahead(start: int, chunks: list[bytes], alike: set[int]) -> Optional[Runn
     """
     begin = b"".join(chunks[:SEARCHED])
     stop = len(begin) - HEADER
-    found = chain(dynamic_blocks(begin, 0, min(stop, FINE_IN), alike), dynamic_blocks(begin, 0, stop))
+    found = chain(dynamic_blocks(begin, 0, min(stop, 2 * FINE_IN), alike), dynamic_blocks(begin, 0, stop))
     for bit in islice(found, TRIES):
         with suppress(*DeflateError):
             runner = run_from(bit, start, chunks, UNKNOWN)
