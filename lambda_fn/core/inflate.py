@@ -87,14 +87,18 @@ crc32 = engine.crc32
 combine_crc32: Callable[[int, int, int], int] = getattr(engine, "crc32_combine", crc.combine_crc32)
 
 
+Inflater = Callable[[bytes], Any]
+"""Makes a decompressor of a bare deflate stream (RFC 1951) whose last 32 KiB of output were these."""
+
+
 def inflater(window: bytes = b"") -> Any:
-    """A new decompressor of a bare deflate stream (RFC 1951) whose last 32 KiB of output were `window`."""
+    """A new one of the fastest kind."""
     return _new(zdict=window) if window else _new()
 
 
-def strict_inflater() -> Any:
-    """The same, which refuses what zlib refuses."""
-    return _Inflater(like=strict_engine)
+def strict_inflater(window: bytes = b"") -> Any:
+    """A new one that refuses what zlib refuses."""
+    return _Inflater(window, strict_engine)
 
 
 class Proof:

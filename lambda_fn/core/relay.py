@@ -33,7 +33,7 @@ from typing import Any, Callable, Generator, Iterator, NamedTuple, Optional
 from .blocks import HEADER, UNKNOWN, WINDOW, begun, dynamic_blocks, numbers
 from .errors import InvalidArchive
 from .feed import Feed
-from .inflate import DeflateError, Proof, crc32, inflater, strict_inflater
+from .inflate import DeflateError, Inflater, Proof, crc32, inflater, strict_inflater
 from .threads import Task, Threads
 
 CHUNK = 512 << 10
@@ -50,8 +50,8 @@ LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
 used up, a splice knows its place."""
 FINE, FINE_IN = 8, 32 << 10
 """Chunks at the beginning of a leg that are no larger, lest more of it is inflated twice than must be."""
-SEARCHED = 8
-"""Chunks at the beginning of a leg in which a block is looked for."""
+SEARCHED, LIKELY = 8, 64 << 10
+"""Chunks at the beginning of a leg in which a block is looked for, and bytes of them in which it is by its numbers."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 13 << 20
@@ -201,8 +201,11 @@ class Meeting:
 class Leg:
     """A stretch of the source, and who ran ahead in it."""
 
-    def __init__(self, position: int, chunks: list[bytes], misses: int, begin: Optional[Meeting]) -> None:
+    def __init__(
+        self, position: int, chunks: list[bytes], misses: int, begin: Optional[Meeting], inflater: Inflater
+    ) -> None:
         self.position, self.chunks = position, chunks
+        self.inflater = inflater
         self.misses = misses
         """Of the helpers, when this one was asked."""
         self.begin, self.end = begin, Meeting()
@@ -213,7 +216,7 @@ class Leg:
     def run(self, alike: set[int]) -> None:
         """The helper's work."""
         try:
-            self.ahead = run_ahead(self.position, self.chunks, alike) if self.wanted else None
+            self.ahead = run_ahead(self, alike) if self.wanted else None
         finally:
             if self.begin:
                 self.begin.gone(self)
@@ -248,7 +251,8 @@ def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
     if begin < WINDOW or not leg.ahead:
         return False
     with suppress(*DeflateError):
-        proof = run_from(leg.ahead.begin, 0, leg.chunks[:number], seen[begin - WINDOW : begin])
+        decoder = leg.inflater(seen[begin - WINDOW : begin])
+        proof = run_from(leg.ahead.begin, 0, leg.chunks[:number], decoder)
         return b"".join(piece.data for made in proof.made for piece in made.pieces) == seen[begin:]
     return False
 
@@ -267,8 +271,9 @@ class Relay:
         strict: bool = False,
         proved: int = 0,
     ) -> None:
-        self._feed, self._helpers = feed, None if strict else helpers
-        self._runner = Runner(strict_inflater() if strict else inflater())
+        self._feed, self._helpers = feed, helpers
+        self._inflater = strict_inflater if strict else inflater
+        self._runner = Runner(self._inflater())
         self._proof = Proof(proved) if proved > 0 and not strict else None
         self._begin = self._position = feed.position
         self._size = 0
@@ -352,7 +357,7 @@ class Relay:
             chunks.append(chunk)
         if self._proof and not self._proof.over and chunks:
             self._proving = helpers.do(prove, self._proof, self._proving, chunks)
-        return Leg(start, chunks, self._misses, begin) if chunks else None
+        return Leg(start, chunks, self._misses, begin, self._inflater) if chunks else None
 
     def _alone_through(self, own: Leg) -> Generator[Piece, None, list[bytes]]:
         position, size = self._position, self._size
@@ -394,26 +399,26 @@ def prove(proof: Proof, before: Optional[Task[None]], chunks: list[bytes]) -> No
     proof.take(chunks)
 
 
-def run_ahead(start: int, chunks: list[bytes], alike: set[int]) -> Optional[Runner]:
-    """A runner from the first block that can be made out, None if there is none.
+def run_ahead(leg: Leg, alike: set[int]) -> Optional[Runner]:
+    """A runner from the first block of the leg that can be made out, None if there is none.
 
     Blocks that begin `alike`, with numbers that others have had, are found much sooner, so they are looked for first.
     """
-    begin = b"".join(chunks[:SEARCHED])
+    begin = b"".join(leg.chunks[:SEARCHED])
     stop = len(begin) - HEADER
-    found = chain(dynamic_blocks(begin, 0, min(stop, 2 * FINE_IN), alike), dynamic_blocks(begin, 0, stop))
+    found = chain(dynamic_blocks(begin, 0, min(stop, LIKELY), alike), dynamic_blocks(begin, 0, stop))
     for bit in islice(found, TRIES):
         with suppress(*DeflateError):
-            runner = run_from(bit, start, chunks, UNKNOWN)
+            runner = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN))
             if len(alike) < ALIKE:
                 alike.add(numbers(begin, bit))
             return runner
     return None
 
 
-def run_from(bit: int, position: int, chunks: list[bytes], window: bytes) -> Runner:
-    """A runner that began at a bit of the chunks, the first of which lies at `position`, after 32 KiB of output."""
-    runner, most = Runner(inflater(window), bit), MOST_AHEAD
+def run_from(bit: int, position: int, chunks: list[bytes], decoder: Any) -> Runner:
+    """A runner that began with a new decoder at a bit of the chunks, the first of which lies at `position`."""
+    runner, most = Runner(decoder, bit), MOST_AHEAD
     skipped, phase = divmod(bit, 8)
     for chunk in chunks:
         position += len(chunk)

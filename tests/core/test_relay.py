@@ -39,6 +39,7 @@ STORED = {"zlib 0", "pigz -0", "libdeflate 0"}
 def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "ALONE", 30_000)
     monkeypatch.setattr(relay, "LEG", 400_000)
+    monkeypatch.setattr(relay, "LEAST_LEG", 400_000)
 
 
 def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
@@ -115,6 +116,22 @@ def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pyte
         assert assert_as_by_one(data, deflated(data, encoder), 40_000)
 
 
+def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the runner comes from a leg of its own it may be the last at the meeting."""
+    by: list[str] = []
+    join = relay.join
+
+    def told(runner: relay.Runner, leg: relay.Leg) -> relay.Joint:
+        by.append(threading.current_thread().name)
+        return join(runner, leg)
+
+    monkeypatch.setattr(relay, "join", told)
+    data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(12))
+    assert assert_as_by_one(data, deflated(data), 40_000)
+    assert len(by) > 6
+    assert sum(not name.startswith("inflate") for name in by) <= 2, "one for each number of helpers"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", [b"\0", b"ab", b"abc", bytes(range(250))])
 def test_what_repeats_is_not_taken_for_what_it_resembles(unit: bytes) -> None:
@@ -159,9 +176,9 @@ def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytes
     asked: list[int] = []
     run_ahead = relay.run_ahead
 
-    def counted(start: int, chunks: list[bytes], alike: set[int]) -> relay.Runner | None:
-        asked.append(start)
-        return run_ahead(start, chunks, alike)
+    def counted(leg: relay.Leg, alike: set[int]) -> relay.Runner | None:
+        asked.append(leg.position)
+        return run_ahead(leg, alike)
 
     monkeypatch.setattr(relay, "run_ahead", counted)
     stream = deflated(words(1_000_000, 1) * 12, "fixed Huffman")

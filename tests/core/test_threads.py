@@ -51,8 +51,12 @@ def test_closing_ends_what_has_begun_and_leaves_the_rest_undone(monkeypatch: pyt
         waited_for.wait(60)
         done.append("first")
 
-    join = threading.Thread.join
-    monkeypatch.setattr(threading.Thread, "join", lambda thread: (waited_for.set(), join(thread)))
+    def join(thread: threading.Thread) -> None:
+        waited_for.set()
+        joined(thread)
+
+    joined = threading.Thread.join
+    monkeypatch.setattr(threading.Thread, "join", join)
     beside = Threads(1, "beside")
     beside.do(first)
     beside.do(done.append, "second")
