@@ -1,8 +1,8 @@
 """A survey of a model in S3 against one of the same model on disk: what reading from S3 costs beside the survey itself.
 
 S3 is nginx on loopback, which only serves ranges of files, as fast as they can be served. Between the two stands the
-floor, the same survey fed by bare HTTP (see `bare`). All run in turn, as whole processes, the start of Python and of a
-client included, from byte code as any second start does. Writes s3_survey.md into benchmarks/results.
+floor, the same survey fed by bare HTTP (see `bare`). All run in turn, as whole processes (`inspect`), the start of
+Python and of a client included, from byte code as any second start is. Writes s3_survey.md into benchmarks/results.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def compared(kind: str, mib: int, rounds: int) -> Iterator[tuple[str, ...]]:
     """The table's rows for one kind of model."""
     model = cached(kind, mib)
     with nginx(model) as (url, server), tempfile.TemporaryDirectory() as byte_code:
-        verify = ("-m", "lambda_fn", "verify")
+        inspect = ("-m", "lambda_fn", "inspect")
         places = {
-            "disk": (*verify, str(model)),
+            "disk": (*inspect, str(model)),
             "bare HTTP": ("-m", "benchmarks.bare", f"{url}/bucket/{model.name}"),
-            "S3": (*verify, f"s3://bucket/{model.name}"),
+            "S3": (*inspect, f"s3://bucket/{model.name}"),
             "S3: the client's start": ("-c", START),
         }
         environment = {**os.environ, **ANYBODY, "AWS_ENDPOINT_URL_S3": url, "PYTHONPYCACHEPREFIX": byte_code}
