@@ -30,9 +30,10 @@ from .models import KINDS, cached
 
 RESULTS = Path(__file__).parent / "results"
 GOAL = 1.15
-FLOOR = """The floor is bare HTTP: the same survey over one connection of Python's own, with nothing that S3 needs. All
-cores are busy from disk already; there the kernel copies each byte through a socket as well, and the server takes its
-share. S3's client adds its start, Python that no other core can help with, and a signed request for every 6 MiB.
+FLOOR = """The floor is bare HTTP: the same survey over one connection of Python's own, with nothing that S3 needs. The
+kernel copies each byte once more there, wakes whoever waits for it, and the server works on the same cores, which are
+busy from disk already. S3's client adds its start, Python that no other core can help with, and a signed request for
+every 6 MiB.
 """
 START = "from lambda_fn.stores.s3 import S3Access; S3Access.default()"
 CONFIGURATION = """
