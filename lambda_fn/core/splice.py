@@ -263,7 +263,7 @@ def _joining(source: Nearby, around: Neighbourhood, plain: bytes) -> bytes:
     if found is None or not found.startswith(plain):
         raise NoWayIn("what was encoded anew does not decode to what it should")
     behind = found[len(plain) :]
-    if not (expected.startswith(behind) or behind.startswith(expected)) or (following and not behind):
+    if not (expected.startswith(behind) or behind.startswith(expected)) or bool(following) != bool(behind):
         raise NoWayIn("what was encoded anew does not join what follows")
     return literal
 
