@@ -227,6 +227,18 @@ def test_an_entry_beyond_the_first_member_costs_its_neighbourhood_only(tmp_path:
     assert result.bytes.uploaded < 250 << 10
 
 
+@pytest.mark.parametrize("followed", [False, True], ids=["alone", "followed"])
+def test_a_member_may_end_in_a_block_of_nothing(followed: bool) -> None:
+    """Encoders that are told to flush before they are told to end leave one."""
+    tar = Tar([entry("a", words(200_000, 1)), entry("x", old=True), entry("b", words(50_000, 2))])
+    cut = len(tar.data) - 512 * followed
+    compressor = zlib.compressobj(wbits=31)
+    data = compressor.compress(tar.data[:cut]) + compressor.flush(zlib.Z_SYNC_FLUSH) + compressor.flush()
+    output, planned = memory.repacked(data + (member(tar.data[cut:]) if followed else b""), Edit(drop=("x",)))
+    assert planned.method == "splice"
+    assert gunzip(output) == tar.without_old
+
+
 def test_an_entry_astride_two_members_is_removed(tmp_path: Path) -> None:
     tar = Tar([entry("a", words(90_000, 1)), entry(WANTED, noise(30_000), old=True), entry("b", words(90_000, 2))])
     for size in (1000, 30_000, 91_000, 92_000, 120_000, 125_000, 160_000):
