@@ -150,12 +150,14 @@ def test_a_walk_into_a_member_with_an_endless_header_is_given_up() -> None:
 
 def test_a_walk_goes_on_in_the_next_member() -> None:
     data = member(PLAIN[:50_000]) + member(PLAIN[50_000:], name=b"n" * 1000)
-    there = Walk(Nearby(MemorySource(data)), Place.at_start(Run(10)), {}, Effort(1 << 30))
-    place = there.first_after(60_000)
+    place = Walk(Nearby(MemorySource(data)), Place.at_start(Run(10)), {}, Effort(1 << 30)).first_after(60_000)
     assert place.run.offset == 50_000
     assert place.run.member == len(member(PLAIN[:50_000]))
     assert place.run.start == place.run.member + 10 + 1001
     assert place.window == PLAIN[place.offset - WINDOW : place.offset]
+    runs = {place.run.start: place.run}
+    again = Walk(Nearby(MemorySource(data)), Place.at_start(Run(10)), runs, Effort(1 << 30)).first_after(60_000)
+    assert again.run is place.run, "a run that is known is taken as it is"
 
 
 def test_where_an_encoder_leaves_no_boundaries_the_walk_is_given_up() -> None:
