@@ -427,7 +427,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is asked of Linux")
 @pytest.mark.parametrize("size", [3, 5 << 20])
 def test_memory_stays_small_when_many_files_are_replaced(size: int, tmp_path: Path) -> None:
-    names = [f"code/{at}" for at in range(30)]
+    names = [f"code/{at}" for at in range(20)]
     parts = [(entry(f"w{at}", archives.noise(3 << 20, at)), entry(name, bytes(size))) for at, name in enumerate(names)]
     source = tmp_path / "model.tar.gz"
     tar = Tar([part for pair in parts for part in pair])
