@@ -24,6 +24,7 @@ gzip and deflate
     crc         the checksum of a whole from those of its parts
     inflate     the fastest inflater at hand
     blocks      where deflate data can be entered, and how to begin a block at any bit
+    threads     what is done beside
     feed        what an inflater is fed
     relay       how many cores inflate one stream
     gzip        members, read in one pass and checked in full

@@ -6,18 +6,20 @@ made out (see `blocks`), and how many bits its symbols take does not depend on w
 there after 32 KiB of anything reads every symbol rightly; it only copies wrong bytes where a reference leads into the
 unknown. Those die out: literals follow, and references to these.
 
-So the source is cut into legs, and helpers, each in a thread of its own, run ahead in the next ones, all at once. The
-runner, who knows all that came before, goes on from the end of one leg into the following, until at the end of a chunk
-of input it has the same 32 KiB of output behind it as the helper of that leg had there. What a decoder does from then
-on depends on these and on the rest of the input alone: the helper was right from there on, so its output counts, and
-it is the runner now, at the end of its leg. Of some MiB the runner inflates 100 to 300 KiB itself. If a helper was
-never right, or no block could be made out, the runner has inflated that leg, too, and nothing is lost.
+So the source is cut into legs, and helpers, each in a thread of its own, run ahead in the next ones, all at once.
+Where two legs meet, the decoder that has come through the first one goes on into the second, until at the end of a
+chunk of input it has the same 32 KiB of output behind it as the helper of that leg had there. What a decoder does from
+then on depends on these and on the rest of the input alone: from there on that helper is as right as who came to meet
+it. Helpers see to that as well, whichever of the two is the last to come. So all hangs together with the first leg,
+which the runner has gone through itself, knowing what came before; it has only to pass from meeting to meeting, and to
+take what was made. Of some MiB 100 to 300 KiB are inflated twice. If a helper was never right, or no block could be
+made out, the runner inflates that leg, too, and nothing is lost.
 
 It remains to prove that a block begins where the helper began. Packed files within the model are stored as they are,
 so that their blocks are found first, and may even lead to the right 32 KiB. But how much the helper has made tells
-where in the runner's output it began: from there, and after the 32 KiB that the runner knows, decoding must give just
-what the runner has made. (isal may hold back two bytes when its input is used up. How many depends on the block's bits
-and on the portions they come in, which are the same for both.)
+where in the other's output it began: from there, and after the 32 KiB that are known there, decoding must give just
+what the other one has made. (isal may hold back two bytes when its input is used up. How many depends on the block's
+bits and on the portions they come in, which are the same for both.)
 """
 
 from __future__ import annotations
@@ -25,31 +27,31 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, NamedTuple, Optional
+from threading import Lock
+from typing import Any, Callable, Generator, Iterator, NamedTuple, Optional
 
 from .blocks import HEADER, UNKNOWN, WINDOW, begun, dynamic_blocks, numbers
 from .errors import InvalidArchive
 from .feed import Feed
-from .inflate import DeflateError, Proof, crc32, inflater, strict_inflater
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+from .inflate import DeflateError, Inflater, Proof, crc32, inflater, strict_inflater
+from .threads import Task, Threads
 
 CHUNK = 512 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
-LEG = 13 << 20
-"""Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory."""
+LEG, LEAST_LEG = 13 << 20, 8 << 20
+"""Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory. The more
+helpers, the shorter are their legs."""
 SPARE = 1
 """Legs more than helpers, so that none of them waits for the runner."""
 LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
 """Bytes fed at a time at least and at most, and inflated from them at most where that can be had: where the input was
 used up, a splice knows its place."""
 FINE, FINE_IN = 8, 32 << 10
-"""Chunks at the beginning of a leg that are no larger, lest the runner inflates more of it than it must."""
-SEARCHED = 8
-"""Chunks at the beginning of a leg in which a block is looked for."""
+"""Chunks at the beginning of a leg that are no larger, lest more of it is inflated twice than must be."""
+SEARCHED, LIKELY = 8, 64 << 10
+"""Chunks at the beginning of a leg in which a block is looked for, and bytes of them in which it is by its numbers."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 13 << 20
@@ -74,6 +76,21 @@ class Piece(NamedTuple):
     """CRC-32 of the data."""
 
 
+class Made(NamedTuple):
+    """What comes of one chunk of input."""
+
+    pieces: list[Piece]
+    used_up: bool
+    """Whether that is all that comes of it."""
+    eof: bool
+    """Whether the stream ends in it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of output."""
+        return sum(len(piece.data) for piece in self.pieces)
+
+
 class Runner:
     """A decoder, and what it has already made of the next chunks."""
 
@@ -81,58 +98,163 @@ class Runner:
         self.decoder = decoder
         self.begin = begin
         """The bit of a leg where it began, if it runs ahead."""
-        self.made: deque[list[Piece]] = deque()
-        self.passed = 0
-        """Bytes that it had made of the chunks before these."""
-
-    @property
-    def eof(self) -> bool:
+        self.made: deque[Made] = deque()
+        self.last: deque[Piece] = deque(maxlen=2)
+        """What the decoder has given last."""
+        self.eof = False
         """Whether the stream has ended and all of it was taken."""
-        return bool(self.decoder.eof) and not self.made
+        self.through = False
+        """Whether it has come to the end of its leg."""
 
     def run(self, chunk: bytes, position: int) -> Iterator[Piece]:
         """What comes out until the chunk, which ends at `position`, is used up."""
         if self.made:
-            yield from self.made.popleft()
-            if self.made or self.decoder.needs_input:
+            made = self.made.popleft()
+            yield from made.pieces
+            self.eof = made.eof
+            if made.used_up:
                 return
             chunk = b""
+        yield from self._inflate(chunk, position)
+        self.eof = self.decoder.eof
+
+    def make(self, chunk: bytes, position: int, most: int) -> Made:
+        """The same ahead of time; it ends early with the piece that makes it `most` bytes."""
+        pieces = []
+        for piece in self._inflate(chunk, position):
+            pieces.append(piece)
+            most -= len(piece.data)
+            if most <= 0:
+                break
+        return Made(pieces, self.decoder.eof or self.decoder.needs_input, self.decoder.eof)
+
+    def behind(self, number: int) -> Runner:
+        """The same one behind so many of the chunks."""
+        for _ in range(number):
+            self.made.popleft()
+        return self
+
+    def _inflate(self, chunk: bytes, position: int) -> Iterator[Piece]:
         while not self.decoder.eof:
             data = self.decoder.decompress(chunk, CHUNK)
             chunk = b""
             if data:
-                yield Piece(data, position, self.decoder.needs_input, crc32(data))
+                piece = Piece(data, position, self.decoder.needs_input, crc32(data))
+                self.last.append(piece)
+                yield piece
             if self.decoder.needs_input:
                 return
 
-    def is_right(self, chunks: list[bytes], seen: bytes) -> bool:
-        """Whether it may take over at the end of these chunks of its leg, from one that has seen this output."""
-        made = self.made.popleft()
-        self.passed += sum(len(piece.data) for piece in made)
-        last = b"".join(piece.data for piece in made[-2:])[-WINDOW:]
-        begin = len(seen) - self.passed
-        if begin < WINDOW or len(last) < WINDOW or not seen.endswith(last):
-            return False
-        with suppress(*DeflateError):
-            proof = run_from(self.begin, 0, chunks, seen[begin - WINDOW : begin])
-            return b"".join(piece.data for made in proof.made for piece in made) == seen[begin:]
+
+class Joint(NamedTuple):
+    """How one who has come to the end of a leg goes on into the next."""
+
+    runner: Runner
+    made: list[Made]
+    """Of the first chunks."""
+    agreed: bool = False
+    """Whether who ran ahead in that leg is right from there on."""
+    error: Optional[Exception] = None
+    """What is wrong with the next chunk."""
+
+
+class Meeting:
+    """The end of one leg, which is the beginning of the next: where both were run through, the last one joins them.
+
+    It is not known then whether the runner of the first leg is right: if not, it was in vain.
+    """
+
+    def __init__(self) -> None:
+        self._runner: Optional[Runner] = None
+        self._leg: Optional[Leg] = None
+        self._lock, self._missing = Lock(), 2
+        self._joint = Task(self._join)
+
+    def come(self, runner: Optional[Runner]) -> None:
+        """Who went through the first leg is here, if one came through it."""
+        self._runner = runner
+        self._reached()
+
+    def gone(self, leg: Leg) -> None:
+        """The next leg was run through."""
+        self._leg = leg
+        self._reached()
+
+    def joint(self, runner: Runner) -> Optional[Joint]:
+        """How this runner goes on, as soon as it is known; None if he was not expected."""
+        joint = self._joint.result()
+        return joint if joint and joint.runner is runner else None
+
+    def _reached(self) -> None:
+        with self._lock:
+            self._missing -= 1
+            last = not self._missing
+        if last:
+            self._joint.run()
+
+    def _join(self) -> Optional[Joint]:
+        runner, leg = self._runner, self._leg
+        self._runner = self._leg = None  # the leg knows this meeting
+        return join(runner, leg) if runner and leg else None
+
+
+class Leg:
+    """A stretch of the source, and who ran ahead in it."""
+
+    def __init__(
+        self, position: int, chunks: list[bytes], misses: int, begin: Optional[Meeting], inflater: Inflater
+    ) -> None:
+        self.position, self.chunks = position, chunks
+        self.inflater = inflater
+        self.misses = misses
+        """Of the helpers, when this one was asked."""
+        self.begin, self.end = begin, Meeting()
+        self.ahead: Optional[Runner] = None
+        self.wanted = True
+        """Whether a helper should still run."""
+
+    def run(self, alike: set[int]) -> None:
+        """The helper's work."""
+        try:
+            self.ahead = run_ahead(self, alike) if self.wanted else None
+        finally:
+            if self.begin:
+                self.begin.gone(self)
+            self.end.come(self.ahead if self.ahead and self.ahead.through else None)
+
+
+def join(runner: Runner, leg: Leg) -> Joint:
+    """Let the runner go on into a leg until who went through it is right."""
+    made: list[Made] = []
+    seen = bytearray().join(piece.data for piece in runner.last)
+    ahead, passed, position = leg.ahead, 0, leg.position
+    for chunk, theirs in zip(leg.chunks, ahead.made if ahead else ()):
+        position += len(chunk)
+        try:
+            ours = runner.make(chunk, position, JOINT)
+        except DeflateError as error:
+            return Joint(runner, made, error=error)
+        made.append(ours)
+        for piece in ours.pieces:
+            seen += piece.data
+        passed += theirs.size
+        if not ours.used_up or ours.eof or len(seen) > JOINT:
+            break
+        last = b"".join(piece.data for piece in theirs.pieces[-2:])[-WINDOW:]
+        if len(last) == WINDOW and seen.endswith(last) and is_right(leg, len(made), bytes(seen), len(seen) - passed):
+            return Joint(runner, made, agreed=True)
+    return Joint(runner, made)
+
+
+def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
+    """Whether who ran ahead began where a block begins: what was to be seen from there to the end of that chunk."""
+    if begin < WINDOW or not leg.ahead:
         return False
-
-
-class Helpers(NamedTuple):
-    """Threads that inflate ahead."""
-
-    threads: Executor
-    number: int
-
-
-class Leg(NamedTuple):
-    """A stretch of the source in which a helper runs ahead."""
-
-    chunks: list[bytes]
-    ahead: Future[Optional[Runner]]
-    misses: int
-    """Of the helpers, when this one was asked."""
+    with suppress(*DeflateError):
+        decoder = leg.inflater(seen[begin - WINDOW : begin])
+        proof = run_from(leg.ahead.begin, 0, leg.chunks[:number], decoder)
+        return b"".join(piece.data for made in proof.made for piece in made.pieces) == seen[begin:]
+    return False
 
 
 class Relay:
@@ -145,19 +267,20 @@ class Relay:
     def __init__(
         self,
         feed: Feed,
-        helpers: Optional[Callable[[], Helpers]] = None,
+        helpers: Optional[Callable[[], Threads]] = None,
         strict: bool = False,
         proved: int = 0,
     ) -> None:
-        self._feed, self._helpers = feed, None if strict else helpers
-        self._runner = Runner(strict_inflater() if strict else inflater())
+        self._feed, self._helpers = feed, helpers
+        self._inflater = strict_inflater if strict else inflater
+        self._runner = Runner(self._inflater())
         self._proof = Proof(proved) if proved > 0 and not strict else None
         self._begin = self._position = feed.position
         self._size = 0
-        self._last: deque[Piece] = deque(maxlen=2)
         self._misses = self._alone = 0
         self._stored = False
         self._alike: set[int] = set()
+        self._proving: Optional[Task[None]] = None
 
     @property
     def eof(self) -> bool:
@@ -171,9 +294,13 @@ class Relay:
         """
         try:
             while not self.eof and (chunk := self._feed.take(stop and stop - self._feed.position)):
+                if self._proof:
+                    self._proof.take([chunk])
                 yield from self._run(chunk)
                 if self._helpers and stop is None and self._position - self._begin >= ALONE:
                     yield from self._legs(self._helpers())
+            if self._proving:
+                self._proving.result()
         except DeflateError:
             raise InvalidArchive(
                 f"the archive is damaged: no deflate data before byte {self._position}; pack the model again"
@@ -183,24 +310,21 @@ class Relay:
     def _run(self, chunk: bytes) -> Iterator[Piece]:
         self._position += len(chunk)
         before = self._size
-        if self._proof:
-            self._proof.take(chunk)
         for piece in self._runner.run(chunk, self._position):
             self._size += len(piece.data)
-            self._last.append(piece)
             yield piece
         self._feed.portion = max(LEAST_IN, min(MOST_IN, len(chunk) * USUAL_OUT // max(1, self._size - before)))
 
-    def _legs(self, helpers: Helpers) -> Iterator[Piece]:
+    def _legs(self, helpers: Threads) -> Iterator[Piece]:
         """All that is left, in legs: of the runner's own as long as help is of no use, else of the helpers."""
         self._feed.read_ahead()
         self._stored = self._size <= self._position - self._begin
         legs: deque[Leg] = deque()
         left: list[bytes] = []
         while not self.eof:
-            own = [] if legs else self._take_leg()
+            own = None if legs else self._take_leg(helpers)
             if not self._stored:  # what is only copied needs no help
-                self._ask(helpers, legs)
+                self._ask(helpers, legs, own)
             if own:
                 left = yield from self._alone_through(own)
             elif legs:
@@ -208,32 +332,37 @@ class Relay:
             else:
                 return
         for leg in legs:
-            leg.ahead.cancel()
+            leg.wanted = False
         for chunk in reversed([*left, *chain.from_iterable(leg.chunks for leg in legs)]):
             self._feed.put_back(chunk)
 
-    def _ask(self, helpers: Helpers, legs: deque[Leg]) -> None:
+    def _ask(self, helpers: Threads, legs: deque[Leg], own: Optional[Leg]) -> None:
         """Send helpers ahead, one more than can run; after one was of no use, a single one now and then."""
         wanted = helpers.number + SPARE if not self._misses else self._alone <= 0
-        while len(legs) < wanted:
-            start = self._feed.position
-            chunks = self._take_leg()
-            if not chunks:
+        while len(legs) < wanted and (before := legs[-1] if legs else own):
+            leg = self._take_leg(helpers, before.end)
+            if not leg:
                 return
-            legs.append(Leg(chunks, helpers.threads.submit(run_ahead, start, chunks, self._alike), self._misses))
+            legs.append(leg)
+            helpers.do(leg.run, self._alike)
 
-    def _take_leg(self) -> list[bytes]:
+    def _take_leg(self, helpers: Threads, begin: Optional[Meeting] = None) -> Optional[Leg]:
         taken = self._position - self._begin
-        size = LEG * taken // (taken + self._size)
+        size = max(LEAST_LEG, min(LEG, 2 * LEG // helpers.number)) * taken // (taken + self._size)
         chunks: list[bytes] = []
-        stop = self._feed.position + size
-        while self._feed.position < stop and (chunk := self._feed.take(FINE_IN if len(chunks) < FINE else None)):
+        start = self._feed.position
+        while self._feed.position < start + size and (
+            chunk := self._feed.take(FINE_IN if len(chunks) < FINE else None)
+        ):
             chunks.append(chunk)
-        return chunks
+        if self._proof and not self._proof.over and chunks:
+            self._proving = helpers.do(prove, self._proof, self._proving, chunks)
+        return Leg(start, chunks, self._misses, begin, self._inflater) if chunks else None
 
-    def _alone_through(self, chunks: list[bytes]) -> Generator[Piece, None, list[bytes]]:
+    def _alone_through(self, own: Leg) -> Generator[Piece, None, list[bytes]]:
         position, size = self._position, self._size
-        left = yield from self._through(chunks)
+        left = yield from self._through(own.chunks)
+        own.end.come(self._runner)
         self._alone -= 1
         self._stored = self._size - size <= self._position - position
         return left
@@ -248,57 +377,60 @@ class Relay:
 
     def _joining(self, leg: Leg) -> Generator[Piece, None, list[bytes]]:
         """The same of a leg, most of it as its helper has made it if that is right."""
-        seen = bytearray().join(piece.data for piece in self._last)
-        for number, chunk in enumerate(leg.chunks, 1):
-            for piece in self._run(chunk):
-                if len(seen) <= JOINT:
-                    seen += piece.data
-                yield piece
-            ahead = leg.ahead.result()
-            if self.eof or not ahead or not ahead.made or len(seen) > JOINT:
-                break
-            if ahead.is_right(leg.chunks[:number], bytes(seen)):
-                self._runner, self._misses = ahead, 0
-                return (yield from self._through(leg.chunks[number:]))
-        self._misses = leg.misses + 1
-        self._alone = min(2**self._misses - 1, MOST_ALONE)
-        return (yield from self._through(leg.chunks[number:]))
+        assert leg.begin
+        joint = leg.begin.joint(self._runner) or join(self._runner, leg)
+        if joint.error:
+            raise joint.error
+        self._runner.made.extend(joint.made)
+        number = len(joint.made)
+        left = yield from self._through(leg.chunks[:number])
+        if joint.agreed and leg.ahead:
+            self._runner, self._misses = leg.ahead.behind(number), 0
+        else:
+            self._misses = leg.misses + 1
+            self._alone = min(2**self._misses - 1, MOST_ALONE)
+        return left + (yield from self._through(leg.chunks[number:]))
 
 
-def run_ahead(start: int, chunks: list[bytes], alike: set[int]) -> Optional[Runner]:
-    """The helper's work: a runner from the first block that can be made out, None if there is none.
+def prove(proof: Proof, before: Optional[Task[None]], chunks: list[bytes]) -> None:
+    """Prove these chunks, too, after those before them. Raises DeflateError."""
+    if before:
+        before.result()
+    proof.take(chunks)
+
+
+def run_ahead(leg: Leg, alike: set[int]) -> Optional[Runner]:
+    """A runner from the first block of the leg that can be made out, None if there is none.
 
     Blocks that begin `alike`, with numbers that others have had, are found much sooner, so they are looked for first.
     """
-    begin = b"".join(chunks[:SEARCHED])
+    begin = b"".join(leg.chunks[:SEARCHED])
     stop = len(begin) - HEADER
-    found = chain(dynamic_blocks(begin, 0, min(stop, FINE_IN), alike), dynamic_blocks(begin, 0, stop))
+    found = chain(dynamic_blocks(begin, 0, min(stop, LIKELY), alike), dynamic_blocks(begin, 0, stop))
     for bit in islice(found, TRIES):
         with suppress(*DeflateError):
-            runner = run_from(bit, start, chunks, UNKNOWN)
+            runner = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN))
             if len(alike) < ALIKE:
                 alike.add(numbers(begin, bit))
             return runner
     return None
 
 
-def run_from(bit: int, position: int, chunks: list[bytes], window: bytes) -> Runner:
-    """A runner that began at a bit of the chunks, the first of which lies at `position`, after 32 KiB of output."""
-    runner, made, size = Runner(inflater(window), bit), deque[list[Piece]](), 0
+def run_from(bit: int, position: int, chunks: list[bytes], decoder: Any) -> Runner:
+    """A runner that began with a new decoder at a bit of the chunks, the first of which lies at `position`."""
+    runner, most = Runner(decoder, bit), MOST_AHEAD
     skipped, phase = divmod(bit, 8)
     for chunk in chunks:
         position += len(chunk)
-        made.append([])
         given = chunk[skipped:]
         skipped = max(0, skipped - len(chunk))
         if given:
             given, phase = begun(phase, given), 0
-        for piece in runner.run(given, position):
-            made[-1].append(piece)
-            size += len(piece.data)
-            if size >= MOST_AHEAD:
-                break
-        if runner.decoder.eof or size >= MOST_AHEAD:
+        made = runner.make(given, position, most)
+        runner.made.append(made)
+        most -= made.size
+        if made.eof or most <= 0:
             break
-    runner.made = made
+    else:
+        runner.through = True
     return runner

@@ -24,7 +24,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
@@ -34,11 +34,9 @@ from .inflate import RAW, combine_crc32, crc32
 from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
+from .threads import Task, Threads
 from .value import Value
 from .walk import PROVED_IN, Nearby, Walk, decoded
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
@@ -221,11 +219,9 @@ def _all_encoded(
     if not several:
         yield from ((around, *encoded(source, around, hold=True)) for around in found)
         return
-    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
-
     held = 0
-    under_way: deque[tuple[Neighbourhood, Future[tuple[Piece, Run]]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="encode") as beside:
+    under_way: deque[tuple[Neighbourhood, Task[tuple[Piece, Run]]]] = deque()
+    with Threads(1, "encode") as beside:
         for around in chain(found, [None]):
             if under_way:
                 before, made = under_way.popleft()
@@ -233,7 +229,7 @@ def _all_encoded(
                 held += len(piece.data) if isinstance(piece, Literal) else 0
                 yield before, piece, figures
             if around:
-                under_way.append((around, beside.submit(encoded, source, around, held < HELD)))
+                under_way.append((around, beside.do(encoded, source, around, held < HELD)))
 
 
 def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import tracemalloc
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import event, given
@@ -19,8 +18,9 @@ from lambda_fn.core.feed import Feed
 from lambda_fn.core.gzip import Limits
 from lambda_fn.core.place import HELD_BACK
 from lambda_fn.core.prefix import read_head
-from lambda_fn.core.relay import Helpers, Piece, Relay
+from lambda_fn.core.relay import Piece, Relay
 from lambda_fn.core.survey import survey
+from lambda_fn.core.threads import Threads
 from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
 from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, words
 from tests.core.memory import MemorySource, repacked
@@ -40,6 +40,7 @@ STORED = {"zlib 0", "pigz -0", "libdeflate 0"}
 def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "ALONE", 30_000)
     monkeypatch.setattr(relay, "LEG", 400_000)
+    monkeypatch.setattr(relay, "LEAST_LEG", 400_000)
 
 
 def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
@@ -50,8 +51,8 @@ def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
 def inflated(stream: bytes, chunk: int, helpers: int) -> tuple[list[Piece], bytes, bool]:
     """The pieces, what the feed still holds, and whether a helper became the runner."""
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
-    with ThreadPoolExecutor(max(1, helpers)) as pool:
-        runners = Relay(feed, (lambda: Helpers(pool, helpers)) if helpers else None)
+    with Threads(helpers, "inflate") as pool:
+        runners = Relay(feed, (lambda: pool) if helpers else None)
         first = runners._runner
         pieces = list(runners.pieces())
         assert runners.eof or not feed.take()
@@ -114,6 +115,22 @@ def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pyte
         assert assert_as_by_one(MIXED, deflated(MIXED, encoder), 40_000)
 
 
+def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the runner comes from a leg of its own it may be the last at the meeting."""
+    by: list[str] = []
+    join = relay.join
+
+    def told(runner: relay.Runner, leg: relay.Leg) -> relay.Joint:
+        by.append(threading.current_thread().name)
+        return join(runner, leg)
+
+    monkeypatch.setattr(relay, "join", told)
+    data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(12))
+    assert assert_as_by_one(data, deflated(data), 40_000)
+    assert len(by) > 6
+    assert sum(not name.startswith("inflate") for name in by) <= 2, "one for each number of helpers"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", [b"\0", b"ab", b"abc", bytes(range(250))])
 def test_what_repeats_is_not_taken_for_what_it_resembles(unit: bytes) -> None:
@@ -158,9 +175,9 @@ def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytes
     asked: list[int] = []
     run_ahead = relay.run_ahead
 
-    def counted(start: int, chunks: list[bytes], alike: set[int]) -> relay.Runner | None:
-        asked.append(start)
-        return run_ahead(start, chunks, alike)
+    def counted(leg: relay.Leg, alike: set[int]) -> relay.Runner | None:
+        asked.append(leg.position)
+        return run_ahead(leg, alike)
 
     monkeypatch.setattr(relay, "run_ahead", counted)
     stream = deflated(words(1_000_000, 1) * 12, "fixed Huffman")
@@ -205,8 +222,8 @@ def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest
     stream = b"".join(map(packer.compress, parts)) + packer.flush()
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     tracemalloc.start()
-    with ThreadPoolExecutor(2) as pool:
-        size = sum(len(piece.data) for piece in Relay(feed, lambda: Helpers(pool, 2)).pieces())
+    with Threads(2, "inflate") as pool:
+        size = sum(len(piece.data) for piece in Relay(feed, lambda: pool).pieces())
         feed.close()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
