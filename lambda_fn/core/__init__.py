@@ -26,6 +26,7 @@ gzip and deflate
     blocks      where deflate data can be entered, and how to begin a block at any bit
     threads     what is done beside
     feed        what an inflater is fed
+    legs        how one who begins in the middle is found to be right
     relay       how many cores inflate one stream
     gzip        members, read in one pass and checked in full
     deflate     the fastest compressor at hand

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lambda_fn.core import inflate, relay
+from lambda_fn.core import inflate, legs, relay
 from lambda_fn.core.deflate import LAST
 from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
 from lambda_fn.core.gzip import Limits
+from lambda_fn.core.legs import Piece
 from lambda_fn.core.place import HELD_BACK
 from lambda_fn.core.prefix import read_head
-from lambda_fn.core.relay import Piece, Relay
+from lambda_fn.core.relay import Relay
 from lambda_fn.core.survey import survey
 from lambda_fn.core.threads import Threads
 from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
@@ -118,13 +119,14 @@ def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pyte
 def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where the runner comes from a leg of its own it may be the last at the meeting."""
     by: list[str] = []
-    join = relay.join
+    join = legs.join
 
-    def told(runner: relay.Runner, leg: relay.Leg) -> relay.Joint:
+    def told(runner: legs.Runner, leg: legs.Leg) -> legs.Joint:
         by.append(threading.current_thread().name)
         return join(runner, leg)
 
-    monkeypatch.setattr(relay, "join", told)
+    for module in (legs, relay):
+        monkeypatch.setattr(module, "join", told)
     data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(12))
     assert assert_as_by_one(data, deflated(data), 40_000)
     assert len(by) > 6
@@ -164,8 +166,8 @@ def test_what_reads_alike_inside_of_stored_blocks_is_no_block() -> None:
 @pytest.mark.slow
 def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes over all the same, and goes on from the middle of a chunk."""
-    monkeypatch.setattr(relay, "MOST_AHEAD", 500_000)
-    monkeypatch.setattr(relay, "JOINT", 500_000)
+    monkeypatch.setattr(legs, "MOST_AHEAD", 500_000)
+    monkeypatch.setattr(legs, "JOINT", 500_000)
     for size in range(600_000, 1_400_000, 20_000):
         data = noise(300_000).translate(LOW) + bytes(size)
         assert assert_as_by_one(data, deflated(data, "Huffman only"), 40_000, after=b"")
@@ -173,13 +175,13 @@ def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch
 
 def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    run_ahead = relay.run_ahead
+    run_ahead = legs.run_ahead
 
-    def counted(leg: relay.Leg, alike: set[int]) -> relay.Runner | None:
+    def counted(leg: legs.Leg, alike: set[int]) -> legs.Runner | None:
         asked.append(leg.position)
         return run_ahead(leg, alike)
 
-    monkeypatch.setattr(relay, "run_ahead", counted)
+    monkeypatch.setattr(legs, "run_ahead", counted)
     stream = deflated(words(1_000_000, 1) * 12, "fixed Huffman")
     _, _, helped = inflated(stream, 65_536, helpers=1)
     assert not helped
@@ -187,7 +189,7 @@ def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytes
 
 
 def test_nobody_is_asked_to_help_with_stored_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "run_ahead", pytest.fail)
+    monkeypatch.setattr(legs, "run_ahead", pytest.fail)
     data = noise(4_000_000)
     assert not assert_as_by_one(data, deflated(data, "zlib 0"), 65_536)
 
