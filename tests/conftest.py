@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"s3_url", "deployment"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+    # `pytest -n` hands out the files in this order: none that takes long may be left for the end, when cores are idle.
+    long = Counter(item.path for item in items for mark in item.iter_markers() if mark.name in ("server", "slow"))
+    items.sort(key=lambda item: -long[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

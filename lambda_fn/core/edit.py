@@ -134,8 +134,9 @@ def matcher(pattern: str) -> re.Pattern[str]:
     """What matches the paths that `pattern` takes out, those of directories with a slash behind them.
 
     A pattern is like a line of a .gitignore file: without a slash before its end it matches at any depth, with one from
-    the root; `*` and `?` do not cross a slash, `**` does; `[a-z]` is one of these; a backslash takes the next character
-    as it stands; a slash at the end asks for a directory. With a directory goes all that is below it.
+    the root; `*` and `?` do not cross a slash, `**` does where it stands for whole parts of a path; `[a-z]` is one of
+    these; a backslash takes the next character as it stands; a slash at the end asks for a directory. With a directory
+    goes all that is below it.
 
         >>> [bool(matcher("checkpoint-*").match(path)) for path in ("checkpoint-1/", "a/checkpoint-1/b", "checkpoint")]
         [True, True, False]
@@ -153,8 +154,8 @@ def matcher(pattern: str) -> re.Pattern[str]:
     while at < len(path):
         if path.startswith("**/", at) and (at == 0 or path[at - 1] == "/"):
             found, at = found + "(?:.*/)?", at + 3
-        elif path.startswith("**", at):
-            found, at = found + (".+" if path[:at].endswith("/") else ".*"), at + 2
+        elif path[at:] == "**" and path[:at].endswith("/"):
+            found, at = found + ".+", at + 2
         elif path[at] == "*":
             found, at = found + "[^/]*", at + 1
         elif path[at] == "?":

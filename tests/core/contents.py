@@ -12,15 +12,18 @@ FIXED_CODES = {"isal 0", "zlib-ng 1", "fixed Huffman"}
 """Encoders whose blocks say nothing that could be told from chance: their archives are rewritten."""
 
 
+VOCABULARY = [noise(2 + n % 7, n) for n in range(64)] * 4
+SKEWED = bytes(byte & byte >> 3 for byte in range(256))
+
+
 def words(size: int, seed: int) -> bytes:
     """Text of a small vocabulary, which deflate makes a fifth of."""
-    vocabulary = [noise(2 + n % 7, n) for n in range(64)]
-    return b"".join(vocabulary[letter & 63] for letter in noise(size // 5, seed))[:size]
+    return b"".join(map(VOCABULARY.__getitem__, noise(size // 5, seed)))[:size]
 
 
 def skewed(size: int, seed: int) -> bytes:
     """Bytes of which some are frequent but nothing repeats, like the exponents of weights."""
-    return bytes(byte & byte >> 3 for byte in noise(size, seed))
+    return noise(size, seed).translate(SKEWED)
 
 
 def mocking(size: int, seed: int) -> bytes:

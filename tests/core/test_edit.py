@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,10 @@ from lambda_fn.core.errors import InvalidRequest
         ("code/**", ["code/a", "code/b/c"], ["code/", "x/code/a"]),
         ("**/a", ["a", "b/a", "b/c/a/d"], ["ba"]),
         ("a/**/b", ["a/b", "a/x/b", "a/x/y/b/c"], ["a/xb", "x/a/b"]),
+        ("/**a", ["a", "ba/x"], ["b/a"]),
+        ("a/**b", ["a/b", "a/xb"], ["a/x/b"]),
+        ("a**b", ["ab", "c/axb"], ["a/b"]),
+        ("/**", ["a", "a/b"], []),
         ("x/", ["x/", "x/a", "b/x/"], ["x", "b/x"]),
         ("[!a-c]?", ["dd", "x/ee"], ["aa", "d", "ddd"]),
         (r"\*", ["*"], ["a"]),
@@ -39,7 +44,7 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         Edit(drop=(pattern,))
 
 
-_parts = st.text("ab.*?", min_size=1, max_size=3).filter(lambda part: part not in (".", "..") and "***" not in part)
+_parts = st.text("ab.*?", min_size=1, max_size=4).filter(lambda part: part not in (".", "..") and "***" not in part)
 _patterns = st.builds(
     lambda parts, front, back: front + "/".join(parts) + back,
     st.lists(st.one_of(_parts, st.just("**")), min_size=1, max_size=3),
@@ -49,14 +54,17 @@ _patterns = st.builds(
 _paths = st.lists(st.text("ab.", min_size=1, max_size=2).filter(lambda part: part.strip(".")), min_size=1, max_size=4)
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    return folder
+
+
 @pytest.mark.needs("git")
 @given(pattern=_patterns, paths=st.lists(_paths, min_size=1, max_size=8))
-def test_git_reads_patterns_alike(
-    tmp_path_factory: pytest.TempPathFactory, pattern: str, paths: list[list[str]]
-) -> None:
-    repository = tmp_path_factory.mktemp("repository")
-    subprocess.run(["git", "init", "--quiet", repository], check=True)
-    (repository / ".gitignore").write_text(pattern.replace("**", "**") + "\n")
+def test_git_reads_patterns_alike(repository: Path, pattern: str, paths: list[list[str]]) -> None:
+    (repository / ".gitignore").write_text(f"{pattern}\n")
     files = sorted({"/".join(path) for path in paths})
     ran = subprocess.run(
         ["git", "-C", repository, "check-ignore", "--no-index", "--stdin"],

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -50,8 +51,11 @@ def installed(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where node's commands are found: those of the package from PyPI, whose own `npx` lost its way."""
+    """Where Python, uv and node's commands are found: those from PyPI, whose own `npx` lost its way."""
     folder = tmp_path_factory.mktemp("bin")
+    (folder / "python3").write_text(f'#!/bin/sh\nexec {Path(sys.executable).resolve()} "$@"\n')
+    (folder / "python3").chmod(0o755)
+    (folder / "uv").symlink_to(UV)
     node = NODE / "bin" / "node"
     (folder / "node").symlink_to(node)
     script = NODE / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js"
@@ -170,7 +174,8 @@ def test_the_page_of_deployment_works_as_it_stands_as_far_as_it_goes_without_an_
     assert any(" synth" in command for command in without_account)
     for command in without_account:
         quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "AWS_EC2_METADATA_DISABLED": "true"}
-        run(command, checkout, PATH=path, PIP_NO_COMPILE="1", **quiet)  # thousands of the CDK's modules are not used
+        # pip finds here what the extra asks for: the CDK, compiled already.
+        run(command, checkout, PATH=path, PYTHONPATH=sysconfig.get_path("purelib"), **quiet)
     assert (checkout / "cdk.out" / "model-repacker.template.json").exists()
 
 

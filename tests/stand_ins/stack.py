@@ -107,7 +107,7 @@ class Deployment:
         given: Any,
         machine: str = "StateMachineArn",
         seconds: float = 60,
-        passed: Callable[[str], object] = lambda state: None,
+        passed: Callable[[str], object] | None = None,
     ) -> Json:
         """Run a machine to its end: its description, with `output` parsed and `states` in order.
 
@@ -121,11 +121,13 @@ class Deployment:
         deadline = time.monotonic() + seconds
         while True:
             done: Json = client.describe_execution(executionArn=started["executionArn"])
-            events = client.get_execution_history(executionArn=started["executionArn"], maxResults=1000)["events"]
-            entered = [event["stateEnteredEventDetails"] for event in events if "stateEnteredEventDetails" in event]
-            for details in entered[len(states) :]:
-                states.append(details["name"])
-                passed(details["name"])
+            if passed or done["status"] != "RUNNING":
+                events = client.get_execution_history(executionArn=started["executionArn"], maxResults=1000)["events"]
+                entered = [event["stateEnteredEventDetails"] for event in events if "stateEnteredEventDetails" in event]
+                for details in entered[len(states) :]:
+                    states.append(details["name"])
+                    if passed:
+                        passed(details["name"])
             if done["status"] != "RUNNING":
                 break
             assert time.monotonic() < deadline, "the machine does not end"

@@ -33,13 +33,30 @@ def test_a_note_comes_back_as_it_was(note: dict[str, str]) -> None:
     assert metadata.publication_of({"Metadata": kept}) == "p"
 
 
-@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200))
+def may_be_misread(text: str) -> bool:
+    """Whether it is what UTF-8 looks like that was read as Latin-1, as the bytes of a header are."""
+    try:
+        return text != text.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+
+
+texts = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200)
+
+
+@given(texts.filter(lambda text: not may_be_misread(text)))
 def test_text_that_a_store_gives_raw_is_kept_as_s3_takes_it(text: str) -> None:
-    for read in (text, text.encode().decode("latin-1")):  # which is how the bytes of a header are read
+    for read in (text, text.encode().decode("latin-1")):
         kept = metadata.user_metadata({"Metadata": {"owner": read}}, {}, "p")["owner"]
         assert kept.isascii()
         assert kept == text if text.isascii() else str(make_header(decode_header(kept))) == text
     assert metadata.user_metadata({"Metadata": {"owner": kept}}, {}, "p")["owner"] == kept
+
+
+def test_text_that_looks_misread_is_taken_for_it() -> None:
+    assert may_be_misread("Â¡")
+    kept = metadata.user_metadata({"Metadata": {"owner": "Â¡"}}, {}, "p")["owner"]
+    assert str(make_header(decode_header(kept))) == "¡", "no header tells the one from the other"
 
 
 def test_text_that_has_no_room_in_ascii_is_told() -> None:
