@@ -6,5 +6,9 @@ gc.disable()  # nothing that imports make is garbage, and to look for it takes a
 
 from .cli import main  # noqa: E402
 
+gc.freeze()  # it lives to the end
 gc.enable()
-raise SystemExit(main())
+try:
+    raise SystemExit(main())
+finally:
+    gc.freeze()  # nor is there a need, at the end, to look for cycles in all that is left
