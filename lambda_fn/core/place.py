@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import islice
-from typing import Collection, Iterable, Iterator, NamedTuple, Optional, Sequence
+from typing import Collection, Iterable, Iterator, Optional, Sequence
 
 from .blocks import (
     STORED_LIMIT,
@@ -41,6 +41,7 @@ from .gzip import Recent, Run
 from .inflate import crc32
 from .relay import MOST_IN
 from .store import Source
+from .value import Value
 
 SEARCH_LIMIT = 1 << 20
 """Bytes of compressed data in which a boundary must be found."""
@@ -75,7 +76,7 @@ class Effort:
             raise NoWayIn("block boundaries cost too much to find")
 
 
-class Place(NamedTuple):
+class Place(Value):
     """A proved block boundary, and all that a decoder needs to begin there."""
 
     bit: int
@@ -176,7 +177,7 @@ def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
     return [piece for piece in pieces if piece.run is run]
 
 
-class Stretch(NamedTuple):
+class Stretch(Value):
     """Some of the source, and what of it leads to where in the tar."""
 
     start: int

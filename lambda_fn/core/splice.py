@@ -24,7 +24,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
@@ -60,7 +60,7 @@ class Patch(Value):
     """From where its end can be reached, if it is large."""
 
 
-class Take(NamedTuple):
+class Take(Value):
     """The tar from `start` up to `stop`, which can be had by decoding from a place."""
 
     place: Place

@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Callable, Iterable, Iterator, Optional
 
+from .digest import sha256
 from .edit import Content, Edit, Merge
 from .errors import InvalidArchive
 from .gzip import HELPERS, Limits, Reader, Recent, Run
@@ -209,9 +210,7 @@ class Surveyor:
         kept = wanted and entry.size <= PREFIX_LIMIT - self._held
         if entry.size != content.size and entry.size > PREFIX_LIMIT:
             return
-        import hashlib  # OpenSSL is slow to load, and not every archive holds what is put in
-
-        digest, pieces = hashlib.sha256(), []
+        digest, pieces = sha256(entry.data_size), []
         for piece in tar.pieces(entry.data_size):
             digest.update(piece)
             if kept:

@@ -15,7 +15,7 @@ import threading
 import zlib
 from collections import OrderedDict, deque
 from heapq import merge
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .blocks import (
     HEADER,
@@ -33,6 +33,7 @@ from .gzip import TRAILER_SIZE, Run, parse_header
 from .inflate import crc32, inflater
 from .place import SEARCH_LIMIT, Effort, NoWayIn, Place
 from .store import Source
+from .value import Value
 
 STEP_IN, STEP_OUT = 32 << 10, 256 << 10
 """Bytes that a step of a walk reads at most, and decodes."""
@@ -79,7 +80,7 @@ class Nearby:
         return block
 
 
-class Step(NamedTuple):
+class Step(Value):
     """A few KiB of a walk."""
 
     start: int
