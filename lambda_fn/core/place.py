@@ -93,6 +93,10 @@ class Place(Value):
     def at_start(cls, run: Run) -> Place:
         return cls(8 * run.start, run.offset, run)
 
+    @classmethod
+    def at_end(cls, run: Run) -> Place:
+        return cls(8 * run.stop, run.offset + run.size, run, crc=run.crc)
+
     @property
     def size(self) -> int:
         """Uncompressed bytes of the run up to it."""
@@ -194,7 +198,7 @@ def _candidates(
     source: Passed, run: Run, pieces: Sequence[Recent], at: int, alike: Collection[int]
 ) -> Iterator[tuple[Stretch, int]]:
     """Where blocks seem to begin, as bits of a stretch: those near that begin `alike`, then all, the last first."""
-    for stretch in _stretches(source, run, pieces, at, LIKELY):
+    for stretch in _stretches(source, run, pieces, at, LIKELY) if alike else ():
         for low in reversed(range(stretch.low, stretch.high, STRIDE)):
             found = dynamic_blocks(stretch.data, low, min(low + STRIDE, stretch.high), alike)
             yield from ((stretch, bit) for bit in reversed([*found]))

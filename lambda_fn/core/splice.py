@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
+ALONE = 1 << 20
+"""Bytes of a source up to which nothing runs beside the search: to start threads takes longer."""
 HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
@@ -191,7 +193,7 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
     """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
     done = Spliced(first)
     member, run, at = first, rest, Place.at_start(rest)
-    nearby, several = Nearby(source), len(patches) > 1
+    nearby, several = Nearby(source), len(patches) > 1 and source.size > ALONE
     for around, piece, figures in _all_encoded(nearby, neighbourhoods(nearby, patches, effort), several):
         if around.begin.run is not run:
             _finish(member, at, run)
@@ -211,13 +213,13 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
 
 
 def _finish(member: Member, at: Place, run: Run) -> None:
-    member.keep(at, Place(8 * run.stop, run.offset + run.size, run, crc=run.crc))
+    member.keep(at, Place.at_end(run))
 
 
 def _all_encoded(
     source: Nearby, found: Iterator[Neighbourhood], several: bool
 ) -> Iterator[tuple[Neighbourhood, Piece, Run]]:
-    """Each neighbourhood encoded; one of several beside the search for the next."""
+    """Each neighbourhood encoded; of `several` in a large source each one beside the search for the next."""
     if not several:
         yield from ((around, *encoded(source, around, hold=True)) for around in found)
         return

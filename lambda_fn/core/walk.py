@@ -35,7 +35,7 @@ from .place import SEARCH_LIMIT, Effort, NoWayIn, Place
 from .store import Source
 from .value import Value
 
-STEP_IN, STEP_OUT = 32 << 10, 256 << 10
+STEP_IN, STEP_OUT = 8 << 10, 256 << 10
 """Bytes that a step of a walk reads at most, and decodes."""
 KEPT_OUT = 8 << 20
 """Bytes of output that a walk keeps, to find the last boundary in them."""
@@ -51,6 +51,8 @@ LEAP = 2 << 10
 """Bytes of a step that are passed over at once where nothing is looked for."""
 NEAR = 512 << 10
 """Bytes of output in which boundaries are found by their headers."""
+AT_AN_END = 48 << 10
+"""Bytes of data up to an end of a run that are encoded anew sooner than a boundary nearer by is found."""
 HEADER_READ = 64 << 10
 """Bytes in which a gzip header is looked for."""
 
@@ -117,7 +119,12 @@ class Walk:
         self._kept = 0
 
     def last_before(self, offset: int) -> Place:
-        """The last boundary that is no later than this offset of the tar; at the worst the place where this began."""
+        """The last boundary that is no later than this offset of the tar; at the worst the place where this began.
+
+        Near the run's start it is that: what it would save is less work than to find another one.
+        """
+        if self._soon_encoded(offset - self.run.offset):
+            return Place.at_start(self.run)
         while self.offset <= offset and self._step():
             pass
         self._step()
@@ -128,10 +135,15 @@ class Walk:
         return self._began
 
     def first_after(self, offset: int) -> Place:
-        """The first boundary from which on nothing refers back to before this offset of the tar. Raises NoWayIn."""
+        """The first boundary from which on nothing refers back to before this offset of the tar. Raises NoWayIn.
+
+        Near the run's end it is that, likewise.
+        """
         while self.offset < offset:
             if not self._step():
                 self._cross()
+        if self._soon_encoded(self.run.offset + self.run.size - offset):
+            return Place.at_end(self.run)
         begun, least = self._at, offset + WINDOW
         for find, most in ((self._headers, least + NEAR), (self._candidates, sys.maxsize)):
             for step in self._following(offset):
@@ -141,7 +153,16 @@ class Walk:
                     raise NoWayIn("its encoder leaves no block boundaries that can be found")
                 if step.offset > most:
                     break
+            if self._decoder.eof and self.offset <= most:  # so little is sooner encoded than searched bit by bit
+                break
         return Place(8 * self._at, self.offset, self.run, crc=self._crc)
+
+    def _soon_encoded(self, size: int) -> bool:
+        """Whether so much output of the run is soon encoded, as far as its share of it tells: all walks know that alike.
+
+        Encoders take about as long for each byte that they make, whatever it holds.
+        """
+        return 0 < self.run.stop and size * (self.run.stop - self.run.start) <= AT_AN_END * self.run.size
 
     def _following(self, offset: int) -> Iterator[Step]:
         """The steps with output behind an offset, to the end of the run, each when the one after it is known, too."""

@@ -59,6 +59,15 @@ def test_it_does_not_matter_where_a_walk_began(encoder: str) -> None:
         assert len(found) == 1
 
 
+def test_what_is_near_an_end_of_the_run_is_encoded_up_to_that_end() -> None:
+    """Wherever the walk began: to encode a little more is less work than to find a boundary."""
+    packed = SINGLE["zlib 6"](PLAIN)
+    begin = walk(packed).last_before(len(PLAIN) - 200_000)
+    for there in (walk(packed), walk(packed, begin)):
+        assert there.last_before(20_000) == Place.at_start(there.run)
+        assert there.first_after(len(PLAIN) - 20_000) == Place.at_end(there.run)
+
+
 def test_a_window_holds_what_came_before() -> None:
     there = walk(SINGLE["zlib 6"](PLAIN))
     place = there.last_before(900_000)
