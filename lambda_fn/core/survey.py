@@ -17,7 +17,7 @@ from .errors import InvalidArchive
 from .gzip import HELPERS, Limits, Reader, Recent, Run
 from .place import Effort, Passed, Place, enter
 from .prefix import PREFIX_LIMIT, Head
-from .search import Hits, Search, Shared, Verdict
+from .search import STAYS, Hits, Search, Shared, Verdict
 from .store import Progress, Source
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries_and_records
 
@@ -172,7 +172,7 @@ class Surveyor:
         if entry.start < self._prefix_size:
             return
         verdict = self._search.see(entry)
-        if verdict == Verdict() and entry.type != SHARED_RECORDS:
+        if verdict is STAYS and entry.type != SHARED_RECORDS:
             self._found.shared.clear()
             return
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)

@@ -158,11 +158,11 @@ class Walk:
         return Place(8 * self._at, self.offset, self.run, crc=self._crc)
 
     def _soon_encoded(self, size: int) -> bool:
-        """Whether so much output of the run is soon encoded, as far as its share of it tells: all walks know that alike.
+        """Whether so much of the run is soon encoded, as far as its share of it tells, which all walks know alike.
 
         Encoders take about as long for each byte that they make, whatever it holds.
         """
-        return 0 < self.run.stop and size * (self.run.stop - self.run.start) <= AT_AN_END * self.run.size
+        return self.run.stop > 0 and size * (self.run.stop - self.run.start) <= AT_AN_END * self.run.size
 
     def _following(self, offset: int) -> Iterator[Step]:
         """The steps with output behind an offset, to the end of the run, each when the one after it is known, too."""
