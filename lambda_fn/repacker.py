@@ -29,9 +29,9 @@ from .stores import access_for, open_source, open_target
 if TYPE_CHECKING:
     from .stores.s3 import S3Access
 
-Given = Union[bytes, bytearray, memoryview, "os.PathLike[str]", Content, Mapping[str, Any]]
+Given = Union[bytes, bytearray, memoryview, os.PathLike[str], Content, Mapping[str, Any]]
 """What an entry may be given as: its bytes, the path of a file or folder, or, of hyperparameters.json, an object."""
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, os.PathLike[str]]
 SHOWN = 100
 """Paths in a Result."""
 HYPERPARAMETERS_LIMIT = 10 << 20
