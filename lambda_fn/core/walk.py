@@ -51,8 +51,8 @@ LEAP = 2 << 10
 """Bytes of a step that are passed over at once where nothing is looked for."""
 NEAR = 512 << 10
 """Bytes of output in which boundaries are found by their headers."""
-AT_AN_END = 48 << 10
-"""Bytes of data up to an end of a run that are encoded anew sooner than a boundary nearer by is found."""
+SOON_IN, SOON_OUT = 48 << 10, 320 << 10
+"""Bytes of data up to an end of a run, and what comes of them, that are encoded sooner than a boundary is found."""
 HEADER_READ = 64 << 10
 """Bytes in which a gzip header is looked for."""
 
@@ -158,11 +158,13 @@ class Walk:
         return Place(8 * self._at, self.offset, self.run, crc=self._crc)
 
     def _soon_encoded(self, size: int) -> bool:
-        """Whether so much of the run is soon encoded, as far as its share of it tells, which all walks know alike.
+        """Whether so much output of the run is soon encoded.
 
-        Encoders take about as long for each byte that they make, whatever it holds.
+        How long an encoder takes, depends on how much it makes: that is told from the run as a whole, which all walks
+        know alike, wherever they began.
         """
-        return self.run.stop > 0 and size * (self.run.stop - self.run.start) <= AT_AN_END * self.run.size
+        packed = self.run.stop - self.run.start
+        return packed > 0 and size <= SOON_OUT and size * packed <= SOON_IN * self.run.size
 
     def _following(self, offset: int) -> Iterator[Step]:
         """The steps with output behind an offset, to the end of the run, each when the one after it is known, too."""
