@@ -116,7 +116,7 @@ class Settings:
     architecture: str = "arm64"
     """Of the function and the task: `arm64`, a fifth cheaper, or `x86_64`."""
     lambda_memory_mib: int = 1280
-    """Of the function, 512 to 10240. 1769 are one vCPU, and each of several inflates in 24 MiB; at 1280 the network
+    """Of the function, 512 to 10240. 1769 are one vCPU, and each of several inflates in 16 MiB; at 1280 the network
     is what a scan waits for."""
     lambda_concurrency: int = 10
     """Executions of the function at once, reserved from the account's; 0 reserves none."""
@@ -130,7 +130,7 @@ class Settings:
     task_cpu: int = 1024
     """CPU units of the Fargate task, 1024 are one vCPU."""
     task_memory_mib: int = 2048
-    """Of the task; Fargate offers certain sizes for each `task_cpu`. A repack takes less than 200 MiB, and some 24 MiB
+    """Of the task; Fargate offers certain sizes for each `task_cpu`. A repack takes less than 200 MiB, and some 16 MiB
     for each vCPU beyond two."""
 
     task_concurrency: int = 0

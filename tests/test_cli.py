@@ -17,9 +17,10 @@ import pytest
 
 from lambda_fn import cli
 from tests import archives
-from tests.archives import WANTED, Part, Tar, entry, gunzip, member
+from tests.archives import WANTED, Part, Tar, entry, gunzip, member, noise
 from tests.core.forgeries import FORGERIES
 from tests.deployment import Deployment
+from tests.hunt import streams
 
 ROOT = Path(__file__).parents[1]
 MODULES_OF_A_START = 115
@@ -295,6 +296,16 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
     done = run("verify", "model.tar.gz", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"error: InvalidArchive: model\.tar\.gz: .*\n", done.stderr)
+
+
+def test_verify_takes_nothing_that_other_readers_refuse_wherever_it_stands(folder: Path) -> None:
+    """Behind the first 4 MiB a repack inflates with isal alone, which takes codes that no encoder writes."""
+    data = member(Tar([entry("weights", noise(5 << 20))]).data) + streams.member(*streams.spoiled(1))
+    (folder / "model.tar.gz").write_bytes(data)
+    assert run("inspect", "model.tar.gz", folder=folder).returncode == 0
+    done = run("verify", "model.tar.gz", folder=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no deflate data before byte" in done.stderr
 
 
 def test_a_listing_of_what_turns_out_damaged_is_a_whole_document_that_says_so(folder: Path) -> None:

@@ -25,7 +25,9 @@ gzip and deflate
     crc         the checksum of a whole from those of its parts
     inflate     the fastest inflater at hand
     blocks      where deflate data can be entered, and how to begin a block at any bit
+    threads     what is done beside
     feed        what an inflater is fed
+    legs        how one who begins in the middle is found to be right
     relay       how many cores inflate one stream
     gzip        members, read in one pass and checked in full
     deflate     the fastest compressor at hand

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
+from typing import Any, Iterable, Iterator, Union
 
 from .blocks import WINDOW
 from .gzip import Run
 from .inflate import CORES, RAW, combine_crc32, crc32, engine, strict_engine
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from .threads import Task, Threads
 
 BLOCK = 1 << 20
 """Bytes compressed at a time, so that the output does not depend on how the input comes."""
@@ -43,12 +41,10 @@ def deflate(pieces: Pieces, run: Run, before: bytes = b"", last: bool = True, sh
 
     It ends the stream if it is the `last`, else on a byte boundary. What they were packed to before is the `share`.
     """
-    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
-
-    under_way: deque[Future[tuple[bytes, int, int]]] = deque()
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="deflate") as beside:
+    under_way: deque[Task[tuple[bytes, int, int]]] = deque()
+    with Threads(THREADS, "deflate") as beside:
         for block in _blocks(pieces):
-            under_way.append(beside.submit(_deflated, block, before, share))
+            under_way.append(beside.do(_deflated, block, before, share))
             before = block[-WINDOW:]
             if len(under_way) > AHEAD:
                 yield _measured(*under_way.popleft().result(), run)

@@ -6,6 +6,8 @@ from collections import deque
 from itertools import islice
 from typing import Generator, Iterable, Optional
 
+from .threads import Threads
+
 AHEAD = 4
 """Chunks read at a time: each time the threads wake each other."""
 
@@ -53,15 +55,13 @@ class Feed:
 
 def read_ahead(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same chunks, read in a thread of their own while those before them are used."""
-    from concurrent.futures import ThreadPoolExecutor  # slow to import, and small archives do without
-
     coming = iter(chunks)
 
     def few() -> list[bytes]:
         return list(islice(coming, AHEAD))
 
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as beside:
-        reading = beside.submit(few)
+    with Threads(1, "read") as beside:
+        reading = beside.do(few)
         while read := reading.result():
-            reading = beside.submit(few)
+            reading = beside.do(few)
             yield from read

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Callable, Generator, Iterable, Iterator, NamedTuple, Optional
+from typing import Callable, Generator, Iterable, Iterator, NamedTuple, Optional
 
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import CORES, PROVED, combine_crc32, crc32
-from .relay import Helpers, Relay
+from .relay import Relay
+from .threads import Threads
 from .value import Value
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 HELPERS = CORES if CORES > 1 else 0
 """Threads that inflate beside the one that reads, where no other work is waiting for the cores."""
@@ -184,7 +182,7 @@ class Reader:
         self.recent: deque[Recent] = deque()
         """What came last, for a splice."""
         self.members = self.uncompressed = 0
-        self._pool: Optional[ThreadPoolExecutor] = None
+        self._pool: Optional[Threads] = None
 
     def chunks(self) -> Generator[bytes, None, None]:
         """The uncompressed bytes; to be closed where not all are taken, since threads may be at work.
@@ -208,7 +206,7 @@ class Reader:
                     raise InvalidArchive(f"the archive has {empty}; pack the model again")
         finally:
             if self._pool:
-                self._pool.shutdown(cancel_futures=True)
+                self._pool.close()
             feed.close()
 
     @property
@@ -216,13 +214,11 @@ class Reader:
         """Whether there was enough to do for helpers."""
         return self._pool is not None
 
-    def _help(self) -> Helpers:
-        """The helpers, called when there is enough to do: their threads are slow to import."""
+    def _help(self) -> Threads:
+        """The helpers, called when there is enough to do."""
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(self._helpers, thread_name_prefix="inflate")
-        return Helpers(self._pool, self._helpers)
+            self._pool = Threads(self._helpers, "inflate")
+        return self._pool
 
     def _member_follows(self, feed: Feed) -> bool:
         start = feed.position

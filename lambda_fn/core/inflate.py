@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import zlib
 from contextlib import suppress
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from . import crc
 
@@ -87,14 +87,18 @@ crc32 = engine.crc32
 combine_crc32: Callable[[int, int, int], int] = getattr(engine, "crc32_combine", crc.combine_crc32)
 
 
+Inflater = Callable[[bytes], Any]
+"""Makes a decompressor of a bare deflate stream (RFC 1951) whose last 32 KiB of output were these."""
+
+
 def inflater(window: bytes = b"") -> Any:
-    """A new decompressor of a bare deflate stream (RFC 1951) whose last 32 KiB of output were `window`."""
+    """A new one of the fastest kind."""
     return _new(zdict=window) if window else _new()
 
 
-def strict_inflater() -> Any:
-    """The same, which refuses what zlib refuses."""
-    return _Inflater(like=strict_engine)
+def strict_inflater(window: bytes = b"") -> Any:
+    """A new one that refuses what zlib refuses."""
+    return _Inflater(window, strict_engine)
 
 
 class Proof:
@@ -104,12 +108,18 @@ class Proof:
         self._left = size
         self._inflater = strict_inflater()
 
-    def take(self, chunk: bytes) -> None:
-        """Look at the next chunk, as long as there is something left to look at. Raises DeflateError."""
-        chunk = chunk[: max(0, self._left)]
-        while chunk or not self._inflater.needs_input:
-            if self._left <= 0 or self._inflater.eof:
-                return
-            made = self._inflater.decompress(chunk, PROVED_AT_ONCE)
-            self._left -= max(len(chunk), len(made) // MOST_INFLATED)
-            chunk = b""
+    def take(self, chunks: Iterable[bytes]) -> None:
+        """Look at the next chunks, as long as there is something left to look at. Raises DeflateError."""
+        for chunk in chunks:
+            given = chunk[: max(0, self._left)]
+            while given or not self._inflater.needs_input:
+                if self.over or self._inflater.eof:
+                    return
+                made = self._inflater.decompress(given, PROVED_AT_ONCE)
+                self._left -= max(len(given), len(made) // MOST_INFLATED)
+                given = b""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to look at."""
+        return self._left <= 0

@@ -25,7 +25,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Optional, Sequence, Union
+from typing import Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
@@ -35,16 +35,12 @@ from .inflate import RAW, combine_crc32, crc32
 from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
+from .threads import Task, Threads
 from .value import Value
 from .walk import PROVED_IN, Nearby, Walk, decoded
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
-ALONE = 1 << 20
-"""Bytes of a source up to which nothing runs beside the search: to start threads takes longer."""
 HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
@@ -194,7 +190,7 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
     """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
     done = Spliced(first)
     member, run, at = first, rest, Place.at_start(rest)
-    nearby, several = Nearby(source), len(patches) > 1 and source.size > ALONE
+    nearby, several = Nearby(source), len(patches) > 1
     for around, piece, figures in _all_encoded(nearby, neighbourhoods(nearby, patches, effort), several):
         if around.begin.run is not run:
             _finish(member, at, run)
@@ -220,15 +216,13 @@ def _finish(member: Member, at: Place, run: Run) -> None:
 def _all_encoded(
     source: Nearby, found: Iterator[Neighbourhood], several: bool
 ) -> Iterator[tuple[Neighbourhood, Piece, Run]]:
-    """Each neighbourhood encoded; of `several` in a large source each one beside the search for the next."""
+    """Each neighbourhood encoded; one of several beside the search for the next."""
     if not several:
         yield from ((around, *encoded(source, around, hold=True)) for around in found)
         return
-    from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
-
     held = 0
-    under_way: deque[tuple[Neighbourhood, Future[tuple[Piece, Run]]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="encode") as beside:
+    under_way: deque[tuple[Neighbourhood, Task[tuple[Piece, Run]]]] = deque()
+    with Threads(1, "encode") as beside:
         for around in chain(found, [None]):
             if under_way:
                 before, made = under_way.popleft()
@@ -236,7 +230,7 @@ def _all_encoded(
                 held += len(piece.data) if isinstance(piece, Literal) else 0
                 yield before, piece, figures
             if around:
-                under_way.append((around, beside.submit(encoded, source, around, held < HELD)))
+                under_way.append((around, beside.do(encoded, source, around, held < HELD)))
 
 
 def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:

@@ -1,7 +1,7 @@
 """The local disk: a source pinned by its size and times, an output that appears whole or not at all.
 
-The output is made in a temporary file in its own folder and renamed. The kernel copies (`copy_file_range`), in a
-thread beside the scan where the copy can be foreseen, so that a graft takes no longer than its scan.
+The output is made in a temporary file in its own folder and renamed. What can be foreseen to be copied is written while
+the survey reads it, so that a graft takes no longer than its survey; the rest the kernel copies (`copy_file_range`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ import errno
 import os
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Iterator, Mapping, Optional
+from typing import Iterator, Mapping, Optional
 
 from ..core.errors import AccessDenied, InvalidRequest, SourceChanged, SourceNotFound, StoreFull, StoreUnavailable
 from ..core.recipe import Copy, Late, Literal, Made, Recipe, size
 from ..core.store import CopiesAhead, Memory, Present, Progress, Published, Source
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from ..core.threads import Task, Threads
 
 READ_SIZE = 256 << 10
 COPY_SIZE = 16 << 20
@@ -191,14 +189,12 @@ class LocalTarget:
 
     def _write_made(self, piece: Made, at: int) -> int:
         """Write what is made, while the next of it is made; returns where it ends."""
-        from concurrent.futures import ThreadPoolExecutor  # few repacks need it, and it is slow to import
-
-        with ThreadPoolExecutor(1, thread_name_prefix="write") as beside:
-            written: Optional[Future[int]] = None
+        with Threads(1, "write") as beside:
+            written: Optional[Task[int]] = None
             for chunk in piece.chunks():
                 if written:
                     written.result()
-                written = beside.submit(write_all, self._fd, chunk, at)
+                written = beside.do(write_all, self._fd, chunk, at)
                 at += len(chunk)
             if written:
                 written.result()

@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 import tracemalloc
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lambda_fn.core import inflate, relay
+from lambda_fn.core import inflate, legs, relay
 from lambda_fn.core.deflate import LAST
 from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
 from lambda_fn.core.gzip import Limits
+from lambda_fn.core.legs import Piece
 from lambda_fn.core.place import HELD_BACK
 from lambda_fn.core.prefix import read_head
-from lambda_fn.core.relay import Helpers, Piece, Relay
+from lambda_fn.core.relay import Relay
 from lambda_fn.core.survey import survey
+from lambda_fn.core.threads import Threads
 from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
 from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, words
 from tests.core.memory import MemorySource, repacked
@@ -39,6 +40,7 @@ STORED = {"zlib 0", "pigz -0", "libdeflate 0"}
 def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "ALONE", 30_000)
     monkeypatch.setattr(relay, "LEG", 400_000)
+    monkeypatch.setattr(relay, "LEAST_LEG", 400_000)
 
 
 def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
@@ -49,8 +51,8 @@ def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
 def inflated(stream: bytes, chunk: int, helpers: int) -> tuple[list[Piece], bytes, bool]:
     """The pieces, what the feed still holds, and whether a helper became the runner."""
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
-    with ThreadPoolExecutor(max(1, helpers)) as pool:
-        runners = Relay(feed, (lambda: Helpers(pool, helpers)) if helpers else None)
+    with Threads(helpers, "inflate") as pool:
+        runners = Relay(feed, (lambda: pool) if helpers else None)
         first = runners._runner
         pieces = list(runners.pieces())
         assert runners.eof or not feed.take()
@@ -115,6 +117,23 @@ def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pyte
         assert assert_as_by_one(data, deflated(data, encoder), 40_000)
 
 
+def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the runner comes from a leg of its own it may be the last at the meeting."""
+    by: list[str] = []
+    join = legs.join
+
+    def told(runner: legs.Runner, leg: legs.Leg) -> legs.Joint:
+        by.append(threading.current_thread().name)
+        return join(runner, leg)
+
+    for module in (legs, relay):
+        monkeypatch.setattr(module, "join", told)
+    data = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(12))
+    assert assert_as_by_one(data, deflated(data), 40_000)
+    assert len(by) > 6
+    assert sum(not name.startswith("inflate") for name in by) <= 2, "one for each number of helpers"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", [b"\0", b"ab", b"abc", bytes(range(250))])
 def test_what_repeats_is_not_taken_for_what_it_resembles(unit: bytes) -> None:
@@ -148,8 +167,8 @@ def test_what_reads_alike_inside_of_stored_blocks_is_no_block() -> None:
 @pytest.mark.slow
 def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes over all the same, and goes on from the middle of a chunk."""
-    monkeypatch.setattr(relay, "MOST_AHEAD", 500_000)
-    monkeypatch.setattr(relay, "JOINT", 500_000)
+    monkeypatch.setattr(legs, "MOST_AHEAD", 500_000)
+    monkeypatch.setattr(legs, "JOINT", 500_000)
     for size in range(600_000, 1_400_000, 20_000):
         data = noise(300_000).translate(LOW) + bytes(size)
         assert assert_as_by_one(data, deflated(data, "Huffman only"), 40_000, after=b"")
@@ -157,13 +176,13 @@ def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch
 
 def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    run_ahead = relay.run_ahead
+    run_ahead = legs.run_ahead
 
-    def counted(start: int, chunks: list[bytes], alike: set[int]) -> relay.Runner | None:
-        asked.append(start)
-        return run_ahead(start, chunks, alike)
+    def counted(leg: legs.Leg, alike: set[int]) -> legs.Runner | None:
+        asked.append(leg.position)
+        return run_ahead(leg, alike)
 
-    monkeypatch.setattr(relay, "run_ahead", counted)
+    monkeypatch.setattr(legs, "run_ahead", counted)
     stream = deflated(words(1_000_000, 1) * 12, "fixed Huffman")
     _, _, helped = inflated(stream, 65_536, helpers=1)
     assert not helped
@@ -171,7 +190,7 @@ def test_a_helper_that_is_of_no_use_is_asked_ever_more_seldom(monkeypatch: pytes
 
 
 def test_nobody_is_asked_to_help_with_stored_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "run_ahead", pytest.fail)
+    monkeypatch.setattr(legs, "run_ahead", pytest.fail)
     data = noise(4_000_000)
     assert not assert_as_by_one(data, deflated(data, "zlib 0"), 65_536)
 
@@ -206,8 +225,8 @@ def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest
     stream = b"".join(map(packer.compress, parts)) + packer.flush()
     feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
     tracemalloc.start()
-    with ThreadPoolExecutor(2) as pool:
-        size = sum(len(piece.data) for piece in Relay(feed, lambda: Helpers(pool, 2)).pieces())
+    with Threads(2, "inflate") as pool:
+        size = sum(len(piece.data) for piece in Relay(feed, lambda: pool).pieces())
         feed.close()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

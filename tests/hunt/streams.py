@@ -6,6 +6,8 @@ import random
 import zlib
 from collections.abc import Sequence
 
+from isal import isal_zlib
+
 from lambda_fn.core.blocks import _CODE_LENGTH_ORDER, Bits
 
 LENGTHS = 257
@@ -32,6 +34,16 @@ def stream(rng: random.Random, incomplete: float = 0.0, blocks: int = 4) -> byte
             bits.put(int.from_bytes(data, "little"), 8 * len(data))
             written += len(data)
     return bits.value.to_bytes(-(-bits.count // 8), "little")
+
+
+def spoiled(seed: int) -> tuple[bytes, bytes]:
+    """A stream that zlib refuses for its codes alone, and what isal makes of it."""
+    while True:
+        deflated, seed = stream(random.Random(seed), incomplete=1), seed + 1000
+        try:
+            zlib.decompressobj(-15).decompress(deflated)
+        except zlib.error:
+            return deflated, isal_zlib.decompressobj(wbits=-15).decompress(deflated)
 
 
 def put_dynamic(bits: Bits, rng: random.Random, incomplete: bool, before: int) -> int:

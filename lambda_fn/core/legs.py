@@ -1,0 +1,275 @@
+"""Legs: how a decoder that begins in the middle of a deflate stream is found to be right.
+
+Where a block with its own Huffman codes begins can be made out (see `blocks`), and how many bits its symbols take does
+not depend on what came before. A decoder that begins there after 32 KiB of anything reads every symbol rightly; it only
+copies wrong bytes where a reference leads into the unknown. Those die out: literals follow, and references to these.
+
+So a source can be cut into legs, and each be run through for itself. Where two legs meet, the decoder that has come
+through the first one goes on into the second, until at the end of a chunk of input it has the same 32 KiB of output
+behind it as who began in that leg had there. What a decoder does from then on depends on these and on the rest of the
+input alone: from there on the second one is as right as the first. Of some MiB 100 to 300 KiB are inflated twice.
+
+It remains to prove that a block begins where the second one began. Packed files within the model are stored as they
+are, so that their blocks are found first, and may even lead to the right 32 KiB. But how much the second one has made
+tells where in the first one's output it began: from there, and after the 32 KiB that are known there, decoding must
+give just what the first one has made. (isal may hold back two bytes when its input is used up. How many depends on the
+block's bits and on the portions they come in, which are the same for both.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from itertools import chain, islice
+from threading import Lock
+from typing import Any, Iterator, NamedTuple, Optional
+
+from .blocks import HEADER, UNKNOWN, WINDOW, begun, dynamic_blocks, numbers
+from .inflate import DeflateError, Inflater, crc32
+from .threads import Task
+
+CHUNK = 512 << 10
+"""Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
+FINE, FINE_IN = 8, 32 << 10
+"""Chunks at the beginning of a leg that are no larger, lest more of it is inflated twice than must be."""
+SEARCHED, LIKELY = 8, 64 << 10
+"""Chunks at the beginning of a leg in which a block is looked for, and bytes of them in which it is by its numbers."""
+JOINT = 2 << 20
+"""Bytes of a leg's output within which the helper has to be right."""
+MOST_AHEAD = 13 << 20
+"""Bytes that a helper makes at most; no less than JOINT, so that it is through with every chunk it is asked about."""
+ALIKE = 16
+"""Headers' numbers that are remembered, to look for those that begin alike."""
+TRIES = 4
+"""Blocks that a helper begins at before it gives up."""
+
+
+class Piece(NamedTuple):
+    """A piece of output."""
+
+    data: bytes
+    position: int
+    """In the source, behind the input that the decoder had been given."""
+    needs_input: bool
+    """Whether it had used up that input."""
+    crc: int
+    """CRC-32 of the data."""
+
+
+class Made(NamedTuple):
+    """What comes of one chunk of input."""
+
+    pieces: list[Piece]
+    used_up: bool
+    """Whether that is all that comes of it."""
+    eof: bool
+    """Whether the stream ends in it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of output."""
+        return sum(len(piece.data) for piece in self.pieces)
+
+
+class Runner:
+    """A decoder, and what it has already made of the next chunks."""
+
+    def __init__(self, decoder: Any, begin: int = 0) -> None:
+        self.decoder = decoder
+        self.begin = begin
+        """The bit of a leg where it began, if it runs ahead."""
+        self.made: deque[Made] = deque()
+        self.last: deque[Piece] = deque(maxlen=2)
+        """What the decoder has given last."""
+        self.eof = False
+        """Whether the stream has ended and all of it was taken."""
+        self.through = False
+        """Whether it has come to the end of its leg."""
+
+    def run(self, chunk: bytes, position: int) -> Iterator[Piece]:
+        """What comes out until the chunk, which ends at `position`, is used up."""
+        if self.made:
+            made = self.made.popleft()
+            yield from made.pieces
+            self.eof = made.eof
+            if made.used_up:
+                return
+            chunk = b""
+        yield from self._inflate(chunk, position)
+        self.eof = self.decoder.eof
+
+    def make(self, chunk: bytes, position: int, most: int) -> Made:
+        """The same ahead of time; it ends early with the piece that makes it `most` bytes."""
+        pieces = []
+        for piece in self._inflate(chunk, position):
+            pieces.append(piece)
+            most -= len(piece.data)
+            if most <= 0:
+                break
+        return Made(pieces, self.decoder.eof or self.decoder.needs_input, self.decoder.eof)
+
+    def behind(self, number: int) -> Runner:
+        """The same one behind so many of the chunks."""
+        for _ in range(number):
+            self.made.popleft()
+        return self
+
+    def _inflate(self, chunk: bytes, position: int) -> Iterator[Piece]:
+        while not self.decoder.eof:
+            data = self.decoder.decompress(chunk, CHUNK)
+            chunk = b""
+            if data:
+                piece = Piece(data, position, self.decoder.needs_input, crc32(data))
+                self.last.append(piece)
+                yield piece
+            if self.decoder.needs_input:
+                return
+
+
+class Joint(NamedTuple):
+    """How one who has come to the end of a leg goes on into the next."""
+
+    runner: Runner
+    made: list[Made]
+    """Of the first chunks."""
+    agreed: bool = False
+    """Whether who ran ahead in that leg is right from there on."""
+    error: Optional[Exception] = None
+    """What is wrong with the next chunk."""
+
+
+class Meeting:
+    """The end of one leg, which is the beginning of the next: where both were run through, the last one joins them.
+
+    It is not known then whether the runner of the first leg is right: if not, it was in vain.
+    """
+
+    def __init__(self) -> None:
+        self._runner: Optional[Runner] = None
+        self._leg: Optional[Leg] = None
+        self._lock, self._missing = Lock(), 2
+        self._joint = Task(self._join)
+
+    def come(self, runner: Optional[Runner]) -> None:
+        """Who went through the first leg is here, if one came through it."""
+        self._runner = runner
+        self._reached()
+
+    def gone(self, leg: Leg) -> None:
+        """The next leg was run through."""
+        self._leg = leg
+        self._reached()
+
+    def joint(self, runner: Runner) -> Optional[Joint]:
+        """How this runner goes on, as soon as it is known; None if he was not expected."""
+        joint = self._joint.result()
+        return joint if joint and joint.runner is runner else None
+
+    def _reached(self) -> None:
+        with self._lock:
+            self._missing -= 1
+            last = not self._missing
+        if last:
+            self._joint.run()
+
+    def _join(self) -> Optional[Joint]:
+        runner, leg = self._runner, self._leg
+        self._runner = self._leg = None  # the leg knows this meeting
+        return join(runner, leg) if runner and leg else None
+
+
+class Leg:
+    """A stretch of the source, and who ran ahead in it."""
+
+    def __init__(
+        self, position: int, chunks: list[bytes], inflater: Inflater, begin: Optional[Meeting] = None, misses: int = 0
+    ) -> None:
+        self.position, self.chunks = position, chunks
+        """Of the first chunk, in the source."""
+        self.inflater = inflater
+        self.begin, self.end = begin, Meeting()
+        self.misses = misses
+        """Of the helpers, when this one was asked."""
+        self.ahead: Optional[Runner] = None
+        self.wanted = True
+        """Whether a helper should still run."""
+
+    def run(self, alike: set[int]) -> None:
+        """The helper's work."""
+        try:
+            self.ahead = run_ahead(self, alike) if self.wanted else None
+        finally:
+            if self.begin:
+                self.begin.gone(self)
+            self.end.come(self.ahead if self.ahead and self.ahead.through else None)
+
+
+def join(runner: Runner, leg: Leg) -> Joint:
+    """Let the runner go on into a leg until who went through it is right."""
+    made: list[Made] = []
+    seen = bytearray().join(piece.data for piece in runner.last)
+    ahead, passed, position = leg.ahead, 0, leg.position
+    for chunk, theirs in zip(leg.chunks, ahead.made if ahead else ()):
+        position += len(chunk)
+        try:
+            ours = runner.make(chunk, position, JOINT)
+        except DeflateError as error:
+            return Joint(runner, made, error=error)
+        made.append(ours)
+        for piece in ours.pieces:
+            seen += piece.data
+        passed += theirs.size
+        if not ours.used_up or ours.eof or len(seen) > JOINT:
+            break
+        last = b"".join(piece.data for piece in theirs.pieces[-2:])[-WINDOW:]
+        if len(last) == WINDOW and seen.endswith(last) and is_right(leg, len(made), bytes(seen), len(seen) - passed):
+            return Joint(runner, made, agreed=True)
+    return Joint(runner, made)
+
+
+def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
+    """Whether who ran ahead began where a block begins: what was to be seen from there to the end of that chunk."""
+    if begin < WINDOW or not leg.ahead:
+        return False
+    with suppress(*DeflateError):
+        decoder = leg.inflater(seen[begin - WINDOW : begin])
+        proof = run_from(leg.ahead.begin, 0, leg.chunks[:number], decoder)
+        return b"".join(piece.data for made in proof.made for piece in made.pieces) == seen[begin:]
+    return False
+
+
+def run_ahead(leg: Leg, alike: set[int]) -> Optional[Runner]:
+    """A runner from the first block of the leg that can be made out, None if there is none.
+
+    Blocks that begin `alike`, with numbers that others have had, are found much sooner, so they are looked for first.
+    """
+    begin = b"".join(leg.chunks[:SEARCHED])
+    stop = len(begin) - HEADER
+    found = chain(dynamic_blocks(begin, 0, min(stop, LIKELY), alike), dynamic_blocks(begin, 0, stop))
+    for bit in islice(found, TRIES):
+        with suppress(*DeflateError):
+            runner = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN))
+            if len(alike) < ALIKE:
+                alike.add(numbers(begin, bit))
+            return runner
+    return None
+
+
+def run_from(bit: int, position: int, chunks: list[bytes], decoder: Any) -> Runner:
+    """A runner that began with a new decoder at a bit of the chunks, the first of which lies at `position`."""
+    runner, most = Runner(decoder, bit), MOST_AHEAD
+    skipped, phase = divmod(bit, 8)
+    for chunk in chunks:
+        position += len(chunk)
+        given = chunk[skipped:]
+        skipped = max(0, skipped - len(chunk))
+        if given:
+            given, phase = begun(phase, given), 0
+        made = runner.make(given, position, most)
+        runner.made.append(made)
+        most -= made.size
+        if made.eof or most <= 0:
+            break
+    else:
+        runner.through = True
+    return runner

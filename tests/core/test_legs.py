@@ -1,0 +1,101 @@
+"""Who began in the middle counts only from where it is right, whatever the stream and wherever the leg begins."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from lambda_fn.core.inflate import inflater, strict_inflater
+from lambda_fn.core.legs import FINE_IN, Leg, Made, Runner, join
+from tests.archives import noise
+from tests.core.contents import CONTENTS, content, skewed, words
+
+MIXED = b"".join(words(60_000, seed) + noise(30_000, seed) + skewed(60_000, seed) for seed in range(4))
+WHOLE = 64 << 20
+
+
+def deflated(data: bytes, level: int = 6, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 8, strategy)
+    return packer.compress(data) + packer.flush()
+
+
+def bytes_of(made: list[Made]) -> bytes:
+    return b"".join(piece.data for one in made for piece in one.pieces)
+
+
+def met(stream: bytes, begin: int, chunk: int = FINE_IN) -> tuple[Runner, Leg, bytes]:
+    """One who has come to the byte where a leg begins, the leg, which was run through, and the output before it."""
+    runner = Runner(inflater())
+    before = bytes_of([runner.make(stream[:begin], begin, WHOLE)])
+    leg = Leg(begin, [stream[at : at + chunk] for at in range(begin, len(stream), chunk)], inflater)
+    leg.run(set())
+    return runner, leg, before
+
+
+contents = st.builds(content, st.sampled_from(sorted(CONTENTS)), st.sampled_from([9_000, 200_000]), st.integers(0, 9))
+
+
+@given(
+    st.lists(contents, min_size=1, max_size=5).map(b"".join),
+    st.integers(0, 9),
+    st.sampled_from([zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED]),
+    st.integers(1, 9),
+    st.integers(300, 70_000),
+)
+def test_from_where_two_agree_both_are_right(data: bytes, level: int, strategy: int, tenth: int, chunk: int) -> None:
+    stream = deflated(data, level, strategy)
+    runner, leg, before = met(stream, len(stream) * tenth // 10, chunk)
+    joint = join(runner, leg)
+    event("agreed" if joint.agreed else "not")
+    out = before + bytes_of(joint.made)
+    assert data.startswith(out)
+    if joint.agreed:
+        assert leg.ahead
+        assert data.startswith(out + bytes_of([*leg.ahead.behind(len(joint.made)).made]))
+
+
+@pytest.mark.parametrize("tenth", range(1, 7))
+def test_on_data_as_models_hold_it_they_agree_within_a_few_chunks(tenth: int) -> None:
+    stream = deflated(MIXED)
+    runner, leg, _ = met(stream, len(stream) * tenth // 10, 16_000)
+    joint = join(runner, leg)
+    assert joint.agreed
+    assert len(joint.made) < len(leg.chunks)
+
+
+def test_who_meets_a_leg_that_nobody_ran_through_goes_on_alone() -> None:
+    stream = deflated(MIXED)
+    runner, leg, _ = met(stream, 50_000)
+    leg.ahead = None
+    assert join(runner, leg) == (runner, [], False, None)
+
+
+def test_a_meeting_knows_only_whom_it_has_seen() -> None:
+    stream = deflated(MIXED)
+    runner, first, _ = met(stream[:100_000], 40_000)
+    second = Leg(100_000, [stream[100_000:]], inflater, first.end)
+    second.run(set())
+    assert first.ahead
+    joint = first.end.joint(first.ahead)
+    assert joint
+    assert joint.runner is first.ahead
+    assert first.end.joint(runner) is None
+
+
+def test_what_is_no_deflate_data_is_told_where_it_is_met() -> None:
+    """Not where it is found: the one who finds it may have been wrong all along."""
+    stream = deflated(MIXED)
+    begin = 50_000
+    runner, leg, _ = met(stream, begin)
+    leg.chunks[0] = b"\xff" * len(leg.chunks[0])
+    assert join(runner, leg).error is not None
+
+
+def test_who_is_not_wanted_any_more_does_not_run() -> None:
+    leg = Leg(0, [deflated(MIXED)], strict_inflater)
+    leg.wanted = False
+    leg.run(set())
+    assert leg.ahead is None
