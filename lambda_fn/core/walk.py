@@ -228,7 +228,7 @@ class Walk:
         return dynamic_blocks(data, 0, step.stop - step.start)
 
     def _headers(self, step: Step, data: bytes, least: int, most: int) -> Iterator[int]:
-        """Those of them from which a decoder makes nothing of 16 bytes, found in two thirds of the time, if at such offsets.
+        """Those of them from which a decoder makes nothing of 16 bytes, found in less time, if at such offsets.
 
         Nothing comes out of a block's header, while 16 bytes within a block hold two symbols at least. Where the
         codes are few, a header may be shorter; such ones alone need the search bit by bit.
