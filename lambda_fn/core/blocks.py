@@ -14,11 +14,10 @@ gives the even phases; one of dynamic codes with 101 bits gives the odd ones.
 from __future__ import annotations
 
 import re
-import zlib
 from functools import cache
 from typing import Any, Collection, Iterator, Optional
 
-from .inflate import RAW
+from .inflate import RAW, DeflateError, strict_engine
 
 WINDOW = 32 << 10
 """A back-reference reaches no further."""
@@ -118,14 +117,14 @@ def begun(phase: int, data: bytes) -> bytes:
 
 def decoder(window: bytes) -> Any:
     """A decoder of bare deflate data whose last 32 KiB of output were `window`."""
-    return zlib.decompressobj(RAW, zdict=window) if window else zlib.decompressobj(RAW)
+    return strict_engine.decompressobj(RAW, zdict=window) if window else strict_engine.decompressobj(RAW)
 
 
 def decode_from(data: bytes, bit: int, window: bytes, most: int = 0) -> Optional[bytes]:
     """What `data` from `bit` on decodes to after `window`, at most `most` bytes if not 0; None if it is not deflate."""
     try:
         return _decoded(decoder(window), data, bit, most)
-    except zlib.error:
+    except DeflateError:
         return None
 
 
@@ -134,7 +133,7 @@ def decode_between(data: bytes, bit: int, stop: int, window: bytes) -> Optional[
     decode = decoder(window)
     try:
         out = _decoded(decode, closed(data, stop, final=True), bit)
-    except zlib.error:
+    except DeflateError:
         return None
     return out if decode.eof and not decode.unused_data else None
 
@@ -223,8 +222,8 @@ def _beginning(bits: int, count: int, alike: Collection[int]) -> int:
 def _is_header(data: bytes, phase: int) -> bool:
     """Whether a block begins at this bit of the first byte, as far as its header and its first symbol tell."""
     try:
-        zlib.decompressobj(RAW).decompress(begun(phase, data), 1)
-    except zlib.error as error:
+        strict_engine.decompressobj(RAW).decompress(begun(phase, data), 1)
+    except DeflateError as error:
         return "too far back" in str(error)  # a reference to what is not known here
     return True
 

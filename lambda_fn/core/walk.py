@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import zlib
 from collections import OrderedDict, deque
 from heapq import merge
 from typing import Any, Callable, Iterator, Mapping, Optional
@@ -30,7 +29,7 @@ from .blocks import (
     stored_ends,
 )
 from .gzip import TRAILER_SIZE, Run, parse_header
-from .inflate import crc32, inflater
+from .inflate import DeflateError, crc32, inflater
 from .place import SEARCH_LIMIT, Effort, NoWayIn, Place
 from .store import Source
 from .value import Value
@@ -192,7 +191,7 @@ class Walk:
         before = self._decoder.copy()
         try:
             out = self._decoder.decompress(begun(self._phase, data), STEP_OUT)
-        except zlib.error:
+        except DeflateError:
             raise NoWayIn("its deflate data cannot be decoded from where it was entered") from None
         left = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
         used = len(data) - len(left)
@@ -239,7 +238,7 @@ class Walk:
             following = at + QUIET - (step.start + at) % QUIET
             try:
                 out = decode.decompress(data[at:following] if at else begun(step.phase, data[:following]))
-            except zlib.error:  # the next step will tell
+            except DeflateError:  # the next step will tell
                 return
             if not out and not empty:
                 yield from dynamic_blocks(data, max(0, at - QUIET), min(at + ENDING, size))
@@ -251,7 +250,7 @@ class Walk:
         decode = step.decoder.copy()
         try:
             out = decode.decompress(begun(step.phase, closed(data, bit, final=True)), len(step.out) + STEP_OUT)
-        except zlib.error:
+        except DeflateError:
             return None
         self._effort.spend(len(out) + bit // 8)
         if bit < step.phase or not decode.eof or decode.unused_data:

@@ -109,7 +109,7 @@ def test_all_members_are_read(chunk: int, count: int, padding: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "after", [b"x", b"\x1f", b"\x1f\x8b", bytes(9) + member(b"x"), member(b"x")[:-1], bytes(5) + b"x"]
+    "after", [b"x", b"\n", b"\x1f", b"\x1f\x8b", bytes(9) + member(b"x"), member(b"x")[:-1], bytes(5) + b"x"]
 )
 def test_what_follows_is_a_member_or_zeros_to_the_end(after: bytes) -> None:
     for chunk in (1, 3, 1000):

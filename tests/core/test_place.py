@@ -6,8 +6,10 @@ import zlib
 
 import pytest
 
+from lambda_fn.core.blocks import STORED_LIMIT
 from lambda_fn.core.gzip import Reader, Recent, Run
-from lambda_fn.core.place import Effort, Passed, Place, enter
+from lambda_fn.core.place import Effort, NoWayIn, Passed, Place, enter
+from lambda_fn.core.relay import MOST_IN
 from tests.archives import SINGLE, noise
 from tests.core.contents import FIXED_CODES, skewed, words
 from tests.core.memory import MemorySource
@@ -81,3 +83,60 @@ def test_what_no_longer_is_recent_is_asked_for() -> None:
         passed.forget(Recent(Run(0), 0, 0, b"", end, True))
     assert passed.read(100, 300_000) == source.data[100:300_000]
     assert source.bytes_read == source.size + 300_000 - 100
+
+
+BLOCK = 20_000
+
+
+def test_no_block_is_passed_over() -> None:
+    """The last one that begins at an offset or before it is entered; blocks end at any bit."""
+    compressor = zlib.compressobj(6, wbits=31)
+    pieces = [PLAIN[at : at + BLOCK] for at in range(0, len(PLAIN), BLOCK)]
+    packed = b"".join(compressor.compress(piece) + compressor.flush(zlib.Z_BLOCK) for piece in pieces)
+    packed += compressor.flush()
+    for boundary in (1_500_000, 1_900_000, 2_300_000):
+        for at in (boundary - 1, boundary, boundary + 1):
+            place, _, _ = entered(packed, at)
+            assert place
+            assert place.offset == at // BLOCK * BLOCK
+            assert place.size == place.offset
+            assert place.crc == zlib.crc32(PLAIN[: place.offset])
+            assert place.window == PLAIN[place.offset - (1 << 15) : place.offset]
+            assert follows(packed, place) == PLAIN[place.offset :]
+
+
+def test_a_stored_block_is_entered_where_it_begins() -> None:
+    packed = SINGLE["zlib 0"](PLAIN)
+    blocks, at, offset = {}, 10, 0
+    while at < len(packed) - 8:
+        blocks[8 * at] = offset
+        size = int.from_bytes(packed[at + 1 : at + 3], "little")
+        at, offset = at + 5 + size, offset + size
+    for at in (1_234_567, 2_000_000):
+        place, _, _ = entered(packed, at)
+        assert place
+        assert blocks[place.bit] == place.offset
+        assert at - 3 * 65_536 < place.offset <= at
+        assert place.window == PLAIN[place.offset - (1 << 15) : place.offset]
+        assert place.crc == zlib.crc32(PLAIN[: place.offset])
+
+
+def test_what_has_passed_is_kept_as_far_back_as_a_block_may_reach() -> None:
+    source = MemorySource(bytes(range(251)) * 8000, chunk=1 << 10)
+    passed = Passed(source, source.stream())
+    assert b"".join(passed) == source.data
+    passed.forget(Recent(Run(0), 0, 0, b"", MOST_IN + STORED_LIMIT + (500 << 10), True))
+    assert passed.read(500 << 10, source.size) == source.data[500 << 10 :]
+    assert passed.read(777_777, 800_000) == source.data[777_777:800_000]
+    assert source.bytes_read == source.size
+    assert passed.read((500 << 10) - 1, 600_000) == source.data[(500 << 10) - 1 : 600_000]
+    assert source.bytes_read > source.size
+
+
+def test_an_effort_may_be_used_up_and_no_more() -> None:
+    effort = Effort(10)
+    effort.spend(4)
+    effort.spend(6)
+    with pytest.raises(NoWayIn) as reason:
+        effort.spend(1)
+    assert str(reason.value) == "block boundaries cost too much to find"

@@ -44,6 +44,7 @@ def test_what_replaces_an_entry_keeps_its_owner_and_unless_it_has_one_its_mode(g
 def test_what_is_new_is_roots_and_readable() -> None:
     output, _ = repacked(member(Tar([entry("w")]).data), Edit({"a": Content.of(b""), "d": Content.empty_directory()}))
     assert [(infos(output)[name].mode, infos(output)[name].uid) for name in ("a", "d")] == [(0o644, 0), (0o755, 0)]
+    assert infos(output)["d"].isdir() and infos(output)["a"].isreg()
 
 
 def test_the_same_bytes_with_another_mode_are_put_in() -> None:

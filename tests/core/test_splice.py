@@ -19,8 +19,13 @@ from hypothesis import strategies as st
 from lambda_fn import repack
 from lambda_fn.core import splice, survey
 from lambda_fn.core.edit import Content, Edit
+from lambda_fn.core.errors import InvalidArchive
+from lambda_fn.core.gzip import Run
+from lambda_fn.core.inflate import RAW
+from lambda_fn.core.place import Place
 from lambda_fn.core.recipe import Literal, Made
-from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, members, noise
+from lambda_fn.core.walk import Nearby
+from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, member, members, noise
 from tests.core import memory
 from tests.core.contents import CONTENTS, FIXED_CODES, content, stored, words
 from tests.programs import asking, at_hand
@@ -126,9 +131,11 @@ def test_all_bit_phases_meet(tmp_path: Path) -> None:
         assert gunzip(output).endswith(tar.without_old)
 
 
-@pytest.mark.slow
-def test_the_tail_of_one_entry_may_be_the_head_of_the_next() -> None:
-    for seed in range(16):
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(range(2), id="two"), pytest.param(range(2, 16), marks=pytest.mark.slow)]
+)
+def test_the_tail_of_one_entry_may_be_the_head_of_the_next(seeds: range) -> None:
+    for seed in seeds:
         parts = [entry("a", words(300_000, seed)), entry(WANTED, b"1", old=True), entry("b", words(40_000 + seed, 1))]
         before = Tar(parts, end=b"").data
         parts += [entry("c", words(40_000, 2)), entry(WANTED, b"2", old=True), entry("d", words(300_000, 2))]
@@ -220,6 +227,18 @@ def test_an_entry_beyond_the_first_member_costs_its_neighbourhood_only(tmp_path:
     assert result.bytes.uploaded < 250 << 10
 
 
+@pytest.mark.parametrize("followed", [False, True], ids=["alone", "followed"])
+def test_a_member_may_end_in_a_block_of_nothing(followed: bool) -> None:
+    """Encoders that are told to flush before they are told to end leave one."""
+    tar = Tar([entry("a", words(200_000, 1)), entry("x", old=True), entry("b", words(50_000, 2))])
+    cut = len(tar.data) - 512 * followed
+    compressor = zlib.compressobj(wbits=31)
+    data = compressor.compress(tar.data[:cut]) + compressor.flush(zlib.Z_SYNC_FLUSH) + compressor.flush()
+    output, planned = memory.repacked(data + (member(tar.data[cut:]) if followed else b""), Edit(drop=("x",)))
+    assert planned.method == "splice"
+    assert gunzip(output) == tar.without_old
+
+
 def test_an_entry_astride_two_members_is_removed(tmp_path: Path) -> None:
     tar = Tar([entry("a", words(90_000, 1)), entry(WANTED, noise(30_000), old=True), entry("b", words(90_000, 2))])
     for size in (1000, 30_000, 91_000, 92_000, 120_000, 125_000, 160_000):
@@ -283,7 +302,7 @@ def test_what_need_not_be_held_is_encoded_again_when_it_is_written(monkeypatch: 
     held, planned = memory.repacked(data, edit)
     sizes = [piece.size for piece in planned.recipe if isinstance(piece, Literal) and piece.size > 1000]
     assert len(sizes) == 3
-    monkeypatch.setattr(splice, "HELD", sizes[0] + 1)
+    monkeypatch.setattr(splice, "HELD", max(sizes[:2]) + 1)
     again, replanned = memory.repacked(data, edit)
     assert [piece.size for piece in replanned.recipe if isinstance(piece, Made)] == sizes[2:]
     assert again == held
@@ -299,3 +318,111 @@ def test_a_large_neighbourhood_is_streamed(last: bool, monkeypatch: pytest.Monke
     assert planned.method == "splice"
     assert [piece.size for piece in planned.recipe if isinstance(piece, Made)] == [None]
     assert gunzip(output) == entry("new", b"1", mtime=1_700_000_000).blocks + tar.without_old
+    _, again = memory.repacked(output, {"new": b"2"}, verify="never")
+    assert again.method == "graft", "its mark is true"
+
+
+def test_entries_in_several_members_are_removed() -> None:
+    parts = [entry("a", words(90_000, 1)), entry("x", b"1", old=True), entry("b", words(150_000, 2))]
+    parts += [entry("y", noise(50_000), old=True), entry("c", words(150_000, 3)), entry("z", b"3", old=True)]
+    tar = Tar([*parts, entry("d", words(90_000, 4))])
+    for size in (60_000, 91_000, 120_000, 250_000):
+        output, planned = memory.repacked(members(tar.data, size), Edit(drop=("x", "y", "z")))
+        assert planned.method == "splice"
+        assert gunzip(output) == tar.without_old
+
+
+def test_a_large_entry_and_one_astride_two_members_are_removed() -> None:
+    """The second is come to from the end of the first."""
+    parts = [entry("a", noise(90_000, 1)), entry("x", noise(survey.SKIPPED), old=True), entry("b", noise(40_000, 2))]
+    first = Tar(parts, end=b"").data
+    tar = Tar([*parts, entry("y", noise(30_000), old=True), entry("c", words(90_000, 3))])
+    data = member(tar.data[: len(first) + 9000], 1) + member(tar.data[len(first) + 9000 :])
+    output, planned = memory.repacked(data, Edit(drop=("x", "y")))
+    assert planned.method == "splice"
+    assert gunzip(output) == tar.without_old
+
+
+@pytest.mark.parametrize("encoder", ["zlib 0", "zlib 1"])
+def test_what_changes_is_read_again_and_not_what_lies_before_it(tmp_path: Path, encoder: str) -> None:
+    """Of entries, the second, the fourth… too near the one before to be given a place of their own."""
+    parts = [part for n in range(8) for part in (entry(f"w{n}", noise(700_000, n)), entry(f"x{n}", old=True))]
+    tar = Tar([*parts, entry("end", noise(700_000, 9))])
+    data = ENCODERS[encoder](tar.data)
+    (tmp_path / "model.tar.gz").write_bytes(data)
+    result = repack(str(tmp_path / "model.tar.gz"), str(tmp_path / "out.tar.gz"), {}, remove=["x[3-7]"])
+    assert gunzip((tmp_path / "out.tar.gz").read_bytes()).count(b"ustar") == 9 + 3
+    assert result.why.startswith("5 places in it change")
+    assert result.bytes.read < 2 * len(data)
+
+
+def test_the_plan_says_how_much_changes() -> None:
+    """Of two entries together as much as of each alone."""
+    parts = [entry("a", noise(900_000, 1)), entry("x", old=True), entry("b", noise(100_000, 2)), entry("y", old=True)]
+    data = ENCODERS["zlib 1"](Tar([*parts, entry("c", noise(200_000, 3))]).data)
+    said = []
+    for names in (("x",), ("y",), ("x", "y")):
+        _, planned = memory.repacked(data, Edit(drop=names))
+        assert planned.why.startswith("one place in it changes" if len(names) == 1 else "2 places in it change")
+        assert not any(isinstance(piece, Made) for piece in planned.recipe), "what is small is encoded once"
+        said.append(int(planned.why.split(" and ")[1].split()[0].replace(",", "")))
+    assert said[0] + said[1] == said[2]
+    assert min(said) > 32 << 10
+
+
+class Erring:
+    """zlib's compressor of a neighbourhood, with something wrong about it."""
+
+    def __init__(self, wrong: str, *args: Any, **kwargs: Any) -> None:
+        self._wrong, self._compressor = wrong, COMPRESSOBJ(*args, **kwargs)
+
+    def compress(self, data: bytes) -> bytes:
+        said = {"other bytes": data[::-1], "more": data + b"?"}.get(self._wrong, data)
+        return self._compressor.compress(said)
+
+    def flush(self, mode: int) -> bytes:
+        return self._compressor.flush(zlib.Z_FINISH if self._wrong == "an end" else mode)
+
+
+COMPRESSOBJ = zlib.compressobj
+
+
+NOT_WHAT_IT_SHOULD = "what was encoded anew does not decode to what it should"
+NOT_WHAT_FOLLOWS = "what was encoded anew does not join what follows"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "behind", "why"),
+    [
+        ("other bytes", 300_000, NOT_WHAT_IT_SHOULD),
+        ("other bytes", 20_000, NOT_WHAT_IT_SHOULD),
+        ("more", 300_000, NOT_WHAT_FOLLOWS),
+        ("more", 20_000, NOT_WHAT_FOLLOWS),
+        ("an end", 300_000, NOT_WHAT_FOLLOWS),
+    ],
+)
+def test_what_is_encoded_anew_is_proved_whatever_its_encoder_did(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, behind: int, why: str
+) -> None:
+    """Where much lies behind the entry, and where so little that there is no boundary in it."""
+
+    def compressobj(*args: Any, **kwargs: Any) -> Any:
+        return COMPRESSOBJ(*args, **kwargs) if "level" in kwargs else Erring(wrong, *args, **kwargs)
+
+    tar = Tar([entry("a", noise(200_000, 1)), entry("x", old=True), entry("b", noise(behind, 2))])
+    data = ENCODERS["zlib 1"](tar.data)
+    monkeypatch.setattr(zlib, "compressobj", compressobj)
+    output, planned = memory.repacked(data, Edit(drop=("x",)))
+    monkeypatch.undo()
+    assert planned.method == "rewrite"
+    assert planned.why == f"all of it is encoded anew: {why}"
+    assert gunzip(output) == tar.without_old
+
+
+def test_what_cannot_be_decoded_a_second_time_is_an_error() -> None:
+    compressor = zlib.compressobj(wbits=RAW)
+    source = Nearby(memory.MemorySource(compressor.compress(bytes(1000)) + compressor.flush()))
+    take = splice.Take(Place.at_start(Run(0)), 0, 1001)
+    with pytest.raises(InvalidArchive) as refused:
+        b"".join(splice.taken(source, [take]))
+    assert str(refused.value) == "the archive is damaged: it cannot be decoded twice; pack the model again"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
+from collections.abc import Callable
 
 import pytest
 
+from lambda_fn.core.blocks import WINDOW
 from lambda_fn.core.gzip import Reader, Run
-from lambda_fn.core.place import Effort, NoWayIn, Place
-from lambda_fn.core.walk import Nearby, Walk
-from tests.archives import SINGLE
+from lambda_fn.core.place import SEARCH_LIMIT, Effort, NoWayIn, Place
+from lambda_fn.core.walk import HEADER_READ, KEPT_OUT, READ, READ_KEPT, STEP_OUT, Nearby, Walk
+from tests.archives import SINGLE, member, noise
 from tests.core.contents import FIXED_CODES, skewed, words
 from tests.core.memory import MemorySource
 
@@ -72,6 +75,105 @@ def test_a_window_holds_what_came_before() -> None:
     there = walk(SINGLE["zlib 6"](PLAIN))
     place = there.last_before(900_000)
     assert place.window == PLAIN[place.offset - (1 << 15) : place.offset]
+
+
+BLOCK = 20_000
+
+
+@pytest.fixture(scope="module")
+def blocks() -> bytes:
+    """PLAIN in blocks of so many bytes, which end at any bit."""
+    compressor = zlib.compressobj(6, wbits=31)
+    pieces = [PLAIN[at : at + BLOCK] for at in range(0, len(PLAIN), BLOCK)]
+    return (
+        b"".join(compressor.compress(piece) + compressor.flush(zlib.Z_BLOCK) for piece in pieces) + compressor.flush()
+    )
+
+
+def test_no_boundary_is_passed_over(blocks: bytes) -> None:
+    there = walk(blocks)
+    for boundary in range(2 * BLOCK, len(PLAIN) - 4 * BLOCK, 3 * BLOCK):
+        for offset in (boundary - 1, boundary, boundary + 1):
+            before, after = there.last_before(offset), there.first_after(offset - WINDOW)
+            assert before.offset == offset // BLOCK * BLOCK
+            assert after.offset == -(-offset // BLOCK) * BLOCK
+            for place in (before, after):
+                assert place.window == PLAIN[max(0, place.offset - WINDOW) : place.offset]
+                assert place.crc == zlib.crc32(PLAIN[: place.offset])
+
+
+def test_a_walk_goes_no_further_than_it_must(blocks: bytes) -> None:
+    there = walk(blocks)
+    there.last_before(100_000)
+    assert there.offset < 100_000 + 2 * STEP_OUT
+
+
+def test_a_walk_keeps_little_of_what_it_decodes() -> None:
+    compressor = zlib.compressobj(wbits=31)
+    there = walk(compressor.compress(bytes(40 << 20)) + compressor.flush())
+    tracemalloc.start()
+    try:
+        assert there.last_before(39 << 20).offset <= 39 << 20
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * KEPT_OUT
+
+
+def test_a_source_is_asked_once_for_what_lies_near() -> None:
+    source = MemorySource(bytes(range(251)) * 20_000)
+    near = Nearby(source)
+    for start in range(0, source.size - 5000, 4000):
+        assert near.read(start, start + 5000) == source.data[start : start + 5000]
+    assert source.bytes_read <= source.size
+    kept = source.size // READ * READ - (READ_KEPT - 1) * READ
+    assert near.read(kept, source.size - 1) == source.data[kept:-1]
+    assert source.bytes_read <= source.size
+    near.read(0, 1)
+    assert source.bytes_read > source.size
+
+
+def refused(there: Walk, find: Callable[[int], object]) -> str:
+    with pytest.raises(NoWayIn) as reason:
+        find(len(PLAIN) - 1)
+    return str(reason.value)
+
+
+def test_a_walk_from_where_no_block_begins_is_given_up(blocks: bytes) -> None:
+    there = walk(blocks)
+    there = walk(blocks, there.last_before(100_000)._replace(bit=8 * (there.run.start + 999)))
+    assert refused(there, there.last_before) == "its deflate data cannot be decoded from where it was entered"
+
+
+def test_a_walk_beyond_the_end_of_the_source_is_given_up(blocks: bytes) -> None:
+    run = walk(blocks).run
+    there = Walk(Nearby(MemorySource(blocks[:50_000])), Place.at_start(run), {}, Effort(1 << 30))
+    assert refused(there, there.last_before) == "its deflate data ends where it should not"
+
+
+def test_a_walk_into_a_member_with_an_endless_header_is_given_up() -> None:
+    data = member(PLAIN[:50_000]) + member(PLAIN[50_000:], name=b"n" * HEADER_READ)
+    there = Walk(Nearby(MemorySource(data)), Place.at_start(Run(10)), {}, Effort(1 << 30))
+    assert refused(there, there.first_after) == "a gzip header is too long"
+
+
+def test_a_walk_goes_on_in_the_next_member() -> None:
+    data = member(PLAIN[:50_000]) + member(PLAIN[50_000:], name=b"n" * 1000)
+    place = Walk(Nearby(MemorySource(data)), Place.at_start(Run(10)), {}, Effort(1 << 30)).first_after(60_000)
+    assert place.run.offset == 50_000
+    assert place.run.member == len(member(PLAIN[:50_000]))
+    assert place.run.start == place.run.member + 10 + 1001
+    assert place.window == PLAIN[place.offset - WINDOW : place.offset]
+    runs = {place.run.start: place.run}
+    again = Walk(Nearby(MemorySource(data)), Place.at_start(Run(10)), runs, Effort(1 << 30)).first_after(60_000)
+    assert again.run is place.run, "a run that is known is taken as it is"
+
+
+def test_where_an_encoder_leaves_no_boundaries_the_walk_is_given_up() -> None:
+    data = noise(SEARCH_LIMIT + 200_000).translate(bytes(range(64)) * 4)
+    there = walk(member(data, strategy=zlib.Z_FIXED))
+    reason = refused(there, lambda _: there.first_after(0))
+    assert reason == "its encoder leaves no block boundaries that can be found"
 
 
 def test_what_costs_too_much_to_find_is_given_up() -> None:
