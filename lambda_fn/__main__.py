@@ -6,9 +6,8 @@ gc.disable()  # nothing that imports make is garbage, and to look for it takes a
 
 from .cli import main  # noqa: E402
 
-gc.freeze()  # it lives to the end
 gc.enable()
 try:
     raise SystemExit(main())
 finally:
-    gc.freeze()  # nor is there a need, at the end, to look for cycles in all that is left
+    gc.freeze()  # nor is there a need to look for cycles at the end

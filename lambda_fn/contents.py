@@ -227,7 +227,7 @@ def _files_below(path: str) -> int:
 
 def _of_object(uri: str, s3: Optional[S3Access], room: Room) -> Content:
     """An object's content, pinned to its version of now, read at once if there is room for it."""
-    source = open_source(uri, s3)
+    source = open_source(uri, s3, only_read=True)
     if room.takes(source.size):
         with closing(source):
             return Content.of(source.read(0, source.size))
@@ -243,7 +243,7 @@ def _of_listed(item: Listed, held: bool, s3: Optional[S3Access]) -> Content:
     """The content of an object in a listing, asked for later unless it is to be held."""
 
     def chunks() -> Iterator[bytes]:
-        with closing(open_source(item.uri, s3)) as source:
+        with closing(open_source(item.uri, s3, only_read=True)) as source:
             if source.etag != item.etag:
                 raise SourceChanged(f"{item.uri} was overwritten since the repack began; try again when it is complete")
             yield from source.stream()
@@ -288,7 +288,7 @@ def _in_archive(uri: str, s3: Optional[S3Access], everything: bool) -> tuple[dic
     found = {"": Content.empty_directory()}
     links: dict[str, str] = {}
     left_out = unpacked = 0
-    with closing(open_source(uri, s3)) as source, of_archive(uri):
+    with closing(open_source(uri, s3, only_read=True)) as source, of_archive(uri):
         tar = Stream(Reader(source.stream()).chunks())
         for entry in entries(tar):
             path, mode, target = entry.path, entry.mode & 0o777, normal(entry.link)

@@ -141,7 +141,7 @@ def read_entry(
     EntryConflict if it is no plain file, and what a survey raises.
     """
     uri = os.fspath(model_uri)
-    source = open_source(uri, access_for([uri], s3))
+    source = open_source(uri, access_for([uri], s3), only_read=True)
 
     def chunks() -> Iterator[bytes]:
         with closing(source), of_archive(uri):

@@ -30,14 +30,17 @@ def access_for(uris: Iterable[str], s3: Optional[S3Access] = None) -> Optional[S
     return s3
 
 
-def open_source(uri: str, s3: Optional[S3Access] = None) -> Source:
-    """The archive at `uri`, pinned to what it is now. Raises SourceNotFound, AccessDenied, StoreUnavailable."""
+def open_source(uri: str, s3: Optional[S3Access] = None, only_read: bool = False) -> Source:
+    """The archive at `uri`, pinned to what it is now; `only_read` if no store will be asked to copy from it.
+
+    Raises SourceNotFound, AccessDenied, StoreUnavailable.
+    """
     access = access_for([uri], s3)
     if access is None or not uri.startswith("s3://"):
         return LocalSource(local_path(uri))
     from .s3 import S3Source
 
-    return S3Source(uri, access)
+    return S3Source(uri, access, only_read=only_read)
 
 
 def open_target(uri: str, s3: Optional[S3Access] = None) -> Target:

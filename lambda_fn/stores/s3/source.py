@@ -57,7 +57,7 @@ class S3Source:
     an overwritten object is SourceChanged.
     """
 
-    def __init__(self, uri: str, access: S3Access, known_as: Optional[Output] = None) -> None:
+    def __init__(self, uri: str, access: S3Access, known_as: Optional[Output] = None, only_read: bool = False) -> None:
         self.place, self._asked_version = Place.of_source(uri)
         self.access = access
         with named_errors(self.place, missing=SourceNotFound):
@@ -75,6 +75,8 @@ class S3Source:
         self.bytes_read = 0
         self.checksums = checksum.RunningCrcs.of_object(self.head)
         """What is known of the object's CRCs: by S3's word at first, at every block once it was streamed."""
+        self._only_read = only_read
+        """Whether nobody will ask for more of them."""
         self._known_as = known_as
         self._ends: dict[int, bytes] = {}
         self._counting = threading.Lock()
@@ -105,7 +107,7 @@ class S3Source:
     def stream(self, start: int = 0, stop: Optional[int] = None) -> Generator[bytes, None, None]:
         """A range in order, the whole object if none is given, in chunks of at most 256 KiB."""
         stop = self.size if stop is None else stop
-        if (start, stop) == (0, self.size):
+        if (start, stop) == (0, self.size) and not self._only_read:
             yield from self._whole()
         elif stop - start <= BLOCK:
             yield from _chunks(self.read(start, stop))

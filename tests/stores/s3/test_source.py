@@ -39,6 +39,17 @@ def test_a_stream_is_the_object_in_small_chunks_read_once(
     assert opened.bytes_read == len(noise) + 5
 
 
+def test_what_is_only_read_is_the_same_without_checksums(s3: Any, bucket: str, access: S3Access, noise: bytes) -> None:
+    for body in (noise, b"small", b""):
+        s3.put_object(Bucket=bucket, Key="k", Body=body)
+        opened = S3Source(f"s3://{bucket}/k", access, only_read=True)
+        told = opened.checksums
+        chunks = list(opened.stream())
+        assert b"".join(chunks) == body
+        assert max(map(len, chunks), default=0) <= 256 << 10
+        assert opened.checksums is told
+
+
 def test_no_more_is_read_ahead_than_allowed(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, noise: bytes
 ) -> None:
