@@ -4,8 +4,8 @@ What is exported here is what versions speak for; everything else may change any
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # to import `typing` is a tenth of the start, if it is done before `__main__` (see there)
 if TYPE_CHECKING:
     from .contract import (
         AccessDenied,

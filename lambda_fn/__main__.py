@@ -7,4 +7,7 @@ gc.disable()  # nothing that imports make is garbage, and to look for it takes a
 from .cli import main  # noqa: E402
 
 gc.enable()
-raise SystemExit(main())
+try:
+    raise SystemExit(main())
+finally:
+    gc.freeze()  # nor is there a need to look for cycles at the end

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Callable, Iterable, NoReturn, Optional
+from typing import TYPE_CHECKING, Callable, Iterable, NoReturn, Optional, Sequence
 
 from . import __version__
-from .contract import IF_PRESENT, VERIFY, InvalidHyperparameters, MissingHyperparameters, Request
-from .core.gzip import Limits
+from .core.errors import InvalidHyperparameters, MissingHyperparameters
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as Group
 
+    from .contract import Request
+    from .core.gzip import Limits
     from .stores.s3 import S3Access
 
 EXAMPLES = """examples:
@@ -27,10 +28,11 @@ S3_OPTIONS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line.
+def parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line, with the arguments of the commands that are named in what is given.
 
-    Every argument stands in a group, for whoever reads the help, and since argparse formats the others at each start.
+    Those of all four would take as long as parsing. Every argument stands in a group, for whoever reads the help, and
+    since argparse formats the others at each start.
     """
     invoked = sys.argv[0].replace("\\", "/").rpartition("/")[2]
     name = invoked if invoked == "model-repacker" else "python -m lambda_fn"
@@ -58,6 +60,8 @@ def parser() -> argparse.ArgumentParser:
     cat = commands.add_parser("cat", help="print one file of an archive", add_help=False)
     verify = commands.add_parser("verify", help="check that an archive is intact", add_help=False)
     for command, one in (("repack", repack), ("inspect", inspect), ("cat", cat), ("verify", verify)):
+        if command not in given:
+            continue
         one.set_defaults(command=command, refuse=one.error)
         what = one.add_argument_group("what")
         what.add_argument("source", metavar="SOURCE", type=_place, help="the model: a path or an s3:// URI")
@@ -113,6 +117,8 @@ def _add_edits(edits: Group) -> None:
 
 
 def _add_policies(how: Group) -> None:
+    from .contract import IF_PRESENT, VERIFY  # only a repack asks for them
+
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and why; write nothing")
     how.add_argument(
         "--if-present",
@@ -132,6 +138,8 @@ def _add_policies(how: Group) -> None:
 
 
 def _add_limits(how: Group) -> None:
+    from .core.gzip import Limits  # it brings the inflaters, which the help does without
+
     how.add_argument(
         "--max-uncompressed",
         metavar="BYTES",
@@ -169,6 +177,8 @@ def _add_s3(s3: Group, writes: bool) -> None:
 
 def request_of(options: argparse.Namespace) -> Request:
     """What a `repack` asks for. Raises MissingHyperparameters and InvalidRequest; ends with usage where it is wrong."""
+    from .contract import Request
+
     # Where what is there is kept, or is an error, nothing is laid over it.
     merges = options.hyperparameters is None and options.if_present == "replace"
     values = {key: _value(key, text, options) for key, text in _pairs("--set", "KEY=VALUE", options.set, options)}
@@ -228,4 +238,6 @@ def s3_of(options: argparse.Namespace) -> Optional[S3Access]:
 
 def limits_of(options: argparse.Namespace) -> Limits:
     """What counts as a bomb."""
+    from .core.gzip import Limits
+
     return Limits(options.max_uncompressed, options.max_ratio)

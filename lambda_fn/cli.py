@@ -38,9 +38,10 @@ NAMES_SHOWN = 5
 
 def main(arguments: Optional[list[str]] = None) -> int:
     """Run a command line; the exit status."""
-    gc.freeze()  # what is imported lives to the end: there is no need to look for cycles in it at exit
+    gc.freeze()  # what is imported lives to the end
     gc.set_threshold(OBJECTS)
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser(given).parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, terminate)

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterator, Mapping, Optional
 
+from .core.digest import sha256
 from .core.edit import Content
 from .core.errors import InvalidRequest, SourceChanged, SourceNotFound, of_archive
 from .core.gzip import Reader
@@ -164,12 +165,10 @@ def _of_local_file(path: str, room: Room) -> Content:
             yield from source.stream()
 
     def identity() -> str:
-        import hashlib  # OpenSSL is slow to load, and large files are few
-
-        digest = hashlib.sha256()
+        digest = sha256(about.st_size)
         for chunk in chunks():
             digest.update(chunk)
-        return digest.hexdigest()
+        return str(digest.hexdigest())
 
     return Content(about.st_size, chunks, identity, mode)
 

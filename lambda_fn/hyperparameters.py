@@ -10,9 +10,10 @@ import math
 import re
 from collections import Counter
 from functools import partial
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from .core.errors import InvalidHyperparameters
+from .core.value import Value
 
 ENTRY = "hyperparameters.json"
 SAVE_AS_UTF_8 = "save the file as UTF-8 without a byte order mark"
@@ -29,7 +30,7 @@ ADVICE = {
 """What to do, by how the messages of Python's `json` begin."""
 
 
-class Merged(NamedTuple):
+class Merged(Value):
     """An object with values over it."""
 
     data: bytes

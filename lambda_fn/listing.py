@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import stat
 import time
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from .core.tar import HARD_LINK, Entry, normal
+from .core.names import normal
 
-DIRECTORY = b"5"
+if TYPE_CHECKING:
+    from .core.tar import Entry
+
+HARD_LINK, DIRECTORY = b"1", b"5"
 KINDS = {
-    b"1": ("hard link", stat.S_IFREG),
+    HARD_LINK: ("hard link", stat.S_IFREG),
     b"2": ("symbolic link", stat.S_IFLNK),
     b"3": ("character device", stat.S_IFCHR),
     b"4": ("block device", stat.S_IFBLK),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from typing import Iterator
+from typing import TYPE_CHECKING, Iterator
 
-from .core.store import Progress
+if TYPE_CHECKING:
+    from .core.store import Progress
 
 SECONDS_BETWEEN_LINES = 5.0
 

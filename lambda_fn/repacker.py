@@ -7,7 +7,7 @@ import time
 from contextlib import closing, contextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import hyperparameters
 from .contents import contents_of_file, puts
@@ -22,15 +22,16 @@ from .core.repack import Job
 from .core.search import Search
 from .core.store import Progress, Source, Stages
 from .core.tar import Entry
+from .core.value import Value
 from .inspection import Inspection
 from .stores import access_for, open_source, open_target
 
 if TYPE_CHECKING:
     from .stores.s3 import S3Access
 
-Given = Union[bytes, bytearray, memoryview, "os.PathLike[str]", Content, Mapping[str, Any]]
+Given = Union[bytes, bytearray, memoryview, os.PathLike[str], Content, Mapping[str, Any]]
 """What an entry may be given as: its bytes, the path of a file or folder, or, of hyperparameters.json, an object."""
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, os.PathLike[str]]
 SHOWN = 100
 """Paths in a Result."""
 HYPERPARAMETERS_LIMIT = 10 << 20
@@ -291,7 +292,7 @@ def _check_apart(request: _Given | Request, uris: Iterable[str]) -> None:
                 raise InvalidRequest(f"{archive} lies in {folder}, which is put in; keep it in another place")
 
 
-class _Given(NamedTuple):
+class _Given(Value):
     """What the Python function and a Request have in common."""
 
     model_uri: str

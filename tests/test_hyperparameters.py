@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.core.errors import InvalidHyperparameters
-from lambda_fn.hyperparameters import _unique, merged, parse, serialize, value
+from lambda_fn.hyperparameters import Merged, _unique, merged, parse, serialize, value
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 _values = st.recursive(
@@ -32,12 +32,13 @@ def test_values_are_merged_key_by_key_and_given_bytes_kept(
     document: dict[str, Any], over: dict[str, Any], indent: Any
 ) -> None:
     data = json.dumps(document, indent=indent).encode()
-    assert merged(data, {}) == (data, (), tuple(document))
+    assert merged(data, {}) == Merged(data, (), tuple(document))
     assert merged(data, document).data == data
-    new, changed, kept = merged(data, over)
-    assert parse(new) == {**document, **over}
-    assert set(changed) | set(kept) == {*document, *over}
-    assert all(repr(document[key]) == repr(parse(new)[key]) for key in kept)
+    done = merged(data, over)
+    new = parse(done.data)
+    assert new == {**document, **over}
+    assert {*done.changed, *done.kept} == {*document, *over}
+    assert all(repr(document[key]) == repr(new[key]) for key in done.kept)
 
 
 def test_a_number_is_not_a_boolean_and_a_key_is_text() -> None:

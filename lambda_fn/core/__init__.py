@@ -7,6 +7,7 @@ library is enough.
 
 What a repack is
     value       a few named fields that never change: what most of the following is made of
+    digest      SHA-256, without loading OpenSSL for a few bytes
     recipe      the output as new bytes and ranges of the source
     store       what is asked of the places where archives lie
     errors      every way in which it can end without an output

@@ -34,6 +34,9 @@ HEADER = 400
 UNKNOWN = bytes(WINDOW)
 """Stands for a window that is not known."""
 
+TOLD = 10
+"""Bytes behind a place that tell whether a dynamic block may begin there."""
+
 NUMBERS = 17
 """Bits of a dynamic block's header before the lengths of its codes."""
 
@@ -174,8 +177,8 @@ def dynamic_blocks(data: bytes, start: int, stop: int, alike: Optional[Collectio
     With `alike` only blocks of these `numbers`, which takes a twentieth of the time.
     """
     for at in range(start, min(stop, len(data)), STRIDE):
-        count = 8 * min(STRIDE, stop - at)
-        bits = int.from_bytes(data[at : at + STRIDE + 10], "little")
+        size = min(STRIDE, stop - at)
+        count, bits = 8 * size, int.from_bytes(data[at : at + size + TOLD], "little")
         found = _code_length_codes(bits, count) if alike is None else _beginning(bits, count, alike)
         for match in re.finditer("1", f"{found:b}"[::-1]):
             byte, phase = divmod(match.start(), 8)

@@ -12,6 +12,7 @@ import re
 from functools import cached_property
 from typing import Any, Callable, Iterator, Literal, Mapping, Optional, get_args
 
+from .digest import hexadecimal
 from .errors import InvalidRequest
 from .tar import normal
 from .value import Value
@@ -43,7 +44,7 @@ class Content(Value):
     @classmethod
     def of(cls, data: bytes, mode: Optional[int] = None) -> Content:
         """A file that holds `data`."""
-        return cls(len(data), lambda: iter((data,)), lambda: sha256(data), mode)
+        return cls(len(data), lambda: iter((data,)), lambda: hexadecimal(data), mode)
 
     @classmethod
     def empty_directory(cls, mode: Optional[int] = None) -> Content:
@@ -112,14 +113,7 @@ class Edit(Value):
             wanted.append({"drop": self.drop, "folders": sorted(self.folders), "strip_root": self.strip_root})
         if self.mtime is not None:
             wanted.append({"mtime": self.mtime})
-        return sha256(json.dumps(wanted).encode())
-
-
-def sha256(data: bytes) -> str:
-    """Its digest in hexadecimal."""
-    import hashlib  # OpenSSL is slow to load, and not every start needs it
-
-    return hashlib.sha256(data).hexdigest()
+        return hexadecimal(json.dumps(wanted).encode())
 
 
 def check_name(name: str) -> None:

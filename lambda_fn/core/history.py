@@ -14,6 +14,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import Literal, Mapping, Optional
 
+from .digest import hexadecimal
 from .edit import Edit
 from .errors import RepackError
 from .prefix import Head, read_head
@@ -110,12 +111,10 @@ class History(Value):
     @property
     def note(self) -> dict[str, str]:
         """What the output is made from, kept beside it: the same note means the same output."""
-        import hashlib  # slow to import, and not every start needs it
-
         put = self.edit.put
         contents = [put[name].identity for name in sorted(put)]
         modes = [f"{name} {put[name].mode:o}" for name in sorted(put) if put[name].mode is not None]
-        overlay = hashlib.sha256("".join([*contents, *modes]).encode("utf-8", "surrogateescape")).hexdigest()
+        overlay = hexadecimal("".join([*contents, *modes]).encode("utf-8", "surrogateescape"))
         return {**self.made_of, "overlay": overlay}
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import islice
-from typing import Collection, Iterable, Iterator, NamedTuple, Optional, Sequence
+from typing import Collection, Iterable, Iterator, Optional, Sequence
 
 from .blocks import (
     STORED_LIMIT,
@@ -41,6 +41,7 @@ from .gzip import Recent, Run
 from .inflate import crc32
 from .relay import MOST_IN
 from .store import Source
+from .value import Value
 
 SEARCH_LIMIT = 1 << 20
 """Bytes of compressed data in which a boundary must be found."""
@@ -75,7 +76,7 @@ class Effort:
             raise NoWayIn("block boundaries cost too much to find")
 
 
-class Place(NamedTuple):
+class Place(Value):
     """A proved block boundary, and all that a decoder needs to begin there."""
 
     bit: int
@@ -91,6 +92,10 @@ class Place(NamedTuple):
     @classmethod
     def at_start(cls, run: Run) -> Place:
         return cls(8 * run.start, run.offset, run)
+
+    @classmethod
+    def at_end(cls, run: Run) -> Place:
+        return cls(8 * run.stop, run.offset + run.size, run, crc=run.crc)
 
     @property
     def size(self) -> int:
@@ -176,7 +181,7 @@ def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
     return [piece for piece in pieces if piece.run is run]
 
 
-class Stretch(NamedTuple):
+class Stretch(Value):
     """Some of the source, and what of it leads to where in the tar."""
 
     start: int
@@ -193,7 +198,7 @@ def _candidates(
     source: Passed, run: Run, pieces: Sequence[Recent], at: int, alike: Collection[int]
 ) -> Iterator[tuple[Stretch, int]]:
     """Where blocks seem to begin, as bits of a stretch: those near that begin `alike`, then all, the last first."""
-    for stretch in _stretches(source, run, pieces, at, LIKELY):
+    for stretch in _stretches(source, run, pieces, at, LIKELY) if alike else ():
         for low in reversed(range(stretch.low, stretch.high, STRIDE)):
             found = dynamic_blocks(stretch.data, low, min(low + STRIDE, stretch.high), alike)
             yield from ((stretch, bit) for bit in reversed([*found]))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import Mapping, NamedTuple, Optional
+from typing import Mapping, Optional
 
 from .deflate import LAST
 from .errors import InvalidArchive
@@ -49,7 +49,7 @@ class Prefix(Value):
     size: int = 0
 
 
-class Written(NamedTuple):
+class Written(Value):
     """An entry as we write it: a regular file, or a directory."""
 
     data: bytes

@@ -6,7 +6,7 @@ replaced has to go is not known before all of them were seen: it may hold just w
 
 from __future__ import annotations
 
-from typing import Collection, Mapping, NamedTuple, Optional
+from typing import Collection, Mapping, Optional
 
 from .edit import Content, Edit, Merge, matcher
 from .errors import EntryConflict
@@ -15,12 +15,13 @@ from .links import Links
 from .names import disputed, normal
 from .prefix import Written
 from .tar import HARD_LINK, REGULAR, SHARED_RECORDS, SYMBOLIC_LINK, Entry
+from .value import Value
 
 NAMES = 100
 """Names of entries that go which are kept, to be shown."""
 
 
-class Verdict(NamedTuple):
+class Verdict(Value):
     """What becomes of an entry that does not simply stay."""
 
     gone: bool = False
@@ -29,6 +30,10 @@ class Verdict(NamedTuple):
     """The path put in which it has to make room for, if that is not there already."""
     header: Optional[bytes] = None
     """Its header blocks as they are spelled where it stays."""
+
+
+STAYS = Verdict()
+"""Of almost all entries."""
 
 
 class Hits:
@@ -108,7 +113,7 @@ class Search:
     def _judged(self, entry: Entry) -> Verdict:
         path, header = entry.path, None
         if not path or entry.type == SHARED_RECORDS:
-            return Verdict()
+            return STAYS
         if self.edit.strip_root and not self._exempt(path, entry.is_directory):
             inner = self._inside(path)
             if inner is None:
@@ -119,7 +124,8 @@ class Search:
             self._count(path)
             return Verdict(gone=True)
         if path in self.edit.put and entry.is_directory == self.edit.put[path].directory:
-            return Verdict(name=path, header=header) if self._hit(path, entry) else Verdict(header=header)
+            name = path if self._hit(path, entry) else None
+            return Verdict(name=name, header=header) if name or header else STAYS
         self._see_other_paths(entry, path)
         self._stays(path, entry.is_directory, f"the archive holds {path}")
         if entry.type == HARD_LINK:
@@ -128,7 +134,7 @@ class Search:
             target = normal(f"{path.rpartition('/')[0]}/{entry.link}")
             if self.goes(target, directory=True) or self.goes(target, directory=False):
                 self._warn(f"{path} is a symbolic link to {target}, which goes; it leads nowhere then")
-        return Verdict(header=header)
+        return Verdict(header=header) if header else STAYS
 
     def goes(self, path: str, directory: bool) -> bool:
         """Whether the edit takes out an entry of this path, whatever is put in."""
@@ -251,7 +257,7 @@ class Search:
 
     def _refuse(self, why: str) -> Verdict:
         self._conflict = self._conflict or f"the root cannot be stripped: {why}"
-        return Verdict()
+        return STAYS
 
     # --- What is told ---
 

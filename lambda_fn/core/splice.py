@@ -13,10 +13,11 @@ boundary, where the new data begins. It ends on a byte boundary too, and empty b
 byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
 aligned to bytes. The byte they share is the one new byte of the tail.
 
-How q and r are found is told in `place` and `walk`. Patches near each other share a neighbourhood. What goes, and is
-large, is not decoded again: there a second place was found just before its end. A neighbourhood may begin in one gzip
-member and end in another; what lies between them goes, and the two are one member in the output. At last each new
-literal is decoded, with the tail's beginning after it, and compared with what it should hold.
+How q and r are found is told in `place` and `walk`; near an end of the stream they are that end. Patches near each
+other share a neighbourhood. What goes, and is large, is not decoded again: there a second place was found just before
+its end. A neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
+one member in the output. At last each new literal is decoded, with the tail's beginning after it, and compared with
+what it should hold.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from itertools import chain
-from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
@@ -58,7 +59,7 @@ class Patch(Value):
     """From where its end can be reached, if it is large."""
 
 
-class Take(NamedTuple):
+class Take(Value):
     """The tar from `start` up to `stop`, which can be had by decoding from a place."""
 
     place: Place
@@ -209,7 +210,7 @@ def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effo
 
 
 def _finish(member: Member, at: Place, run: Run) -> None:
-    member.keep(at, Place(8 * run.stop, run.offset + run.size, run, crc=run.crc))
+    member.keep(at, Place.at_end(run))
 
 
 def _all_encoded(

@@ -12,12 +12,13 @@ from contextlib import closing
 from functools import partial
 from typing import Callable, Iterable, Iterator, Optional
 
+from .digest import sha256
 from .edit import Content, Edit, Merge
 from .errors import InvalidArchive
 from .gzip import HELPERS, Limits, Reader, Recent, Run
 from .place import Effort, Passed, Place, enter
 from .prefix import PREFIX_LIMIT, Head
-from .search import Hits, Search, Shared, Verdict
+from .search import STAYS, Hits, Search, Shared, Verdict
 from .store import Progress, Source
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries_and_records
 
@@ -177,7 +178,7 @@ class Surveyor:
         if entry.start < self._prefix_size:
             return
         verdict = self._search.see(entry)
-        if verdict == Verdict() and entry.type != SHARED_RECORDS:
+        if verdict is STAYS and entry.type != SHARED_RECORDS:
             self._found.shared.clear()
             return
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
@@ -215,9 +216,7 @@ class Surveyor:
         kept = wanted and entry.size <= PREFIX_LIMIT - self._held
         if entry.size != content.size and entry.size > PREFIX_LIMIT:
             return
-        import hashlib  # OpenSSL is slow to load, and not every archive holds what is put in
-
-        digest, pieces = hashlib.sha256(), []
+        digest, pieces = sha256(entry.data_size), []
         for piece in tar.pieces(entry.data_size):
             digest.update(piece)
             if kept:

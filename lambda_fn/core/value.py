@@ -6,18 +6,15 @@ imports `inspect` and compiles methods for each class anew at every start: a thi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping
 
 if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
+    from typing_extensions import Self, dataclass_transform
 else:
 
     def dataclass_transform(**_: bool) -> Callable[[type], type]:
         """Has type checkers take each subclass for a frozen dataclass (PEP 681)."""
         return lambda cls: cls
-
-
-Self = TypeVar("Self", bound="Value")
 
 
 @dataclass_transform(frozen_default=True)
@@ -60,7 +57,7 @@ class Value:
         held = {name: getattr(self, name) for name in self._fields}
         return {name: field._asdict() if isinstance(field, Value) else field for name, field in held.items()}
 
-    def _replace(self: Self, **named: Any) -> Self:
+    def _replace(self, **named: Any) -> Self:
         """The same with other fields."""
         return type(self)(**{**{name: getattr(self, name) for name in self._fields}, **named})
 

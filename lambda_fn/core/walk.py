@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import OrderedDict, deque
 from heapq import merge
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .blocks import (
     HEADER,
@@ -32,8 +32,9 @@ from .gzip import TRAILER_SIZE, Run, parse_header
 from .inflate import DeflateError, crc32, inflater
 from .place import SEARCH_LIMIT, Effort, NoWayIn, Place
 from .store import Source
+from .value import Value
 
-STEP_IN, STEP_OUT = 32 << 10, 256 << 10
+STEP_IN, STEP_OUT = 8 << 10, 256 << 10
 """Bytes that a step of a walk reads at most, and decodes."""
 KEPT_OUT = 8 << 20
 """Bytes of output that a walk keeps, to find the last boundary in them."""
@@ -49,6 +50,8 @@ LEAP = 2 << 10
 """Bytes of a step that are passed over at once where nothing is looked for."""
 NEAR = 512 << 10
 """Bytes of output in which boundaries are found by their headers."""
+SOON_IN, SOON_OUT = 48 << 10, 320 << 10
+"""Bytes of data up to an end of a run, and what comes of them, that are encoded sooner than a boundary is found."""
 HEADER_READ = 64 << 10
 """Bytes in which a gzip header is looked for."""
 
@@ -78,7 +81,7 @@ class Nearby:
         return block
 
 
-class Step(NamedTuple):
+class Step(Value):
     """A few KiB of a walk."""
 
     start: int
@@ -115,7 +118,12 @@ class Walk:
         self._kept = 0
 
     def last_before(self, offset: int) -> Place:
-        """The last boundary that is no later than this offset of the tar; at the worst the place where this began."""
+        """The last boundary that is no later than this offset of the tar; at the worst the place where this began.
+
+        Near the run's start it is that: what it would save is less work than to find another one.
+        """
+        if self._soon_encoded(offset - self.run.offset):
+            return Place.at_start(self.run)
         while self.offset <= offset and self._step():
             pass
         self._step()
@@ -126,10 +134,15 @@ class Walk:
         return self._began
 
     def first_after(self, offset: int) -> Place:
-        """The first boundary from which on nothing refers back to before this offset of the tar. Raises NoWayIn."""
+        """The first boundary from which on nothing refers back to before this offset of the tar. Raises NoWayIn.
+
+        Near the run's end it is that, likewise.
+        """
         while self.offset < offset:
             if not self._step():
                 self._cross()
+        if self._soon_encoded(self.run.offset + self.run.size - offset):
+            return Place.at_end(self.run)
         begun, least = self._at, offset + WINDOW
         for find, most in ((self._headers, least + NEAR), (self._candidates, sys.maxsize)):
             for step in self._following(offset):
@@ -139,7 +152,18 @@ class Walk:
                     raise NoWayIn("its encoder leaves no block boundaries that can be found")
                 if step.offset > most:
                     break
+            if self._decoder.eof and self.offset <= most:  # so little is sooner encoded than searched bit by bit
+                break
         return Place(8 * self._at, self.offset, self.run, crc=self._crc)
+
+    def _soon_encoded(self, size: int) -> bool:
+        """Whether so much output of the run is soon encoded.
+
+        How long an encoder takes, depends on how much it makes: that is told from the run as a whole, which all walks
+        know alike, wherever they began.
+        """
+        packed = self.run.stop - self.run.start
+        return packed > 0 and size <= SOON_OUT and size * packed <= SOON_IN * self.run.size
 
     def _following(self, offset: int) -> Iterator[Step]:
         """The steps with output behind an offset, to the end of the run, each when the one after it is known, too."""
@@ -203,7 +227,7 @@ class Walk:
         return dynamic_blocks(data, 0, step.stop - step.start)
 
     def _headers(self, step: Step, data: bytes, least: int, most: int) -> Iterator[int]:
-        """Those of them from which a decoder makes nothing of 16 bytes, found six times as fast, if at such offsets.
+        """Those of them from which a decoder makes nothing of 16 bytes, found in less time, if at such offsets.
 
         Nothing comes out of a block's header, while 16 bytes within a block hold two symbols at least. Where the
         codes are few, a header may be shorter; such ones alone need the search bit by bit.

@@ -11,7 +11,7 @@ import pytest
 from lambda_fn.core.blocks import WINDOW
 from lambda_fn.core.gzip import Reader, Run
 from lambda_fn.core.place import SEARCH_LIMIT, Effort, NoWayIn, Place
-from lambda_fn.core.walk import HEADER_READ, KEPT_OUT, READ, READ_KEPT, STEP_OUT, Nearby, Walk
+from lambda_fn.core.walk import HEADER_READ, KEPT_OUT, READ, READ_KEPT, SOON_OUT, STEP_OUT, Nearby, Walk
 from tests.archives import SINGLE, member, noise
 from tests.core.contents import FIXED_CODES, skewed, words
 from tests.core.memory import MemorySource
@@ -62,6 +62,15 @@ def test_it_does_not_matter_where_a_walk_began(encoder: str) -> None:
         assert len(found) == 1
 
 
+def test_what_is_near_an_end_of_the_run_is_encoded_up_to_that_end() -> None:
+    """Wherever the walk began: to encode a little more is less work than to find a boundary."""
+    packed = SINGLE["zlib 6"](PLAIN)
+    begin = walk(packed).last_before(len(PLAIN) - 200_000)
+    for there in (walk(packed), walk(packed, begin)):
+        assert there.last_before(20_000) == Place.at_start(there.run)
+        assert there.first_after(len(PLAIN) - 20_000) == Place.at_end(there.run)
+
+
 def test_a_window_holds_what_came_before() -> None:
     there = walk(SINGLE["zlib 6"](PLAIN))
     place = there.last_before(900_000)
@@ -83,7 +92,8 @@ def blocks() -> bytes:
 
 def test_no_boundary_is_passed_over(blocks: bytes) -> None:
     there = walk(blocks)
-    for boundary in range(2 * BLOCK, len(PLAIN) - 4 * BLOCK, 3 * BLOCK):
+    far = -(-SOON_OUT // BLOCK + 1) * BLOCK  # from the ends, near which there is no search
+    for boundary in range(far, len(PLAIN) - far, 3 * BLOCK):
         for offset in (boundary - 1, boundary, boundary + 1):
             before, after = there.last_before(offset), there.first_after(offset - WINDOW)
             assert before.offset == offset // BLOCK * BLOCK
@@ -95,8 +105,8 @@ def test_no_boundary_is_passed_over(blocks: bytes) -> None:
 
 def test_a_walk_goes_no_further_than_it_must(blocks: bytes) -> None:
     there = walk(blocks)
-    there.last_before(100_000)
-    assert there.offset < 100_000 + 2 * STEP_OUT
+    there.last_before(500_000)
+    assert there.offset < 500_000 + 2 * STEP_OUT
 
 
 def test_a_walk_keeps_little_of_what_it_decodes() -> None:
