@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import Callable, Generator, Iterable, Iterator, NamedTuple, Optional
+from typing import Callable, Generator, Iterable, Iterator, Optional
 
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import CORES, PROVED, combine_crc32, crc32
+from .legs import Piece
 from .relay import Relay
 from .threads import Threads
 from .value import Value
@@ -127,19 +128,20 @@ def joined_runs(runs: Iterable[Run]) -> Run:
     return whole
 
 
-class Recent(NamedTuple):
-    """A piece of output."""
+class Recent:
+    """A piece of output, and where it stands."""
 
-    run: Run
-    offset: int
-    """Of its first byte in the tar as a whole."""
-    crc: int
-    """CRC-32 of the run before it."""
-    data: bytes
-    position: int
-    """In the source, behind the input that the decoder had been given."""
-    needs_input: bool
-    """Whether it had used up that input."""
+    def __init__(self, run: Run, offset: int, crc: int, piece: Piece) -> None:
+        self.run = run
+        self.offset = offset
+        """Of its first byte in the tar as a whole."""
+        self.crc = crc
+        """CRC-32 of the run before it."""
+        self.data = piece.data
+        self.position = piece.position
+        """In the source, behind the input that the decoder had been given."""
+        self.needs_input = piece.needs_input
+        """Whether it had used up that input."""
 
 
 RECENT = 2 << 20
@@ -251,16 +253,17 @@ class Reader:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
         relay = Relay(feed, self._help if self._helpers else None, self._strict, self._proved - feed.position)
-        for out, position, needs_input, crc in relay.pieces(stop):
-            self.recent.append(Recent(run, self.uncompressed, run.crc, out, position, needs_input))
+        for piece in relay.pieces(stop):
+            size = len(piece.data)
+            self.recent.append(Recent(run, self.uncompressed, run.crc, piece))
             while self.uncompressed - self.recent[0].offset > self._remembered:
                 self.recent.popleft()
-            run.crc = combine_crc32(run.crc, crc, len(out))
-            run.size += len(out)
-            self.uncompressed += len(out)
-            self._limits.check(position, self.uncompressed)
-            self._passed(position)
-            yield out
+            run.crc = combine_crc32(run.crc, piece.crc, size)
+            run.size += size
+            self.uncompressed += size
+            self._limits.check(piece.position, self.uncompressed)
+            self._passed(piece.position)
+            yield piece.data
         if stop is None and not relay.eof:
             raise cut_off(feed.position)
         if stop is not None and (relay.eof or feed.position < stop):

@@ -22,11 +22,12 @@ from collections import deque
 from contextlib import suppress
 from itertools import chain, islice
 from threading import Lock
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Iterator, Optional
 
 from .blocks import HEADER, UNKNOWN, WINDOW, begun, dynamic_blocks, numbers
 from .inflate import DeflateError, Inflater, crc32
 from .threads import Task
+from .value import Value
 
 CHUNK = 512 << 10
 """Uncompressed bytes asked for at a time: with fewer, threads spend their time waiting for each other."""
@@ -44,19 +45,20 @@ TRIES = 4
 """Blocks that a helper begins at before it gives up."""
 
 
-class Piece(NamedTuple):
+class Piece:
     """A piece of output."""
 
-    data: bytes
-    position: int
-    """In the source, behind the input that the decoder had been given."""
-    needs_input: bool
-    """Whether it had used up that input."""
-    crc: int
-    """CRC-32 of the data."""
+    def __init__(self, data: bytes, position: int, needs_input: bool, crc: int) -> None:
+        self.data = data
+        self.position = position
+        """In the source, behind the input that the decoder had been given."""
+        self.needs_input = needs_input
+        """Whether it had used up that input."""
+        self.crc = crc
+        """CRC-32 of the data."""
 
 
-class Made(NamedTuple):
+class Made(Value):
     """What comes of one chunk of input."""
 
     pieces: list[Piece]
@@ -126,7 +128,7 @@ class Runner:
                 return
 
 
-class Joint(NamedTuple):
+class Joint(Value):
     """How one who has come to the end of a leg goes on into the next."""
 
     runner: Runner

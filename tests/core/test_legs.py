@@ -9,7 +9,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lambda_fn.core.inflate import inflater, strict_inflater
-from lambda_fn.core.legs import FINE_IN, Leg, Made, Runner, join
+from lambda_fn.core.legs import FINE_IN, Joint, Leg, Made, Runner, join
 from tests.archives import noise
 from tests.core.contents import CONTENTS, content, skewed, words
 
@@ -70,7 +70,7 @@ def test_who_meets_a_leg_that_nobody_ran_through_goes_on_alone() -> None:
     stream = deflated(MIXED)
     runner, leg, _ = met(stream, 50_000)
     leg.ahead = None
-    assert join(runner, leg) == (runner, [], False, None)
+    assert join(runner, leg) == Joint(runner, [])
 
 
 def test_a_meeting_knows_only_whom_it_has_seen() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lambda_fn.core.blocks import STORED_LIMIT
 from lambda_fn.core.gzip import Reader, Recent, Run
+from lambda_fn.core.legs import Piece
 from lambda_fn.core.place import Effort, NoWayIn, Passed, Place, enter
 from lambda_fn.core.relay import MOST_IN
 from tests.archives import SINGLE, noise
@@ -80,7 +81,7 @@ def test_what_no_longer_is_recent_is_asked_for() -> None:
     passed = Passed(source, source.stream())
     assert b"".join(passed) == source.data
     for end in range(1 << 16, source.size, 1 << 20):
-        passed.forget(Recent(Run(0), 0, 0, b"", end, True))
+        passed.forget(Recent(Run(0), 0, 0, Piece(b"", end, True, 0)))
     assert passed.read(100, 300_000) == source.data[100:300_000]
     assert source.bytes_read == source.size + 300_000 - 100
 
@@ -125,7 +126,7 @@ def test_what_has_passed_is_kept_as_far_back_as_a_block_may_reach() -> None:
     source = MemorySource(bytes(range(251)) * 8000, chunk=1 << 10)
     passed = Passed(source, source.stream())
     assert b"".join(passed) == source.data
-    passed.forget(Recent(Run(0), 0, 0, b"", MOST_IN + STORED_LIMIT + (500 << 10), True))
+    passed.forget(Recent(Run(0), 0, 0, Piece(b"", MOST_IN + STORED_LIMIT + (500 << 10), True, 0)))
     assert passed.read(500 << 10, source.size) == source.data[500 << 10 :]
     assert passed.read(777_777, 800_000) == source.data[777_777:800_000]
     assert source.bytes_read == source.size
