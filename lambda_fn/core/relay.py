@@ -24,11 +24,11 @@ from .threads import Task, Threads
 
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
-LEG, LEAST_LEG = 13 << 20, 8 << 20
+LEG, LEAST_LEG = 12 << 20, 7 << 20
 """Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory. The more
 helpers, the shorter are their legs."""
-SPARE = 1
-"""Legs more than helpers, so that none of them waits for the runner."""
+SPARE = 2
+"""Legs more than helpers, so that none of them waits for the runner, or for the next one at a meeting."""
 LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
 """Bytes fed at a time at least and at most, and inflated from them at most where that can be had: where the input was
 used up, a splice knows its place."""
