@@ -41,6 +41,8 @@ from .walk import PROVED_IN, Nearby, Walk, decoded
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
+ENCODED_BESIDE = 2
+"""Neighbourhoods that wait or are being encoded while the next one is searched."""
 HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
@@ -224,7 +226,7 @@ def _all_encoded(
     under_way: deque[tuple[Neighbourhood, Task[tuple[Piece, Run]]]] = deque()
     with Threads(1, "encode") as beside:
         for around in chain(found, [None]):
-            if under_way:
+            while len(under_way) > (ENCODED_BESIDE if around else 0):
                 before, made = under_way.popleft()
                 piece, figures = made.result()
                 held += len(piece.data) if isinstance(piece, Literal) else 0
