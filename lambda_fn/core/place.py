@@ -157,8 +157,8 @@ def enter(
             offset = _offset(source, stretch, bit, until, (seen, seen_from), (run, proved), effort)
             if offset is None or offset > at:
                 continue
-            before = seen[: offset - seen_from]
-            here = Place(8 * stretch.start + bit, offset, run, before[-WINDOW:], crc32(before, pieces[0].crc))
+            window = seen[max(0, offset - seen_from - WINDOW) : offset - seen_from]
+            here = Place(8 * stretch.start + bit, offset, run, window, _crc_before(pieces, offset))
             if is_dynamic(stretch.data, bit):
                 alike.add(numbers(stretch.data, bit))
                 if is_quiet(stretch.data, bit, stretch.start):
@@ -179,6 +179,12 @@ def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
     last = max(index for index, piece in enumerate(pieces) if piece.offset <= at)
     run = pieces[last].run
     return [piece for piece in pieces if piece.run is run]
+
+
+def _crc_before(pieces: Sequence[Recent], offset: int) -> int:
+    """CRC-32 of the run up to an offset of the tar."""
+    piece = next(piece for piece in reversed(pieces) if piece.offset <= offset)
+    return int(crc32(piece.data[: offset - piece.offset], piece.crc))
 
 
 class Stretch(Value):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,9 @@ def by_program(command: Sequence[str], files: Sequence[Path]) -> list[Names]:
     return [[os.fsdecode(bytes.fromhex(name)) for name in line.split()] for line in done.stdout.decode().splitlines()]
 
 
+LETTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+
+
 def by_lister(command: Sequence[str], files: Sequence[Path]) -> list[Names]:
     """What a tar program lists or extracts, file by file; extracting goes into a folder beside it."""
     found = []
@@ -105,8 +109,17 @@ def by_lister(command: Sequence[str], files: Sequence[Path]) -> list[Names]:
         done = subprocess.run([*command, str(file)], cwd=into, capture_output=True)
         shutil.rmtree(into, ignore_errors=True)
         searching = done.returncode and command[0] == "tar"  # GNU tar, for a header behind what is none; it says so
-        found.append([] if searching else [os.fsdecode(line) for line in done.stdout.splitlines()])
+        lines = done.stdout.splitlines()
+        if command[0] == "bsdtar":
+            lines = [re.sub(rb"\\([0-7]{3}|.)", unescaped, line) for line in lines]
+        found.append([] if searching else [os.fsdecode(line) for line in lines])
     return found
+
+
+def unescaped(match: re.Match[bytes]) -> bytes:
+    """The byte that bsdtar prints so."""
+    code = match[1]
+    return bytes([int(code, 8)]) if code.isdigit() else LETTERS.get(code, code)
 
 
 def readers(workshop: Path) -> dict[str, Reader]:
