@@ -223,16 +223,21 @@ def _all_encoded(
         yield from ((around, *encoded(source, around, hold=True)) for around in found)
         return
     held = 0
+
+    def encoded_next(around: Neighbourhood) -> tuple[Piece, Run]:
+        nonlocal held
+        piece, figures = encoded(source, around, hold=held < HELD)
+        held += len(piece.data) if isinstance(piece, Literal) else 0
+        return piece, figures
+
     under_way: deque[tuple[Neighbourhood, Task[tuple[Piece, Run]]]] = deque()
     with Threads(1, "encode") as beside:
         for around in chain(found, [None]):
             while len(under_way) > (ENCODED_BESIDE if around else 0):
                 before, made = under_way.popleft()
-                piece, figures = made.result()
-                held += len(piece.data) if isinstance(piece, Literal) else 0
-                yield before, piece, figures
+                yield (before, *made.result())
             if around:
-                under_way.append((around, beside.do(encoded, source, around, held < HELD)))
+                under_way.append((around, beside.do(encoded_next, around)))
 
 
 def encoded(source: Nearby, around: Neighbourhood, hold: bool) -> tuple[Piece, Run]:
