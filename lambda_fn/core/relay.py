@@ -60,6 +60,7 @@ class Relay:
         self._stored = False
         self._alike: set[int] = set()
         self._proving: Optional[Task[None]] = None
+        self._unproved: list[bytes] = []
 
     @property
     def eof(self) -> bool:
@@ -78,8 +79,9 @@ class Relay:
                 yield from self._run(chunk)
                 if self._helpers and stop is None and self._position - self._begin >= ALONE:
                     yield from self._legs(self._helpers())
-            if self._proving:
+            if self._proof and self._proving:
                 self._proving.result()
+                self._proof.take(self._unproved)
         except DeflateError:
             raise InvalidArchive(
                 f"the archive is damaged: no deflate data before byte {self._position}; pack the model again"
@@ -134,9 +136,17 @@ class Relay:
             chunk := self._feed.take(FINE_IN if len(chunks) < FINE else None)
         ):
             chunks.append(chunk)
-        if self._proof and not self._proof.over and chunks:
-            self._proving = helpers.do(prove, self._proof, self._proving, chunks)
+        if self._proof and not self._proof.over:
+            self._prove(self._proof, helpers, chunks)
         return Leg(start, chunks, self._inflater, begin, self._misses) if chunks else None
+
+    def _prove(self, proof: Proof, helpers: Threads, chunks: list[bytes]) -> None:
+        """Let one helper at a time see to it; who comes too early waits here, so that no helper has to."""
+        self._unproved += chunks
+        if self._proving is None or self._proving.done:
+            if self._proving:
+                self._proving.result()
+            self._proving, self._unproved = helpers.do(proof.take, self._unproved), []
 
     def _alone_through(self, own: Leg) -> Generator[Piece, None, list[bytes]]:
         position, size = self._position, self._size
@@ -169,10 +179,3 @@ class Relay:
             self._misses = leg.misses + 1
             self._alone = min(2**self._misses - 1, MOST_ALONE)
         return left + (yield from self._through(leg.chunks[number:]))
-
-
-def prove(proof: Proof, before: Optional[Task[None]], chunks: list[bytes]) -> None:
-    """Prove these chunks, too, after those before them. Raises DeflateError."""
-    if before:
-        before.result()
-    proof.take(chunks)

@@ -31,6 +31,11 @@ class Task(Generic[T]):
         self._work = None
         self._open.release()
 
+    @property
+    def done(self) -> bool:
+        """Whether it was done, rightly or not."""
+        return not self._open.locked()
+
     def result(self) -> T:
         """What it gives, as soon as it is done. Raises what it raised."""
         with self._open:

@@ -27,7 +27,7 @@ def test_two_threads_work_at_once() -> None:
 def test_a_result_can_be_had_twice() -> None:
     with Threads(1, "beside") as beside:
         task = beside.do(sum, [1, 2])
-        assert (task.result(), task.result()) == (3, 3)
+        assert (task.result(), task.result(), task.done) == (3, 3, True)
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt])
@@ -59,8 +59,9 @@ def test_closing_ends_what_has_begun_and_leaves_the_rest_undone(monkeypatch: pyt
     monkeypatch.setattr(threading.Thread, "join", join)
     beside = Threads(1, "beside")
     beside.do(first)
-    beside.do(done.append, "second")
+    second = beside.do(done.append, "second")
     begun.wait(60)
     beside.close()
     assert done == ["first"]
+    assert not second.done
     assert threading.active_count() == before
