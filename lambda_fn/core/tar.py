@@ -480,6 +480,8 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
     if "size" in records and len(headers.extended) > 1:
         raise ambiguous("a pax size before a GNU long name", start)
     if headers.type == SPARSE_FILE:
+        if any(key.startswith(SPARSE) for key in records):
+            raise ambiguous("a sparse map and records of a sparse file", start)
         return size, number(headers.own[SPARSE_SIZE])
     if headers.own[MAGIC] == GNU_MAGIC and headers.own[SPARSE_MAP.start] and headers.own[SPARSE_MORE]:
         raise ambiguous("a sparse map that goes on, at what is no sparse file", start)

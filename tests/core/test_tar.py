@@ -330,6 +330,8 @@ AMBIGUOUS = {
     "records of a sparse file without a map": pax(record("GNU.sparse.name", "a")) + FILE,
     "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "0,0"))
     + header("d", kind=b"5"),
+    "records of a sparse file that has a map": pax(record("GNU.sparse.realsize", "1024")) + sparse([], b"") + INSIDE,
+    "a sparse file's name in records, and a map": pax(record("GNU.sparse.name", "a")) + sparse([], b"") + FILE,
     "a line break behind the NUL of a name": header("a\0\nb"),
     "nothing but a line break behind the NUL of a name": header("a\0\n"),
     "a line break between X's behind the NUL of a name": header("a\0X\nX"),
@@ -702,6 +704,7 @@ SAID = {
     "a size that leads behind the end": "what follows the end is where some readers go on",
     "a size on a link": "a header that some readers take for an entry's, and others for data",
     "records of a sparse file at a directory": "records of a sparse file at what is no file",
+    "records of a sparse file that has a map": "a sparse map and records of a sparse file",
     "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
     "a sparse map of more than its data": "a sparse file whose map does not fit its data",
     "a line break behind the NUL of a name": "a line break behind the NUL that ends a name",
