@@ -390,7 +390,7 @@ def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
     headers.blocks.append(data)
     if data[size:].strip(b"\0"):
         raise ambiguous("an extended header that goes on in its padding", headers.start)
-    if headers.type in (b"L", b"K") and text(block[NAME]).endswith("/"):
+    if headers.type in (b"L", b"K") and any(name.endswith("/") for name in header_names(block, headers.start)):
         raise ambiguous("a long name that is called like a directory", headers.start)
     return data[:size]
 

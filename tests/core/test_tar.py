@@ -305,6 +305,9 @@ AMBIGUOUS = {
     "a long name called like a directory by all of 100 bytes": raw_header(b"d" * 99 + b"/", b"2", b"L")
     + archives.padded(b"a\0")
     + FILE,
+    "a long link called like a directory by its prefix alone": header("", 2, b"K", prefix=b"dir")
+    + archives.padded(b"a\0")
+    + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
