@@ -10,10 +10,12 @@ behind it as who began in that leg had there. What a decoder does from then on d
 input alone: from there on the second one is as right as the first. Of some MiB 100 to 300 KiB are inflated twice.
 
 It remains to prove that a block begins where the second one began. Packed files within the model are stored as they
-are, so that their blocks are found first, and may even lead to the right 32 KiB. But how much the second one has made
+are, so that their blocks are found first, and may even lead to the right 32 KiB; and somebody may have hidden headers
+among the symbols of a block. But nothing comes out of a header, while the bits of symbols always give bytes: so the
+first one, which is right, is watched while it passes there, and must be quiet. And how much the second one has made
 tells where in the first one's output it began: from there, and after the 32 KiB that are known there, decoding must
 give just what the first one has made. (isal may hold back two bytes when its input is used up. How many depends on the
-block's bits and on the portions they come in, which are the same for both.)
+block's bits and on the portions they come in, which are the same for both but there.)
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ FINE, FINE_IN = 8, 32 << 10
 """Chunks at the beginning of a leg that are no larger, lest more of it is inflated twice than must be."""
 SEARCHED, LIKELY = 8, 64 << 10
 """Chunks at the beginning of a leg in which a block is looked for, and bytes of them in which it is by its numbers."""
+LEAD, QUIET = 2, 12
+"""Bytes after the beginning of a header within which the block before it has given its last byte, and of which nothing
+comes after these. Of 96 bits within a block three bytes would come at least: the last 47 may belong to a length and a
+distance that are not complete, a literal has at most 15. And isal holds back two."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 13 << 20
@@ -86,7 +92,9 @@ class Runner:
         self.eof = False
         """Whether the stream has ended and all of it was taken."""
         self.through = False
-        """Whether it has come to the end of its leg."""
+        """Whether it has decoded every chunk of its leg, up to no end of the stream."""
+        self.unfed = b""
+        """What it was not given any more of a chunk in which the stream ended."""
 
     def run(self, chunk: bytes, position: int) -> Iterator[Piece]:
         """What comes out until the chunk, which ends at `position`, is used up."""
@@ -109,6 +117,24 @@ class Runner:
             if most <= 0:
                 break
         return Made(pieces, self.decoder.eof or self.decoder.needs_input, self.decoder.eof)
+
+    def pass_header(self, chunk: bytes, position: int, at: int) -> tuple[Made, bool]:
+        """What it makes of a chunk, and whether it reads a header that begins at this byte of it."""
+        pieces: list[Piece] = []
+        quiet, cuts = False, [0, at + LEAD, at + LEAD + QUIET, len(chunk)]
+        for start, stop in zip(cuts, cuts[1:]):
+            made = self.make(chunk[start:stop], position - len(chunk) + stop, JOINT)
+            quiet = quiet if start != cuts[1] else made.used_up and not made.pieces
+            pieces += made.pieces
+            if made.eof:
+                self.unfed = chunk[stop:]
+                break
+        return Made(pieces, made.used_up, made.eof), quiet
+
+    @property
+    def unused(self) -> bytes:
+        """What follows the stream's end of what it was given."""
+        return bytes(self.decoder.unused_data) + self.unfed
 
     def behind(self, number: int) -> Runner:
         """The same one behind so many of the chunks."""
@@ -147,14 +173,14 @@ class Meeting:
     """
 
     def __init__(self) -> None:
-        self._runner: Optional[Runner] = None
+        self._came: Optional[Runner] = None
         self._leg: Optional[Leg] = None
         self._lock, self._missing = Lock(), 2
         self._joint = Task(self._join)
 
     def come(self, runner: Optional[Runner]) -> None:
         """Who went through the first leg is here, if one came through it."""
-        self._runner = runner
+        self._came = runner
         self._reached()
 
     def gone(self, leg: Leg) -> None:
@@ -164,8 +190,13 @@ class Meeting:
 
     def joint(self, runner: Runner) -> Optional[Joint]:
         """How this runner goes on, as soon as it is known; None if he was not expected."""
-        joint = self._joint.result()
-        return joint if joint and joint.runner is runner else None
+        try:
+            joint = self._joint.result()
+        except Exception:
+            if self._came is runner:
+                raise
+            return None  # it was in vain
+        return joint if self._came is runner else None
 
     def _reached(self) -> None:
         with self._lock:
@@ -175,9 +206,8 @@ class Meeting:
             self._joint.run()
 
     def _join(self) -> Optional[Joint]:
-        runner, leg = self._runner, self._leg
-        self._runner = self._leg = None  # the leg knows this meeting
-        return join(runner, leg) if runner and leg else None
+        leg, self._leg = self._leg, None  # the leg knows this meeting
+        return join(self._came, leg) if self._came and leg else None
 
 
 class Leg:
@@ -207,14 +237,19 @@ class Leg:
 
 
 def join(runner: Runner, leg: Leg) -> Joint:
-    """Let the runner go on into a leg until who went through it is right."""
+    """Let the runner go on into a leg until its helper is shown to be right."""
     made: list[Made] = []
     seen = bytearray().join(piece.data for piece in runner.last)
-    ahead, passed, position = leg.ahead, 0, leg.position
+    ahead, passed, position, quiet = leg.ahead, 0, leg.position, False
+    header = ahead.begin // 8 if ahead else 0
     for chunk, theirs in zip(leg.chunks, ahead.made if ahead else ()):
+        at = leg.position + header - position
         position += len(chunk)
         try:
-            ours = runner.make(chunk, position, JOINT)
+            if 0 <= at <= len(chunk) - LEAD - QUIET:
+                ours, quiet = runner.pass_header(chunk, position, at)
+            else:
+                ours = runner.make(chunk, position, JOINT)
         except DeflateError as error:
             return Joint(runner, made, error=error)
         made.append(ours)
@@ -224,7 +259,8 @@ def join(runner: Runner, leg: Leg) -> Joint:
         if not ours.used_up or ours.eof or len(seen) > JOINT:
             break
         last = b"".join(piece.data for piece in theirs.pieces[-2:])[-WINDOW:]
-        if len(last) == WINDOW and seen.endswith(last) and is_right(leg, len(made), bytes(seen), len(seen) - passed):
+        agreed = quiet and len(last) == WINDOW and seen.endswith(last)
+        if agreed and is_right(leg, len(made), bytes(seen), len(seen) - passed):
             return Joint(runner, made, agreed=True)
     return Joint(runner, made)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import Iterator, Optional
 
-from .errors import EntryConflict, EntryNotFound
+from .errors import EntryConflict, EntryNotFound, InvalidArchive
 from .gzip import HELPERS, Limits, Reader
 from .prefix import read_head
 from .store import Source
@@ -29,11 +29,16 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
     if path in head.files and not head.files[path].directory:
         yield head.files[path].data
         return
-    last, data = _last(source, path, limits)
+    helpers = HELPERS
+    try:
+        last, data = _last(source, path, limits, helpers)
+    except InvalidArchive:  # what is found wrong with helpers is looked at again by one alone
+        helpers = 0
+        last, data = _last(source, path, limits, helpers)
     if data is not None:
         yield data
         return
-    with _opened(source, limits) as tar:
+    with _opened(source, limits, helpers) as tar:
         for entry in entries(tar):
             if entry.start == last.start:
                 for piece in tar.pieces(entry.data_size):
@@ -41,11 +46,11 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
                 return
 
 
-def _last(source: Source, path: str, limits: Limits) -> tuple[Entry, Optional[bytes]]:
+def _last(source: Source, path: str, limits: Limits, helpers: int) -> tuple[Entry, Optional[bytes]]:
     """The last plain file of a path, and its bytes if they are few."""
     last: Optional[Entry] = None
     data: Optional[bytes] = None
-    with _opened(source, limits) as tar:
+    with _opened(source, limits, helpers) as tar:
         for entry in entries(tar):
             if entry.path != path:
                 continue
@@ -65,8 +70,8 @@ def _last(source: Source, path: str, limits: Limits) -> tuple[Entry, Optional[by
 
 
 @contextmanager
-def _opened(source: Source, limits: Limits) -> Iterator[Stream]:
-    with closing(Reader(source.stream(), limits, helpers=HELPERS, remembered=0).chunks()) as chunks:
+def _opened(source: Source, limits: Limits, helpers: int) -> Iterator[Stream]:
+    with closing(Reader(source.stream(), limits, helpers=helpers, remembered=0).chunks()) as chunks:
         yield Stream(chunks)
 
 

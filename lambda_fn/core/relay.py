@@ -86,7 +86,7 @@ class Relay:
             raise InvalidArchive(
                 f"the archive is damaged: no deflate data before byte {self._position}; pack the model again"
             ) from None
-        self._feed.put_back(self._runner.decoder.unused_data)
+        self._feed.put_back(self._runner.unused)
 
     def _run(self, chunk: bytes) -> Iterator[Piece]:
         self._position += len(chunk)
@@ -138,6 +138,8 @@ class Relay:
             chunks.append(chunk)
         if self._proof and not self._proof.over:
             self._prove(self._proof, helpers, chunks)
+        else:
+            self._unproved = []
         return Leg(start, chunks, self._inflater, begin, self._misses) if chunks else None
 
     def _prove(self, proof: Proof, helpers: Threads, chunks: list[bytes]) -> None:

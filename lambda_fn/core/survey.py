@@ -103,14 +103,7 @@ def survey(
         passed.forget(reader.recent[0])
         progress(position, source.size)
 
-    visited = -1
-
-    def first_visit(entry: Entry) -> None:
-        nonlocal visited
-        if entry.start > visited:  # what has to be looked at again has been told of
-            visited = entry.start
-            visit(entry)
-
+    visits = Visits(visit)
     passed = Passed(source, (stream or source.stream)())
     reader = Reader(
         passed,
@@ -123,17 +116,17 @@ def survey(
     again = partial(survey, source, edit=edit, limits=limits, progress=progress, stream=stream, strict=strict)
     surveyor = Surveyor(source, head, edit, reader, passed)
     try:
-        surveyor.pass_all(first_visit)
+        surveyor.pass_all(visits)
     except InvalidArchive:
         if reader.helped:
-            return again(head, visit=first_visit, helpers=0)
+            return visits.of_a_second_look(partial(again, head, helpers=0))
         if head.rest is None:
             raise
         lied = True
     else:
         lied = head.rest is not None and not head.rest.is_like(reader.runs[-1])
     if lied:  # the mark tells of another archive
-        return again(head.unmarked(), visit=first_visit, helpers=helpers)
+        return visits.of_a_second_look(partial(again, head.unmarked(), helpers=helpers))
     progress(source.size, source.size)
     if reader.uncompressed == 0:
         raise InvalidArchive("there is no tar inside the gzip: it is empty; pack the model with tar -czf")
@@ -141,6 +134,38 @@ def survey(
     found.uncompressed_size = reader.uncompressed
     found.warnings = (*_warnings(head, surveyor.second_tar), *found.search.warnings)
     return found
+
+
+class Visits:
+    """Tells of each entry once, though an archive may be looked at again; what was told of must be there then."""
+
+    def __init__(self, visit: Callable[[Entry], None]) -> None:
+        self._visit = visit
+        self._told = self._seen = 0
+        self._digest = self._digest_told = 0
+
+    def __call__(self, entry: Entry) -> None:
+        self._digest = hash((self._digest, entry.start, entry.name, entry.type, entry.size))
+        self._seen += 1
+        if self._seen > self._told:
+            self._told, self._digest_told = self._seen, self._digest
+            self._visit(entry)
+        elif self._seen == self._told:
+            self._check()
+
+    def of_a_second_look(self, look: Callable[..., Survey]) -> Survey:
+        """What a look from the beginning finds. Raises InvalidArchive if it sees other entries than were told of."""
+        self._seen = self._digest = 0
+        found = look(visit=self)
+        if self._seen < self._told:
+            self._check()
+        return found
+
+    def _check(self) -> None:
+        if self._digest != self._digest_told:
+            raise InvalidArchive(
+                "the archive was made to mislead: a second look sees other entries; pack the model again"
+            )
 
 
 class Surveyor:

@@ -31,6 +31,11 @@ class Task(Generic[T]):
         self._work = None
         self._open.release()
 
+    def leave(self) -> None:
+        """Leave it undone: who waits for it gets an error."""
+        self._error = RuntimeError("the threads were closed before this was begun")
+        self._open.release()
+
     @property
     def done(self) -> bool:
         """Whether it was done, rightly or not."""
@@ -67,8 +72,8 @@ class Threads:
     def close(self) -> None:
         """Leave undone what has not begun, and wait for what has."""
         with suppress(Empty):
-            while True:
-                self._asked.get_nowait()
+            while task := self._asked.get_nowait():
+                task.leave()
         for _ in self._threads:
             self._asked.put(None)
         for thread in self._threads:

@@ -27,8 +27,8 @@ from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, 
 from tests.core.memory import MemorySource, repacked
 from tests.programs import asking, at_hand
 
-LOW = bytes(range(64)) * 4
-"""A translation to bytes that have codes of their own but nothing to refer to."""
+LOW = bytes(value * value >> 9 for value in range(256))
+"""A translation to bytes that have codes of their own, of many lengths, but nothing to refer to."""
 AFTER = noise(300_000, 99)
 MIXED = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(8))
 ENCODERS = {**SINGLE, **PROGRAMS}

@@ -63,5 +63,6 @@ def test_closing_ends_what_has_begun_and_leaves_the_rest_undone(monkeypatch: pyt
     begun.wait(60)
     beside.close()
     assert done == ["first"]
-    assert not second.done
+    with pytest.raises(RuntimeError, match="closed before this was begun"):
+        second.result()
     assert threading.active_count() == before
