@@ -44,7 +44,7 @@ distance that are not complete, a literal has at most 15. And isal holds back tw
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 13 << 20
-"""Bytes that a helper makes at most; no less than JOINT, so that it is through with every chunk it is asked about."""
+"""Bytes that a helper makes at most; no less than JOINT, within which it is asked about."""
 ALIKE = 16
 """Headers' numbers that are remembered, to look for those that begin alike."""
 TRIES = 4
@@ -167,7 +167,7 @@ class Joint(Value):
 
 
 class Meeting:
-    """The end of one leg, which is the beginning of the next: where both were run through, the last one joins them.
+    """The end of one leg, which is the beginning of the next: whoever is the second to be through joins the two.
 
     It is not known then whether the runner of the first leg is right: if not, it was in vain.
     """
@@ -216,12 +216,13 @@ class Leg:
     def __init__(
         self, position: int, chunks: list[bytes], inflater: Inflater, begin: Optional[Meeting] = None, misses: int = 0
     ) -> None:
-        self.position, self.chunks = position, chunks
+        self.position = position
         """Of the first chunk, in the source."""
+        self.chunks = chunks
         self.inflater = inflater
         self.begin, self.end = begin, Meeting()
         self.misses = misses
-        """Of the helpers, when this one was asked."""
+        """Legs in a row in which helpers were of no use, when this one was sent."""
         self.ahead: Optional[Runner] = None
         self.wanted = True
         """Whether a helper should still run."""

@@ -25,8 +25,8 @@ from .threads import Task, Threads
 ALONE = 512 << 10
 """Bytes that the runner does alone at first: a small stream is over before help comes."""
 LEG, LEAST_LEG = 12 << 20, 7 << 20
-"""Bytes of a leg and of what it inflates to, taken together, as it has been so far: both are in memory. The more
-helpers, the shorter are their legs."""
+"""Bytes of a leg and of what it inflates to, taken together, as far as the ratio so far tells: both are in memory. The
+more helpers, the shorter are their legs."""
 SPARE = 2
 """Legs more than helpers, so that none of them waits for the runner, or for the next one at a meeting."""
 LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
@@ -118,7 +118,7 @@ class Relay:
             self._feed.put_back(chunk)
 
     def _ask(self, helpers: Threads, legs: deque[Leg], own: Optional[Leg]) -> None:
-        """Send helpers ahead, one more than can run; after one was of no use, a single one now and then."""
+        """Send helpers ahead, SPARE more than can run; after one was of no use, a single one now and then."""
         wanted = helpers.number + SPARE if not self._misses else self._alone <= 0
         while len(legs) < wanted and (before := legs[-1] if legs else own):
             leg = self._take_leg(helpers, before.end)
@@ -143,7 +143,7 @@ class Relay:
         return Leg(start, chunks, self._inflater, begin, self._misses) if chunks else None
 
     def _prove(self, proof: Proof, helpers: Threads, chunks: list[bytes]) -> None:
-        """Let one helper at a time see to it; who comes too early waits here, so that no helper has to."""
+        """Let one helper at a time see to it; chunks that come meanwhile wait here, so that no helper has to."""
         self._unproved += chunks
         if self._proving is None or self._proving.done:
             if self._proving:

@@ -70,7 +70,7 @@ class Threads:
             task.run()
 
     def close(self) -> None:
-        """Leave undone what has not begun, and wait for what has."""
+        """Leave undone what has not begun, which is an error to who waits for it; and wait for what has."""
         with suppress(Empty):
             while task := self._asked.get_nowait():
                 task.leave()
