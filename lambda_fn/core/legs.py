@@ -120,16 +120,16 @@ class Runner:
 
     def pass_header(self, chunk: bytes, position: int, at: int) -> tuple[Made, bool]:
         """What it makes of a chunk, and whether it reads a header that begins at this byte of it."""
-        pieces: list[Piece] = []
-        quiet, cuts = False, [0, at + LEAD, at + LEAD + QUIET, len(chunk)]
+        parts: list[Made] = []
+        cuts = (0, at + LEAD, at + LEAD + QUIET, len(chunk))
         for start, stop in zip(cuts, cuts[1:]):
-            made = self.make(chunk[start:stop], position - len(chunk) + stop, JOINT)
-            quiet = quiet if start != cuts[1] else made.used_up and not made.pieces
-            pieces += made.pieces
-            if made.eof:
+            parts.append(self.make(chunk[start:stop], position - len(chunk) + stop, JOINT))
+            if parts[-1].eof:
                 self.unfed = chunk[stop:]
                 break
-        return Made(pieces, made.used_up, made.eof), quiet
+        quiet = len(parts) > 1 and parts[1].used_up and not parts[1].pieces
+        pieces = [piece for made in parts for piece in made.pieces]
+        return Made(pieces, parts[-1].used_up, parts[-1].eof), quiet
 
     @property
     def unused(self) -> bytes:

@@ -30,15 +30,18 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
         yield head.files[path].data
         return
     helpers = HELPERS
+    reader = _reader(source, limits, helpers)
     try:
-        last, data = _last(source, path, limits, helpers)
+        last, data = _last(reader, path)
     except InvalidArchive:  # what is found wrong with helpers is looked at again by one alone
+        if not reader.helped:
+            raise
         helpers = 0
-        last, data = _last(source, path, limits, helpers)
+        last, data = _last(_reader(source, limits, helpers), path)
     if data is not None:
         yield data
         return
-    with _opened(source, limits, helpers) as tar:
+    with _opened(_reader(source, limits, helpers)) as tar:
         for entry in entries(tar):
             if entry.start == last.start:
                 for piece in tar.pieces(entry.data_size):
@@ -46,11 +49,11 @@ def read_entry(source: Source, name: str, limits: Limits) -> Iterator[bytes]:
                 return
 
 
-def _last(source: Source, path: str, limits: Limits, helpers: int) -> tuple[Entry, Optional[bytes]]:
+def _last(reader: Reader, path: str) -> tuple[Entry, Optional[bytes]]:
     """The last plain file of a path, and its bytes if they are few."""
     last: Optional[Entry] = None
     data: Optional[bytes] = None
-    with _opened(source, limits, helpers) as tar:
+    with _opened(reader) as tar:
         for entry in entries(tar):
             if entry.path != path:
                 continue
@@ -69,9 +72,13 @@ def _last(source: Source, path: str, limits: Limits, helpers: int) -> tuple[Entr
     return last, data
 
 
+def _reader(source: Source, limits: Limits, helpers: int) -> Reader:
+    return Reader(source.stream(), limits, helpers=helpers, remembered=0)
+
+
 @contextmanager
-def _opened(source: Source, limits: Limits, helpers: int) -> Iterator[Stream]:
-    with closing(Reader(source.stream(), limits, helpers=helpers, remembered=0).chunks()) as chunks:
+def _opened(reader: Reader) -> Iterator[Stream]:
+    with closing(reader.chunks()) as chunks:
         yield Stream(chunks)
 
 

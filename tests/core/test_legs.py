@@ -8,11 +8,12 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lambda_fn.core.blocks import Bits
+from lambda_fn.core.blocks import _CODE_LENGTH_ORDER, Bits
 from lambda_fn.core.inflate import inflater, strict_inflater
 from lambda_fn.core.legs import FINE_IN, Joint, Leg, Made, Runner, join
 from tests.archives import noise
 from tests.core.contents import CONTENTS, content, skewed, words
+from tests.hunt import streams
 
 MIXED = b"".join(words(60_000, seed) + noise(30_000, seed) + skewed(60_000, seed) for seed in range(4))
 WHOLE = 64 << 20
@@ -102,43 +103,25 @@ def test_who_is_not_wanted_any_more_does_not_run() -> None:
     assert leg.ahead is None
 
 
-def put_code(bits: Bits, code: tuple[int, int]) -> None:
-    word, length = code
-    for at in reversed(range(length)):
-        bits.put(word >> at & 1, 1)
-
-
 def header(lengths: dict[int, int]) -> bytes:
     """A dynamic block's header of whole bytes: literal codes of these lengths, two distances of one bit."""
-    widths = {symbol: 4 if symbol < 13 else 5 for symbol in range(19)}
-    codes, bits, count = canonical(widths), Bits(), max(lengths) + 1
+    widths, bits, count = [4 if symbol < 13 else 5 for symbol in range(19)], Bits(), max(lengths) + 1
+    words = streams.codes(widths)
     for value, width in ((0b100, 3), (count - 257, 5), (1, 5), (15, 4)):
         bits.put(value, width)
-    for symbol in (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15):
+    for symbol in _CODE_LENGTH_ORDER:
         bits.put(widths[symbol], 3)
     told, at = [lengths.get(symbol, 0) for symbol in range(count)] + [1, 1], 0
     while at < len(told):
-        zeros = len(told[at:]) - len(bytes(told[at:]).lstrip(b"\0"))
+        zeros = min(138, len(told[at:]) - len(bytes(told[at:]).lstrip(b"\0")))
         if zeros >= 11:
-            zeros = min(zeros, 138)
-            put_code(bits, codes[18])
+            bits.put(*words[18])
             bits.put(zeros - 11, 7)
             at += zeros
         else:
-            put_code(bits, codes[told[at]])
+            bits.put(*words[told[at]])
             at += 1
     return bits.value.to_bytes(-(-bits.count // 8), "little")
-
-
-def canonical(lengths: dict[int, int]) -> dict[int, tuple[int, int]]:
-    """The words of a code, each with its length (RFC 1951, 3.2.2)."""
-    codes, word = {}, 0
-    for length in range(1, 16):
-        for symbol in sorted(symbol for symbol in lengths if lengths[symbol] == length):
-            codes[symbol] = word, length
-            word += 1
-        word <<= 1
-    return codes
 
 
 def test_headers_hidden_among_symbols_mislead_nobody() -> None:

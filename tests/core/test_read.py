@@ -51,3 +51,10 @@ def test_a_damaged_archive_gives_nothing() -> None:
     archive = member(Tar([entry("a", noise(9000)), entry("b")]).data)
     with pytest.raises(InvalidArchive):
         read(archive[:-1] + bytes([archive[-1] ^ 1]), "a")
+
+
+def test_a_damaged_archive_is_looked_at_twice_only_where_there_was_help() -> None:
+    source = MemorySource(member(Tar([entry("model.txt", b"weights " * 40)]).data)[:-5])
+    with pytest.raises(InvalidArchive, match="cut off"):
+        list(read_entry(source, "model.txt", Limits()))
+    assert source.bytes_read <= 2 * source.size, "its head, and all of it once"
