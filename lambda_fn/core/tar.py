@@ -417,6 +417,8 @@ def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared:
     block, kind, start = headers.own, headers.type, headers.start
     if kind in ONE_OF_SEVERAL:
         raise InvalidArchive(f"the tar holds {ONE_OF_SEVERAL[kind]}, at its byte {start}; pack the model again")
+    if kind == LABEL and headers.extended:
+        raise ambiguous("an extended header of a volume label", start)
     names = [*identities(records, "path", headers, "long name"), *header_names(block, start), *headers.names]
     links = [*identities(records, "linkpath", headers, "long link"), path_text(block[LINK], start)]
     size, real_size = sizes(stated, records, headers)
@@ -462,7 +464,7 @@ def header_names(block: bytes, start: int) -> list[str]:
         return [name]
     prefix, magic = path_text(block[PREFIX], start), block[MAGIC]
     whole = f"{prefix}/{name}"
-    if magic == GNU_MAGIC and (block[TYPE] == SPARSE_FILE or re.match(_TIMES, block[PREFIX])):
+    if magic == GNU_MAGIC and re.match(_TIMES, block[PREFIX]):
         return [name]
     if magic == USTAR_MAGIC:
         return [f"{text(block[STAR_PREFIX])}/{name}", whole] if block[STAR_END] == STAR else [whole]

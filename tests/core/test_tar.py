@@ -308,6 +308,9 @@ AMBIGUOUS = {
     "a long link called like a directory by its prefix alone": header("", 2, b"K", prefix=b"dir")
     + archives.padded(b"a\0")
     + FILE,
+    "a long name of a volume label": long_name(b"a\0") + header("label", kind=b"V") + FILE,
+    "a long link of a volume label": long_name(b"a\0", b"K") + header("label", kind=b"V") + FILE,
+    "a pax header of a volume label": pax(record("path", "a")) + header("label", kind=b"V") + FILE,
     "an empty long name": long_name(b"\0") + FILE,
     "a long name that goes on behind a NUL": long_name(b"a\0b") + FILE,
     "a pax header that goes on in its padding": pax(record("path", "a"))[:600] + b"9 path=b\n".ljust(424, b"\0") + FILE,
@@ -480,9 +483,11 @@ def test_what_stands_behind_the_sizes_of_a_sparse_file_is_not_theirs() -> None:
     assert (found.name, found.sparse) == ("s", False)
 
 
-def test_a_sparse_file_of_gnu_tar_has_no_prefix() -> None:
-    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=b"p"))
+def test_a_sparse_file_of_gnu_tar_has_times_where_go_looks_for_a_prefix() -> None:
+    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=TIMES))
     assert found.readings == {"s"}
+    (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=b"p"))
+    assert (found.path, found.readings) == ("s", {"s", "p/s"})
 
 
 def test_a_mode_that_is_missing_is_none_and_one_that_is_no_number_is_damage() -> None:
@@ -698,6 +703,7 @@ SAID = {
     "a pax path and a long name": "a pax path and a long name of one entry",
     "a pax link and a long link": "a pax linkpath and a long link of one entry",
     "a pax size before a long name": "a pax size before a GNU long name",
+    "a long name of a volume label": "an extended header of a volume label",
     "an empty long name": "a long name that is empty or goes on behind a NUL",
     "a long name called like a directory": "a long name that is called like a directory",
     "a long name that goes on in its padding": "an extended header that goes on in its padding",
