@@ -10,6 +10,8 @@ from tests.archives import noise
 
 FIXED_CODES = {"isal 0", "zlib-ng 1", "fixed Huffman"}
 """Encoders whose blocks say nothing that could be told from chance: their archives are rewritten."""
+HEADERS = {"FNAME", "FCOMMENT", "FHCRC", "FEXTRA", "all header fields", "zero padding"}
+"""Of these only the gzip around the deflate data differs, which is that of zlib 6."""
 
 
 VOCABULARY = [noise(2 + n % 7, n) for n in range(64)] * 4

@@ -23,7 +23,7 @@ from lambda_fn.core.relay import Relay
 from lambda_fn.core.survey import survey
 from lambda_fn.core.threads import Threads
 from tests.archives import PROGRAMS, SINGLE, SLOW, Tar, entry, member, noise
-from tests.core.contents import CONTENTS, FIXED_CODES, content, skewed, stored, words
+from tests.core.contents import CONTENTS, FIXED_CODES, HEADERS, content, skewed, stored, words
 from tests.core.memory import MemorySource, repacked
 from tests.programs import asking, at_hand
 
@@ -32,8 +32,6 @@ LOW = bytes(value * value >> 9 for value in range(256))
 AFTER = noise(300_000, 99)
 MIXED = b"".join(words(100_000, seed) + noise(50_000, seed) + skewed(100_000, seed) for seed in range(8))
 ENCODERS = {**SINGLE, **PROGRAMS}
-HEADERS = {"FNAME", "FCOMMENT", "FHCRC", "FEXTRA", "all header fields", "zero padding"}
-"""Of these only the gzip around the deflate data differs."""
 STORED = {"zlib 0", "pigz -0", "libdeflate 0"}
 
 
@@ -106,7 +104,8 @@ def test_two_runners_make_what_one_makes(data: bytes, encoder: str, chunk: int) 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", asking(ENCODERS, sorted(ENCODERS.keys() - HEADERS - FIXED_CODES - STORED)))
 def test_the_helper_is_of_use(encoder: str) -> None:
-    assert assert_as_by_one(MIXED, deflated(MIXED, encoder), 40_000)
+    data = MIXED[: len(MIXED) // 2] if encoder in SLOW else MIXED
+    assert assert_as_by_one(data, deflated(data, encoder), 40_000)
 
 
 def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +137,9 @@ def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_repeats_is_not_taken_for_what_it_resembles(unit: bytes) -> None:
     data = b"".join(words(150_000, seed) + unit * (900_000 // len(unit)) + noise(9_000, seed) for seed in range(3))
     for encoder in ("zlib 1", "zlib 6", "Huffman only", "isal 1"):
+        stream = deflated(data, encoder)
         for chunk in (300, 20_000, 40_001):
-            assert_as_by_one(data, deflated(data, encoder), chunk)
+            assert_as_by_one(data, stream, chunk)
 
 
 def test_blocks_inside_of_blocks_are_no_blocks() -> None:
@@ -196,7 +196,7 @@ def test_nobody_is_asked_to_help_with_stored_data(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("end", [29_999, 250_000, 431_000, 700_001])
 def test_a_stream_that_is_cut_off_does_not_end(end: int) -> None:
-    stream = deflated(b"".join(words(500_000, seed) for seed in range(8)))
+    stream = deflated(b"".join(words(500_000, seed) for seed in range(8)), "zlib 1")
     for helpers in (0, 1, 3):
         pieces, left, _ = inflated(stream[:end], 40_000, helpers)
         assert not left
@@ -215,22 +215,22 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("chunk", [64 << 10, 1 << 20])
-def test_memory_is_constant_in_the_face_of_zeros(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_constant_in_the_face_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a chunk unpacks to a thousand times its size, and a helper runs ahead of it."""
     monkeypatch.undo()
     packer, text = zlib.compressobj(wbits=-15), words(1_500_000, 1)
     parts = [text, bytes(150 << 20)] * 3
     stream = b"".join(map(packer.compress, parts)) + packer.flush()
-    feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
-    tracemalloc.start()
-    with Threads(2, "inflate") as pool:
-        size = sum(len(piece.data) for piece in Relay(feed, lambda: pool).pieces())
-        feed.close()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert size == sum(map(len, parts))
-    assert peak < 24 << 20
+    for chunk in (64 << 10, 1 << 20):
+        feed = Feed(stream[at : at + chunk] for at in range(0, len(stream), chunk))
+        tracemalloc.start()
+        with Threads(2, "inflate") as pool:
+            size = sum(len(piece.data) for piece in Relay(feed, lambda: pool).pieces())
+            feed.close()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert size == sum(map(len, parts))
+        assert peak < 24 << 20
 
 
 @pytest.mark.slow
