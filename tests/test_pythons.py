@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,23 @@ from tests.archives import WANTED, Tar, entry, gunzip, member
 from tests.core.contents import words
 from tests.pythons import PROMISED, UV, installed
 
-PLAIN = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
-SOURCES = {
-    "graft": member(PLAIN.data),
-    "splice": member(Tar([*PLAIN.parts, entry(WANTED, b'{"depth": 5}'), *PLAIN.parts]).data),
-    "rewrite": member(
-        Tar([entry(WANTED), entry("weights", words(6_000_000, 1)), *PLAIN.parts]).data, strategy=zlib.Z_FIXED
-    ),
-}
+METHODS = ["graft", "splice", "rewrite"]
 CORE = """
 import sys
 from lambda_fn import repack
 for name in sys.argv[1:]:
     print(repack(name, f"core/{name}", {"hyperparameters.json": b"{}"}).method)
 """
+
+
+@cache
+def sources() -> dict[str, bytes]:
+    """An archive for each method."""
+    plain = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
+    replaced = Tar([*plain.parts, entry(WANTED, b'{"depth": 5}'), *plain.parts])
+    large = Tar([entry(WANTED), entry("weights", words(6_000_000, 1)), *plain.parts])
+    packed = (member(plain.data), member(replaced.data), member(large.data, strategy=zlib.Z_FIXED))
+    return dict(zip(METHODS, packed, strict=True))
 
 
 def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[str], dict[str, bytes]]:
@@ -38,14 +42,14 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
     subprocess.run([UV, "venv", "--quiet", "--python", python, environment], check=True)
     install = [UV, "pip", "install", "--quiet", "--python", str(environment / "bin/python"), str(wheel)]
     subprocess.run([*install, *([] if with_isal else ["--no-deps"])], check=True)
-    for name, data in SOURCES.items():
+    for name, data in sources().items():
         (work / name).write_bytes(data)
-    (work / "model.tar.gz").write_bytes(SOURCES["graft"])
+    (work / "model.tar.gz").write_bytes(sources()["graft"])
     (work / "hyperparameters.json").write_text('{"depth": 6}')
     script = ["-m", "lambda_fn.pipeline.dummy_training", "--pretrained-model-path", "model.tar.gz"]
     said = []
     commands: tuple[list[str], ...] = (
-        ["python", "-c", CORE, *SOURCES],
+        ["python", "-c", CORE, *METHODS],
         ["model-repacker", "repack", "splice", "--set", "depth=6", "--output", "command.tar.gz", "--json"],
         ["model-repacker", "verify", "command.tar.gz"],
         ["python", *script, "--hyperparameters-path", "hyperparameters.json", "--output-dir", "job"],
@@ -57,7 +61,7 @@ def used(python: str, wheel: Path, place: Path, with_isal: bool) -> tuple[list[s
         assert run.returncode == 0, run.stderr
         said.append(run.stdout)
     assert json.loads(said[1])["method"] == "splice"
-    made = {name: (work / name).read_bytes() for name in (*(f"core/{name}" for name in SOURCES), "command.tar.gz")}
+    made = {name: (work / name).read_bytes() for name in (*(f"core/{name}" for name in METHODS), "command.tar.gz")}
     return said[0].split(), {**made, "job": (work / "job/model.tar.gz").read_bytes()}
 
 
@@ -80,7 +84,7 @@ def test_the_wheel_makes_the_same_on_every_python(
     if version not in installed():
         pytest.skip(f"Python {version} is absent")
     methods, made = used(installed()[version], wheel, tmp_path, with_isal)
-    assert methods == list(SOURCES)
+    assert methods == METHODS
     for name, data in expected[with_isal][1].items():
         assert made[name] == data or zlib_of(installed()[version]) != zlib_of(sys.executable), name
         assert gunzip(made[name]) == gunzip(data), name

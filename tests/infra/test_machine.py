@@ -21,6 +21,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.failure_event imp
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_ecs import (
     StateTaskServiceEcs,
 )
+from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatEndpoint
 
 from docs.cost import TRANSITIONS
 from infra.machine import FARGATE_FULL, HEARTBEAT_SECONDS, LAMBDA_BUSY, LAMBDA_DIED, LAMBDA_SECONDS
@@ -178,11 +179,27 @@ def test_a_task_that_was_told_to_stop_is_started_again(deployment: Deployment, b
     assert [task.wait(10) for task in deployment.tasks[before:]] == [STOPPED, DONE]
 
 
-def test_a_task_whose_heart_stopped_is_started_again(deployment: Deployment, big_for_lambda: None) -> None:
-    impatient = with_patience(deployment, HeartbeatSeconds=(HEARTBEAT_SECONDS, 10))
+def test_a_task_whose_heart_stopped_is_started_again(
+    deployment: Deployment, big_for_lambda: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """moto's clock is stopped: that no heart beats any more is known as soon as the task is dead."""
     before = len(deployment.tasks)
+    watched: list[HeartbeatEndpoint] = []
+
+    def beats(heart: HeartbeatEndpoint) -> bool:
+        assert heart._heartbeat_seconds == HEARTBEAT_SECONDS
+        if heart not in watched:
+            watched.append(heart)
+        number = before + watched.index(heart)
+        while not heart._next_heartbeat_event.wait(0.05):
+            if len(deployment.tasks) > number and deployment.tasks[number].poll() == -signal.SIGKILL:
+                return False
+        heart._next_heartbeat_event.clear()
+        return True
+
+    monkeypatch.setattr(HeartbeatEndpoint, "clear_and_wait", beats)
     deployment.signals.append(signal.SIGKILL)
-    done = deployment.execute(request_for(deployment, "killed"), impatient)
+    done = deployment.execute(request_for(deployment, "killed"))
     assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
     assert [task.wait(10) for task in deployment.tasks[before:]] == [-signal.SIGKILL, DONE]
 
