@@ -88,7 +88,7 @@ def _compiled(source: str, name: str, *compiler: str) -> Path:
 
 
 def _java(file: Path) -> bytes:
-    classes = _compiled(JAVA, "Gunzip.java", "javac")
+    classes = _compiled(JAVA, "Gunzip.java", "javac", "-J-XX:TieredStopAtLevel=1")
     return _program("java", "-XX:TieredStopAtLevel=1", "-Xmx128m", "-cp", str(classes), "Gunzip")(file)
 
 

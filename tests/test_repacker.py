@@ -6,11 +6,11 @@ import gzip
 import hashlib
 import json
 import tarfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from isal import isal_zlib
 
 import lambda_fn
 from lambda_fn.contract import Request, Result
@@ -125,8 +125,8 @@ def zeros(size: int) -> bytes:
     part = entry("zeros")
     header = tarfile.TarInfo("zeros")
     header.size = size
-    compressor = zlib.compressobj(1, wbits=31)
-    packed = compressor.compress(header.tobuf() + part.blocks[512:])
+    compressor = isal_zlib.compressobj(1, wbits=31)
+    packed: bytes = compressor.compress(header.tobuf() + part.blocks[512:])
     mib = bytes(1 << 20)
     packed += b"".join(compressor.compress(mib) for _ in range(size >> 20))
     return packed + compressor.compress(bytes(1024)) + compressor.flush()

@@ -15,14 +15,20 @@ pytestmark = pytest.mark.needs("gzip")
 LAYERS = [f"layer{number}.bin" for number in range(PARTS)]
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each model is made once."""
+    return tmp_path_factory.mktemp("models")
+
+
 @pytest.mark.parametrize("kind", ["weights", "compressible"])
 @pytest.mark.parametrize(
     ("rival", "name"), [(usual_script, "hyperparameters.json"), (sagemaker_sdk, "code/hyperparameters.json")]
 )
 def test_a_rival_packs_the_model_with_the_hyperparameters(
-    kind: str, rival: Callable[[Path, Path, Path], None], name: str, tmp_path: Path
+    kind: str, rival: Callable[[Path, Path, Path], None], name: str, models: Path, tmp_path: Path
 ) -> None:
-    source = cached(kind, 1, "first", tmp_path)
+    source = cached(kind, 1, "first", models)
     hyperparameters = tmp_path / "hyperparameters.json"
     hyperparameters.write_text('{"epochs": 7}')
     rival(source, hyperparameters, tmp_path / "output.tar.gz")
@@ -40,8 +46,8 @@ def read(tar: tarfile.TarFile, name: str) -> bytes:
 
 
 @pytest.mark.parametrize(("old_entry", "at"), [("first", [0]), ("last", [PARTS]), ("none", [])])
-def test_models_are_the_same_each_time(old_entry: str, at: list[int], tmp_path: Path) -> None:
-    one, two = (cached("compressible", 1, old_entry, tmp_path / name) for name in ("one", "two"))
+def test_models_are_the_same_each_time(old_entry: str, at: list[int], models: Path, tmp_path: Path) -> None:
+    one, two = (cached("compressible", 1, old_entry, folder) for folder in (models, tmp_path))
     assert one.read_bytes() == two.read_bytes()
     with tarfile.open(one) as tar:
         names = tar.getnames()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from lambda_fn.core.edit import Content, Edit, matcher
 from lambda_fn.core.errors import EntryConflict
 from tests import archives
-from tests.archives import Encoder, Part, Tar, entry, gunzip, members, noise
-from tests.core.contents import skewed, words
+from tests.archives import Encoder, Part, Tar, entry, gunzip, members
+from tests.core.contents import content
 from tests.core.memory import repacked
 
 
@@ -89,12 +89,7 @@ def by_hand(before: Iterable[Seen], edit: Edit) -> list[Seen]:
     return sorted(new, key=lambda one: one.path) + kept
 
 
-KINDS: Mapping[str, Callable[[int, int], bytes]] = {
-    "noise": noise,
-    "words": words,
-    "skewed": skewed,
-    "zeros": lambda size, seed: bytes(size),
-}
+KINDS = ["noise", "skewed", "words", "zeros"]
 SIZES = [0, 3, 600, 5000, 70_000, 300_000]
 ENCODERS: Mapping[str, Encoder] = {
     **archives.SINGLE,
@@ -104,7 +99,7 @@ ENCODERS: Mapping[str, Encoder] = {
 PATHS = ["a", "b.bin", "code/x.py", "code/lib/y.py", "code/._x", "ckpt/1", "ckpt/2/w", "d/e/f", "z"]
 
 sizes = st.sampled_from(SIZES)
-data = st.tuples(st.sampled_from(sorted(KINDS)), sizes, st.integers(0, 5)).map(lambda of: KINDS[of[0]](*of[1:]))
+data = st.builds(content, st.sampled_from(KINDS), sizes, st.integers(0, 5))
 modes = st.sampled_from([0o644, 0o600, 0o755, 0o444])
 
 
