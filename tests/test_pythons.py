@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from lambda_fn.core.place import SEARCH_LIMIT
 from tests import archives
 from tests.archives import WANTED, Tar, entry, gunzip, member
-from tests.core.contents import words
 from tests.pythons import PROMISED, UV, installed
 
 METHODS = ["graft", "splice", "rewrite"]
@@ -30,7 +30,8 @@ def sources() -> dict[str, bytes]:
     """An archive for each method."""
     plain = Tar([entry("weights", archives.noise(90_000)), *archives.small().parts])
     replaced = Tar([*plain.parts, entry(WANTED, b'{"depth": 5}'), *plain.parts])
-    large = Tar([entry(WANTED), entry("weights", words(6_000_000, 1)), *plain.parts])
+    boundless = archives.noise(SEARCH_LIMIT + 200_000).translate(bytes(range(64)) * 4)
+    large = Tar([entry(WANTED), entry("weights", boundless), *plain.parts])
     packed = (member(plain.data), member(replaced.data), member(large.data, strategy=zlib.Z_FIXED))
     return dict(zip(METHODS, packed, strict=True))
 

@@ -13,6 +13,9 @@ FIXED_CODES = {"isal 0", "zlib-ng 1", "fixed Huffman"}
 HEADERS = {"FNAME", "FCOMMENT", "FHCRC", "FEXTRA", "all header fields", "zero padding"}
 """Of these only the gzip around the deflate data differs, which is that of zlib 6."""
 
+LEVELS_BETWEEN = {f"zlib {level}" for level in (2, 3, 5, 7, 8)}
+"""These look longer or less long for what repeats than the levels 1, 4, 6 and 9, and begin blocks as they do."""
+
 
 VOCABULARY = [noise(2 + n % 7, n) for n in range(64)] * 4
 SKEWED = bytes(byte & byte >> 3 for byte in range(256))

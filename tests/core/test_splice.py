@@ -27,7 +27,7 @@ from lambda_fn.core.recipe import Literal, Made
 from lambda_fn.core.walk import Nearby
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, member, members, noise
 from tests.core import memory
-from tests.core.contents import CONTENTS, FIXED_CODES, HEADERS, content, stored, words
+from tests.core.contents import CONTENTS, FIXED_CODES, HEADERS, LEVELS_BETWEEN, content, stored, words
 from tests.programs import asking, at_hand
 from tests.readers import GUNZIPS
 
@@ -72,7 +72,9 @@ def test_only_the_old_entries_are_gone(tmp_path: Path, tar: Tar, encoder: str) -
     assert gunzip(output) == new + tar.without_old
 
 
-@pytest.mark.parametrize("encoder", asking(ENCODERS, sorted(ENCODERS.keys() - FIXED_CODES - HEADERS - SLOW)))
+@pytest.mark.parametrize(
+    "encoder", asking(ENCODERS, sorted(ENCODERS.keys() - FIXED_CODES - HEADERS - LEVELS_BETWEEN - SLOW))
+)
 @pytest.mark.parametrize("kind", ["noise", "words", pytest.param("skewed", marks=pytest.mark.slow)])
 def test_an_entry_deep_inside_costs_its_neighbourhood_only(tmp_path: Path, encoder: str, kind: str) -> None:
     tar = deep(kind, 3 << 18 if encoder in LARGE_BLOCKS else 3 << 17)

@@ -14,7 +14,7 @@ from lambda_fn.core.gzip import Reader, Run
 from lambda_fn.core.place import SEARCH_LIMIT, Effort, NoWayIn, Place
 from lambda_fn.core.walk import HEADER_READ, KEPT_OUT, READ, READ_KEPT, SOON_OUT, STEP_OUT, Nearby, Walk
 from tests.archives import SINGLE, member, noise
-from tests.core.contents import FIXED_CODES, HEADERS, skewed, words
+from tests.core.contents import FIXED_CODES, HEADERS, LEVELS_BETWEEN, skewed, words
 from tests.core.memory import MemorySource
 
 PLAIN = b"".join(words(300_000, seed) + skewed(100_000, seed) for seed in range(4))
@@ -43,7 +43,9 @@ def is_boundary(packed: bytes, start: int, place: Place) -> bool:
     return decode.eof and out == PLAIN[: place.offset]
 
 
-@pytest.mark.parametrize("encoder", sorted(SINGLE.keys() - FIXED_CODES - HEADERS | {"all header fields"}))
+@pytest.mark.parametrize(
+    "encoder", sorted(SINGLE.keys() - FIXED_CODES - HEADERS - LEVELS_BETWEEN | {"all header fields"})
+)
 def test_blocks_end_where_a_walk_says(encoder: str) -> None:
     packed = plain_by(encoder)
     there = walk(packed)

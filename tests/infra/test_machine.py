@@ -146,7 +146,7 @@ def test_a_function_that_died_hands_over_to_fargate(deployment: Deployment, name
 
 
 def test_a_function_whose_answer_is_lost_hands_over_to_fargate(deployment: Deployment) -> None:
-    impatient = with_patience(deployment, TimeoutSeconds=(LAMBDA_SECONDS, 2))
+    impatient = with_patience(deployment, 2)
     deployment.answers += [None, late]
     done = deployment.execute(request_for(deployment, "lost"), impatient)
     assert done["status"] == "SUCCEEDED", (done.get("error"), done.get("cause"))
@@ -159,16 +159,16 @@ def late(event: Any) -> dict[str, Any]:
     return {}
 
 
-def with_patience(deployment: Deployment, **seconds: tuple[int, int]) -> str:
-    """The output's name of a machine like the deployed one, where a limit is seconds instead of minutes."""
+def with_patience(deployment: Deployment, seconds: int) -> str:
+    """The output's name of a machine like the deployed one that waits for Lambda for seconds instead of minutes."""
     client = deployment.client("stepfunctions")
     deployed = client.describe_state_machine(stateMachineArn=deployment.outputs["StateMachineArn"])
-    [(limit, (minutes, fewer))] = seconds.items()
-    assert f'"{limit}":{minutes}' in deployed["definition"]
-    definition = deployed["definition"].replace(f'"{limit}":{minutes}', f'"{limit}":{fewer}')
-    made = client.create_state_machine(name=f"Less{limit}", definition=definition, roleArn=deployed["roleArn"])
-    deployment.outputs[f"Less{limit}"] = made["stateMachineArn"]
-    return f"Less{limit}"
+    limit = f'"TimeoutSeconds":{LAMBDA_SECONDS}'
+    assert limit in deployed["definition"]
+    definition = deployed["definition"].replace(limit, f'"TimeoutSeconds":{seconds}')
+    made = client.create_state_machine(name="Impatient", definition=definition, roleArn=deployed["roleArn"])
+    deployment.outputs["Impatient"] = made["stateMachineArn"]
+    return "Impatient"
 
 
 def test_a_task_that_was_told_to_stop_is_started_again(deployment: Deployment, big_for_lambda: None) -> None:
