@@ -264,9 +264,9 @@ def _offset(
         glance = decode_from(further, bit, window, GLANCE)
         if glance is None or not expected.startswith(glance[: len(expected)]):
             continue
-        decoded = decode_from(further, bit, window)
+        decoded = decode_from(further, bit, window, len(expected))
         effort.spend(len(decoded or b""))
-        if decoded and decoded[: len(expected)] == expected[: len(decoded)] and len(decoded) >= len(expected):
+        if decoded == expected:
             fitting.append(seen_from + before)
     return fitting[0] if len(fitting) == 1 else None
 
