@@ -359,8 +359,8 @@ AMBIGUOUS = {
     + archives.padded(b"x" * 97)
     + FILE,
     "a size on a link that leads to a directory's list of names": header("a", 512, b"1")
-    + header("d/", 97, b"D", b"ustar  ")
-    + archives.padded(b"x" * 97)
+    + header("d/", 6, b"D", b"ustar  ")
+    + archives.padded(b"Yfoo\0\0")
     + FILE,
     "no name before an entry": header("", 1024) + WANTED,
     "an extended header without a name": raw_header(b"", b"%011o" % len(WANTED), b"L") + WANTED + FILE,
