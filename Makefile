@@ -77,9 +77,10 @@ mutants-%: .venv-mutants/ready
 		END { if (all) printf "$*: %.1f %% of %d, %d of them by running out of time\n", 100 * (killed + late) / all, all, late }'
 
 .PHONY: bench
-bench: .venv/ready ## Compare with what people use today, on models of 1 GiB, and edits with each other: takes 40 minutes
+bench: .venv/ready ## Compare with what people use today, on models of 1 GiB and small ones, and edits with each other: takes 40 minutes
 	.venv/bin/python -m benchmarks.local
 	.venv/bin/python -m benchmarks.edits
+	.venv/bin/python -m benchmarks.small
 
 .PHONY: docs
 docs: .venv/ready ## Make every generated page and picture of docs/
