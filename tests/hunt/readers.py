@@ -143,7 +143,9 @@ def readers(workshop: Path) -> dict[str, Reader]:
     if jars and shutil.which("javac"):
         source, path = workshop / "Names.java", ":".join([*jars, str(workshop)])
         source.write_text(JAVA)
-        subprocess.run(["javac", "-J-XX:TieredStopAtLevel=1", "-cp", path, "-d", workshop, source], check=True, capture_output=True)
+        subprocess.run(
+            ["javac", "-J-XX:TieredStopAtLevel=1", "-cp", path, "-d", workshop, source], check=True, capture_output=True
+        )
         found["commons-compress"] = partial(by_program, ("java", "-XX:TieredStopAtLevel=1", "-cp", path, "Names"))
     for name, code in {"tar": NODE_TAR, "tar-stream": TAR_STREAM}.items():
         if not subprocess.run([NODE, "-e", f"require('{name}')"], capture_output=True).returncode:
