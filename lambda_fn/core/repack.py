@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import Callable, Mapping, Optional
 
 from .edit import Edit
@@ -85,21 +86,19 @@ class Job(Value):
     def _survey(self, head: Head, copying: bool) -> Survey:
         ahead = self.target.ahead if copying else None
         shift = self._shift(head) if ahead else None
-        source = self.source
-        return survey(
-            source,
-            head,
-            self.edit,
-            self.limits,
-            self.stages.next(0 if shift is not None else source.size),
-            stream=(lambda: ahead.anticipate(source, shift)) if ahead and shift is not None else None,
-            visit=self.visit,
+        look = partial(survey, self.source, head, self.edit, self.limits, visit=self.visit)
+        if not ahead or shift is None:
+            return look(self.stages.next(self.source.size))
+        moves = self.edit.drop or self.edit.folders
+        return look(
+            self.stages.next(self.source.size if moves else 0),
+            stream=partial(ahead.anticipate, self.source, shift),
+            touched=ahead.leave_off,  # what goes, or is spelled anew, moves all that follows
         )
 
     def _shift(self, head: Head) -> Optional[int]:
         """How far a graft would move the rest; None if that cannot be told before."""
-        edit = self.edit
-        if edit.drop or edit.folders or edit.strip_root:  # what goes moves all that follows
+        if self.edit.strip_root:  # the first entry of all moves the others
             return None
         try:
             size = Front.foreseen(head, self.edit).size

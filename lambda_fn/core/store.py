@@ -109,6 +109,9 @@ class CopiesAhead(Protocol):
         What turns out wrong is put right by `publish`.
         """
 
+    def leave_off(self) -> None:
+        """Copy no more of that stream: what comes now will lie elsewhere."""
+
 
 class Target(Protocol):
     """The place of one output, opened before anything that goes into it is read. `publish` is called once at most."""

@@ -88,10 +88,13 @@ def survey(
     progress: Progress,
     stream: Optional[Callable[[], Iterable[bytes]]] = None,
     visit: Callable[[Entry], None] = lambda entry: None,
+    touched: Callable[[], None] = lambda: None,
     helpers: Optional[int] = None,
     strict: bool = False,
 ) -> Survey:
-    """Survey the source, as `stream()` gives it if not as its own stream does; `visit` is called with every entry.
+    """Survey the source, as `stream()` gives it if not as its own stream does.
+
+    `visit` is called with every entry, `touched` when an entry comes that the edit touches.
 
     With `strict` all of the deflate data is read as zlib reads it, which takes a third longer (see `inflate`).
 
@@ -113,8 +116,10 @@ def survey(
         strict=strict,
         passed=tell,
     )
-    again = partial(survey, source, edit=edit, limits=limits, progress=progress, stream=stream, strict=strict)
-    surveyor = Surveyor(source, head, edit, reader, passed)
+    again = partial(
+        survey, source, edit=edit, limits=limits, progress=progress, stream=stream, touched=touched, strict=strict
+    )
+    surveyor = Surveyor(source, head, edit, reader, passed, touched)
     try:
         surveyor.pass_all(visits)
     except InvalidArchive:
@@ -171,8 +176,10 @@ class Visits:
 class Surveyor:
     """Passes by the entries and remembers what is touched."""
 
-    def __init__(self, source: Source, head: Head, edit: Edit, reader: Reader, passed: Passed) -> None:
-        self._edit, self._reader, self._passed = edit, reader, passed
+    def __init__(
+        self, source: Source, head: Head, edit: Edit, reader: Reader, passed: Passed, touched: Callable[[], None]
+    ) -> None:
+        self._edit, self._reader, self._passed, self._touched = edit, reader, passed, touched
         self._prefix_size = head.prefix.size
         self._search = Search(edit, head.files)
         self._found = Survey(head, self._search, Run(0))
@@ -206,6 +213,8 @@ class Surveyor:
         if verdict is STAYS and entry.type != SHARED_RECORDS:
             self._found.shared.clear()
             return
+        if entry.type != SHARED_RECORDS:
+            self._touched()
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
         run = run_at(self._reader.recent, entry.start)
         touch = Touch(entry, verdict, run)

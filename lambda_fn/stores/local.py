@@ -127,7 +127,9 @@ class LocalTarget:
         self._temporary: Optional[str] = None
         self._made_folders: list[str] = []
         self._fd = -1
-        self._anticipated: Optional[tuple[Source, int]] = None
+        self._anticipated: Optional[tuple[Source, int, int]] = None
+        """Up to where a source has been copied, and how far its bytes were moved."""
+        self._ahead = False
         with named_errors(self.path):
             if os.path.isdir(self.path) or path.endswith("/"):
                 raise InvalidRequest(f"{path} is a folder; name the new archive")
@@ -144,13 +146,18 @@ class LocalTarget:
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, the source copied into the temporary file meanwhile."""
         self._open()
-        at, self._anticipated = shift, None
+        at, self._anticipated, self._ahead = shift, None, True
         for chunk in source.stream():
-            with named_errors(self.path):
-                write_all(self._fd, chunk[max(0, -at) :], max(0, at))
-            at += len(chunk)
+            if self._ahead:
+                with named_errors(self.path):
+                    write_all(self._fd, chunk[max(0, -at) :], max(0, at))
+                at += len(chunk)
+                self._anticipated = source, shift, at - shift
             yield chunk
-        self._anticipated = source, shift
+
+    def leave_off(self) -> None:
+        """Copy no more of what is anticipated."""
+        self._ahead = False
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
         """Make the output as the recipe says. Raises AccessDenied, StoreFull, SourceChanged."""
@@ -181,11 +188,16 @@ class LocalTarget:
                 late.append((at, piece))
                 at += piece.size
             else:
-                if self._anticipated != (source, at - piece.start):
-                    self._copy_range(source, piece, at)
+                self._copy_range(source, piece, at, self._there(source, piece, at))
                 at += piece.size
             progress(at, max(at, size(recipe) or source.size))
         return at, late
+
+    def _there(self, source: Source, piece: Copy, at: int) -> int:
+        """How many bytes of the piece have been copied to their place already."""
+        if self._anticipated is None or self._anticipated[:2] != (source, at - piece.start):
+            return 0
+        return max(0, min(piece.stop, self._anticipated[2]) - piece.start)
 
     def _write_made(self, piece: Made, at: int) -> int:
         """Write what is made, while the next of it is made; returns where it ends."""
@@ -244,11 +256,11 @@ class LocalTarget:
             return False
         return os.path.samestat(os.stat(self.path), os.fstat(source.fd))
 
-    def _copy_range(self, source: Source, piece: Copy, at: int) -> None:
+    def _copy_range(self, source: Source, piece: Copy, at: int, there: int) -> None:
         if isinstance(source, LocalSource):
-            copy_range(source.fd, self._fd, piece.start, piece.stop, at)
+            copy_range(source.fd, self._fd, piece.start + there, piece.stop, at + there)
             return
-        for start in range(piece.start, piece.stop, READ_AHEAD):
+        for start in range(piece.start + there, piece.stop, READ_AHEAD):
             write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
 
 

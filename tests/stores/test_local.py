@@ -23,6 +23,7 @@ from lambda_fn.contract import (
     SourceNotFound,
     StoreFull,
 )
+from lambda_fn.core import survey
 from lambda_fn.core.edit import Content, Merge
 from lambda_fn.core.recipe import Copy, Literal, Recipe
 from lambda_fn.stores import local
@@ -325,11 +326,14 @@ def no_kernel_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "copy_file_range", raising=False)
 
 
-def carried_out(recipe: Recipe, folder: Path, shift: int | None) -> bytes:
+def carried_out(recipe: Recipe, folder: Path, shift: int | None, ahead: int = 1 << 20) -> bytes:
+    """What comes of the recipe if `ahead` bytes of the source were copied before, moved by `shift`."""
     source, target = LocalSource(str(folder / "source")), LocalTarget(str(folder / "target"))
     if shift is not None:
-        for _ in target.anticipate(source, shift):
-            pass
+        for chunk in target.anticipate(source, shift):
+            ahead -= len(chunk)
+            if ahead <= 0:
+                target.leave_off()
     published = target.publish(source, recipe, {}, lambda done, total: None)
     target.close()
     source.close()
@@ -349,16 +353,24 @@ RECIPES: list[list[Literal | Copy]] = [
 
 @pytest.mark.parametrize("shift", [None, 0, 4, -6, 49_990, -99_999, 200_000])
 @pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("ahead", [0, 55_000, 1 << 20])
 @pytest.mark.parametrize("kernel", [True, False])
 def test_a_recipe_is_carried_out_whatever_was_anticipated(
-    recipe: list[Literal | Copy], shift: int | None, kernel: bool, tmp_path: Path, request: pytest.FixtureRequest
+    recipe: list[Literal | Copy],
+    shift: int | None,
+    ahead: int,
+    kernel: bool,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(local, "READ_SIZE", 5_000)
     if not kernel:
         request.getfixturevalue("no_kernel_copies")
     source = archives.noise(100_000)
     (tmp_path / "source").write_bytes(source)
     expected = b"".join(one.data if isinstance(one, Literal) else source[one.start : one.stop] for one in recipe)
-    assert carried_out(recipe, tmp_path, shift) == expected
+    assert carried_out(recipe, tmp_path, shift, ahead) == expected
     assert sorted(os.listdir(tmp_path)) == ["source", "target"]
 
 
@@ -368,29 +380,43 @@ def _its_own(held: bytes | None) -> bytes:
     return held
 
 
-@pytest.mark.parametrize(
-    ("content", "copied"),
-    [
-        (Content.of(b"{}"), False),
-        (Merge.by(lambda held: held or b"{}"), False),
-        (Merge.by(_its_own), True),  # what it needs comes last
-    ],
-)
-def test_what_can_be_foreseen_is_copied_during_the_survey(
-    content: Content, copied: bool, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ranges: list[int] = []
+@pytest.fixture
+def kernel_copied(monkeypatch: pytest.MonkeyPatch) -> list[range]:
+    """The ranges of the source that are copied when it is known what to do."""
+    ranges: list[range] = []
     copy_range = local.copy_range
 
     def watched(source: int, target: int, start: int, stop: int, at: int) -> None:
-        ranges.append(start)
+        if start < stop:
+            ranges.append(range(start, stop))
         copy_range(source, target, start, stop, at)
 
     monkeypatch.setattr(local, "copy_range", watched)
-    if copied:
-        model.write_bytes(member(Tar([entry("w", archives.noise(300_000)), entry(WANTED, b"{}")]).data))
+    monkeypatch.setattr(survey, "HELPERS", 0)
+    return ranges
+
+
+@pytest.mark.parametrize("content", [Content.of(b"{}"), Merge.by(lambda held: held or b"{}")])
+def test_a_graft_is_copied_during_its_survey(
+    content: Content, model: Path, tmp_path: Path, kernel_copied: list[range]
+) -> None:
     repack(model, tmp_path / "out.tar.gz", {WANTED: content})
-    assert bool(ranges) == copied
+    assert kernel_copied == []
+
+
+def test_what_cannot_be_foreseen_is_copied_after_the_survey(tmp_path: Path, kernel_copied: list[range]) -> None:
+    model = tmp_path / "model.tar.gz"
+    model.write_bytes(member(Tar([entry("w", archives.noise(300_000)), entry(WANTED, b"{}")]).data))
+    repack(model, tmp_path / "out.tar.gz", {WANTED: Merge.by(_its_own)})
+    assert kernel_copied[0].start == 0
+
+
+def test_up_to_what_goes_a_model_is_copied_during_its_survey(tmp_path: Path, kernel_copied: list[range]) -> None:
+    model = tmp_path / "model.tar.gz"
+    model.write_bytes(member(Tar([entry(name, archives.noise(3 << 20)) for name in ("a", "gone", "z")]).data))
+    repack(model, tmp_path / "out.tar.gz", {WANTED: b"{}"}, remove=["gone"])
+    (copied,) = kernel_copied
+    assert copied.start > 6 << 20
 
 
 def test_a_source_cut_short_while_it_is_copied_is_noticed(tmp_path: Path) -> None:
