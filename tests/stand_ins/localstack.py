@@ -1,7 +1,7 @@
 """LocalStack's S3 on a free loopback port, in a virtual environment of its own under .cache.
 
 It keeps the rules that matter here: preconditions on reads, copies and completions, checksums of whole objects, sizes
-of parts. The versions are pinned together: later releases want an account, and newer dependencies break this one.
+of parts (or smaller ones, for tests in which all sizes are divided). The versions are pinned together: later releases want an account, and newer dependencies break this one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ REQUIREMENTS = (
     "service_identity==24.2.0",
 )
 STARTS_WITHIN = 60.0
+LEAST_PART = 5 << 20
+RUN = """
+import sys
+from localstack.services.s3 import constants
+constants.S3_UPLOAD_PART_MIN_SIZE = int(sys.argv[1])
+from localstack.runtime.main import main
+main()
+"""
 
 
 class CannotStart(Exception):
@@ -36,8 +44,8 @@ class CannotStart(Exception):
 
 
 @contextmanager
-def localstack() -> Iterator[str]:
-    """The URL of a running, empty S3. Raises CannotStart."""
+def localstack(least_part: int = LEAST_PART) -> Iterator[str]:
+    """The URL of a running, empty S3 that takes parts of so many bytes. Raises CannotStart."""
     python = installed()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="localstack-") as folder:
@@ -54,7 +62,7 @@ def localstack() -> Iterator[str]:
         }
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [python, "-m", "localstack.runtime.main"],
+                [python, "-c", RUN, str(least_part)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
