@@ -1,7 +1,8 @@
 """LocalStack's S3 on a free loopback port, in a virtual environment of its own under .cache.
 
 It keeps the rules that matter here: preconditions on reads, copies and completions, checksums of whole objects, sizes
-of parts (or smaller ones, for tests in which all sizes are divided). The versions are pinned together: later releases want an account, and newer dependencies break this one.
+of parts (or smaller ones, for tests in which all sizes are divided). The versions are pinned together: later releases
+want an account, and newer dependencies break this one.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def localstack(least_part: int = LEAST_PART) -> Iterator[str]:
             "GATEWAY_LISTEN": f"127.0.0.1:{port}",
             "DNS_ADDRESS": "0",
             "DISABLE_EVENTS": "1",
+            "LS_LOG": "warning",
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "FILESYSTEM_ROOT": folder,
             "TMPDIR": folder,
