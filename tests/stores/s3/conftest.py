@@ -95,9 +95,9 @@ def access(s3: Any) -> S3Access:
 
 @pytest.fixture
 def proxied(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Access]:
-    """Access through the proxy, without long pauses between attempts."""
-    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
-    monkeypatch.setattr(source, "PAUSE", 0.01)
+    """Access through the proxy, without pauses between attempts."""
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.0)
+    monkeypatch.setattr(source, "PAUSE", 0.0)
     proxy.reset()
     yield S3Access(impatient(client(proxy.url, max_pool_connections=16)))
     proxy.reset()

@@ -42,18 +42,20 @@ class Case:
     name: str
     model: bytes
     method: str
+    copies: bool = False
+    """Whether S3 copies from the model."""
     own: bool = False
     up: bool = False
     down: bool = False
 
 
 CASES = [
-    Case("graft", MEDIUM, "graft"),
+    Case("graft", MEDIUM, "graft", copies=True),
     Case("small graft", SMALL, "graft"),
-    Case("splice", MEDIUM_ONCE, "splice"),
+    Case("splice", MEDIUM_ONCE, "splice", copies=True),
     Case("rewrite", MEDIUM_MANY, "rewrite"),
     Case("small rewrite", SMALL_MANY, "rewrite"),
-    Case("own output", MEDIUM, "graft", own=True),
+    Case("own output", MEDIUM, "graft", copies=True, own=True),
     Case("unchanged", SMALL_ONCE, "unchanged"),
     Case("upload", MEDIUM, "graft", up=True),
     Case("download", SMALL, "graft", down=True),
@@ -133,6 +135,7 @@ def test_one_fault_at_any_request_is_got_over(stage: Callable[[Case], Stage], ca
     here.clear()
     assert here.repack() == case.method
     operations = here.proxy.operations
+    assert ("UploadPartCopy" in operations) == case.copies
     points: Iterable[int] = range(len(operations))
     if fault == DELAYED:  # which is lost, too: once for each kind of request
         points = [operations.index(operation) for operation in sorted(set(operations))]
