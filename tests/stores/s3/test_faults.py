@@ -15,7 +15,7 @@ from lambda_fn.core.errors import AccessDenied, RepackError, StoreUnavailable
 from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.repacker import repack
 from lambda_fn.stores.s3 import S3Access, S3Source, S3Target
-from tests.stand_ins.faults import DELAYED, DENIED, FAULTS, LOST, SLOW_DOWN, TRUNCATED, Proxy, Seen, always, at
+from tests.stand_ins.faults import DELAYED, DENIED, FAILED, FAULTS, LOST, SLOW_DOWN, TRUNCATED, Proxy, Seen, always, at
 from tests.stores.s3.models import (
     MEDIUM,
     MEDIUM_MANY,
@@ -137,7 +137,7 @@ def test_one_fault_at_any_request_is_got_over(stage: Callable[[Case], Stage], ca
     operations = here.proxy.operations
     assert ("UploadPartCopy" in operations) == case.copies
     points: Iterable[int] = range(len(operations))
-    if fault == DELAYED:  # which is lost, too: once for each kind of request
+    if fault in (DELAYED, FAILED):  # LOST later, and repeated as DROPPED is: once for each kind of request
         points = [operations.index(operation) for operation in sorted(set(operations))]
     for number in points:
         here.clear()
