@@ -43,8 +43,9 @@ comes after these. Of 96 bits within a block three bytes would come at least: th
 distance that are not complete, a literal has at most 15. And isal holds back two."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
-MOST_AHEAD = 13 << 20
-"""Bytes that a helper makes at most; no less than JOINT, within which it is asked about."""
+MOST_AHEAD = 15 << 20
+"""Bytes that a helper makes at most: no less than come of the longest leg, and than JOINT, within which it is asked
+about."""
 ALIKE = 16
 """Headers' numbers that are remembered, to look for those that begin alike."""
 TRIES = 4

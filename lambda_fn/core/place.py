@@ -12,8 +12,8 @@ two bytes when its input ends, so three offsets are tried; where more than one f
 That what follows is decoded rightly does not prove that a block begins there. The header of a dynamic block does, as
 chance does not describe the very codes in use. But a block of fixed codes begins with three bits that say nothing, and
 the end of a symbol may pass for them: any other candidate counts only if decoding from an earlier one comes to the end
-of a block there. (Malice may describe these codes, among the symbols of a block. The decoder that would have seen through
-it has passed; SECURITY.md says what follows.)
+of a block there. (Malice may describe these codes among the symbols of a block. The decoder that would see through it
+has passed; SECURITY.md says what follows.)
 
 A place keeps 32 KiB, the window of a decoder that begins there, and the CRC up to it; the 2 MiB may go.
 """

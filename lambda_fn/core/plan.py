@@ -12,6 +12,7 @@ anew each time, larger ones behind it, where they are copied the next time.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Callable, Collection, Iterator, Literal, Mapping, Optional, Union
 
 from . import recipe as recipes
@@ -89,7 +90,7 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
 
     It takes the touches out of the survey (see `Survey.take_touches`), so it can be asked for once.
     """
-    edit = _settled(edit, found)
+    edit = _settled(edit, partial(_held, found=found))
     new = _changed(edit, found)
     going = frozenset(name for name in new if name in found.search.hits)
     patches = deque(_patches(found, going))
@@ -131,19 +132,22 @@ def plan(source: Source, found: Survey, edit: Edit, limits: Limits) -> Plan:
     return facts._replace(method="splice", why=why, recipe=recipe)
 
 
-def _settled(edit: Edit, found: Survey) -> Edit:
-    """The edit, now that it is known what the archive holds. Raises EntryConflict where that could not be kept."""
+def _settled(edit: Edit, held: Callable[[str], Optional[bytes]]) -> Edit:
+    """The edit, now that it is known what is `held` under each path."""
     if edit.settled:
         return edit
     put = {
-        name: content.settled(_held(name, found)) if isinstance(content, Merge) else content
+        name: content.settled(held(name)) if isinstance(content, Merge) else content
         for name, content in edit.put.items()
     }
     return edit._replace(put=put)
 
 
 def _held(name: str, found: Survey) -> Optional[bytes]:
-    """What the archive holds under a path that extracting leaves: the last entry's content; None if nothing."""
+    """What the archive holds under a path that extracting leaves: the last entry's content; None if nothing.
+
+    Raises EntryConflict where that could not be kept.
+    """
     hits = found.search.hits.get(name)
     if hits is None:
         return found.search.carried[name].data if name in found.search.carried else None
@@ -225,8 +229,10 @@ class Front(Value):
 
     @classmethod
     def foreseen(cls, head: Head, edit: Edit) -> Front:
-        """As it will be if the archive holds nothing of what is put in."""
-        carried = {name: file for name, file in Search(edit, head.files).carried.items() if name not in edit.put}
+        """As it will be if the rest holds nothing of what is put in. Raises what a Merge of that raises."""
+        ours = Search(edit, head.files).carried
+        edit = _settled(edit, lambda name: ours[name].data if name in ours else None)
+        carried = {name: file for name, file in ours.items() if name not in edit.put}
         usual = {name: (content, _usual(content, _date(edit, head))) for name, content in edit.put.items()}
         return cls(head, carried, usual)
 

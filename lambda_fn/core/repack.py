@@ -99,7 +99,10 @@ class Job(Value):
     def _shift(self, head: Head) -> Optional[int]:
         """How far a graft would move the rest; None if that cannot be told before."""
         edit = self.edit
-        if not edit.settled or edit.drop or edit.folders or edit.strip_root:  # what goes moves all that follows
+        if edit.drop or edit.folders or edit.strip_root:  # what goes moves all that follows
             return None
-        size = Front.foreseen(head, self.edit).size
+        try:
+            size = Front.foreseen(head, self.edit).size
+        except Exception:  # noqa: BLE001 # of a Merge's own kinds: it is raised anew if the rest holds nothing, either
+            return None
         return None if size is None else size - head.rest_start

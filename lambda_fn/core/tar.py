@@ -134,6 +134,12 @@ class Stream:
             self.position += len(chunk)
             yield memoryview(chunk)
 
+    def watch(self, position: int, place: Place) -> None:
+        """Watch where some look for a header; where others do for another reason, the most credulous count."""
+        both = [place, self.watched.get(position, place)]
+        summed, listed = all(one.summed for one in both), all(one.listed for one in both if not one.summed)
+        self.watched[position] = Place(summed, listed)
+
     def _watch(self, piece: memoryview) -> None:
         for start, place in self.watched.items():
             at = start + len(place.blocks) - self.position
@@ -286,7 +292,7 @@ def read_headers(stream: Stream) -> Optional[Headers]:
             return None
         agree(stream, offset)
         if checked(block, offset) == "signed" or not (block[0] or block[PREFIX.start]):
-            stream.watched[stream.position] = Place()  # who takes no signed sum or no empty name looks there
+            stream.watch(stream.position, Place())  # who takes no signed sum or no empty name looks there
         headers.blocks.append(block)
         headers.own = block
         kind = EXTENDED.get(headers.type)
@@ -341,11 +347,11 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
     """Watch where a reader would go on that believes the size `stated` in the header block, in place of ours."""
     if padded(stated) != entry.padded_size or entry.type == SPARSE_FILE:
         place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
-        stream.watched[stream.position + padded(stated)] = place
+        stream.watch(stream.position + padded(stated), place)
     if entry.data_size and entry.name.endswith("/"):  # to some a directory without data
-        stream.watched[stream.position] = Place(summed=False, listed=entry.type == DUMPED_DIRECTORY)
+        stream.watch(stream.position, Place(summed=False, listed=entry.type == DUMPED_DIRECTORY))
     elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
-        stream.watched[stream.position] = Place()
+        stream.watch(stream.position, Place())
     if len(stream.watched) > WATCHED_LIMIT:
         raise ambiguous("too many sizes that not all readers believe", entry.start)
 

@@ -341,6 +341,7 @@ def test_of_what_was_surveyed_little_is_read_again() -> None:
     [
         Edit({"new": Content.of(b"1", 0o600), "d": Content.empty_directory()}),
         Edit({"a": Content.of(b"another")}),
+        Edit({"a": Merge.by(lambda held: (held or b"") + b" and more")}),
         Edit({"new": Content.of(b"1")}, drop=("a",)),
         Edit({"new": Content.of(b"1")}, mtime=5),
     ],

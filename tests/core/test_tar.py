@@ -354,6 +354,14 @@ AMBIGUOUS = {
     + WANTED,
     "a zero block at the end where some go on": header("d/", 1, b"\0") + bytes(1024) + WANTED,
     "a label with data": header("label", 1024, b"V") + WANTED,
+    "a size on a link that leads to a label's data": header("a", 512, b"1")
+    + header("label", 97, b"V")
+    + archives.padded(b"x" * 97)
+    + FILE,
+    "a size on a link that leads to a directory's list of names": header("a", 512, b"1")
+    + header("d/", 6, b"D", b"ustar  ")
+    + archives.padded(b"Yfoo\0\0")
+    + FILE,
     "no name before an entry": header("", 1024) + WANTED,
     "an extended header without a name": raw_header(b"", b"%011o" % len(WANTED), b"L") + WANTED + FILE,
     "a sparse map of more than its data": sparse([(0, 1024)], bytes(512)) + FILE,

@@ -23,6 +23,7 @@ from lambda_fn.contract import (
     SourceNotFound,
     StoreFull,
 )
+from lambda_fn.core.edit import Content, Merge
 from lambda_fn.core.recipe import Copy, Literal, Recipe
 from lambda_fn.stores import local
 from lambda_fn.stores.local import LocalSource, LocalTarget
@@ -47,7 +48,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def old_model(tmp_path: Path) -> Path:
-    """One that must be rewritten, since it holds the name too often."""
+    """One that must be spliced, in several places."""
     file = tmp_path / "old.tar.gz"
     parts = [entry(WANTED, b"1"), entry("w", archives.noise(300_000)), *[entry(WANTED, b"2")] * 8]
     file.write_bytes(member(Tar(parts).data))
@@ -359,6 +360,37 @@ def test_a_recipe_is_carried_out_whatever_was_anticipated(
     expected = b"".join(one.data if isinstance(one, Literal) else source[one.start : one.stop] for one in recipe)
     assert carried_out(recipe, tmp_path, shift) == expected
     assert sorted(os.listdir(tmp_path)) == ["source", "target"]
+
+
+def _its_own(held: bytes | None) -> bytes:
+    if held is None:
+        raise FileNotFoundError("the model holds none")
+    return held
+
+
+@pytest.mark.parametrize(
+    ("content", "copied"),
+    [
+        (Content.of(b"{}"), False),
+        (Merge.by(lambda held: held or b"{}"), False),
+        (Merge.by(_its_own), True),  # what it needs comes last
+    ],
+)
+def test_what_can_be_foreseen_is_copied_during_the_survey(
+    content: Content, copied: bool, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges: list[int] = []
+    copy_range = local.copy_range
+
+    def watched(source: int, target: int, start: int, stop: int, at: int) -> None:
+        ranges.append(start)
+        copy_range(source, target, start, stop, at)
+
+    monkeypatch.setattr(local, "copy_range", watched)
+    if copied:
+        model.write_bytes(member(Tar([entry("w", archives.noise(300_000)), entry(WANTED, b"{}")]).data))
+    repack(model, tmp_path / "out.tar.gz", {WANTED: content})
+    assert bool(ranges) == copied
 
 
 def test_a_source_cut_short_while_it_is_copied_is_noticed(tmp_path: Path) -> None:
