@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,7 +29,7 @@ from tests.deployment import ANYBODY, Deployment
 from tests.programs import PROGRAMS, USED, absent, at_hand, pytest_runtest_setup, required
 from tests.pythons import UV
 from tests.stand_ins.aws_models import read_once
-from tests.stand_ins.localstack import CannotStart, localstack
+from tests.stand_ins.localstack import LEAST_PART, CannotStart, localstack
 
 __all__ = ["pytest_runtest_setup"]
 
@@ -98,13 +100,24 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
+def servers() -> Iterator[Callable[[int], str]]:
+    """The URL of a running S3 by the size of the smallest part that it takes; each is started when first asked for."""
+    with ExitStack() as running:
+
+        @cache
+        def url(least_part: int) -> str:
+            try:
+                return running.enter_context(localstack(least_part))
+            except CannotStart as error:
+                pytest.fail(str(error), pytrace=False)
+
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_url(servers: Callable[[int], str]) -> str:
     """The URL of a running S3."""
-    try:
-        with localstack() as url:
-            yield url
-    except CannotStart as error:
-        pytest.fail(str(error), pytrace=False)
+    return servers(LEAST_PART)
 
 
 @pytest.fixture

@@ -19,8 +19,13 @@ from tests.deployment import MODEL, OUTPUT, Deployment, archive
 from tests.stand_ins.faults import HUNG, Proxy, Seen, unreachable
 from tests.stand_ins.step_functions import FAILURE, HEARTBEAT, SUCCESS, StateMachine
 
-BIG = 12 << 20
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """A model of several parts."""
+    return archive(12 << 20)
 
 
 @pytest.fixture
@@ -42,9 +47,9 @@ def run(environment: dict[str, str], *arguments: str) -> int:
 
 
 def test_the_state_machine_gets_the_flat_result(
-    deployment: Deployment, machine: StateMachine, environment: dict[str, str]
+    deployment: Deployment, large: bytes, machine: StateMachine, environment: dict[str, str]
 ) -> None:
-    deployment.put(MODEL, archive(BIG))
+    deployment.put(MODEL, large)
     assert run(environment) == task.DONE
     [(call, told)] = machine.told
     assert (call, told["taskToken"]) == (SUCCESS, "AAAAKgAAAAI")
@@ -113,9 +118,13 @@ def test_an_error_of_our_own_fails_the_task_under_its_name(
 
 
 def test_heartbeats_go_on_while_the_work_does(
-    deployment: Deployment, machine: StateMachine, in_process: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
+    large: bytes,
+    machine: StateMachine,
+    in_process: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    deployment.put(MODEL, archive(BIG))
+    deployment.put(MODEL, large)
     monkeypatch.setattr(task, "SECONDS_BETWEEN_BEATS", 0.02)
     assert task.main([], in_process) == task.DONE
     calls = [call for call, _ in machine.told]
@@ -124,9 +133,13 @@ def test_heartbeats_go_on_while_the_work_does(
 
 
 def test_a_task_that_nobody_waits_for_stops_and_leaves_nothing(
-    deployment: Deployment, machine: StateMachine, in_process: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
+    large: bytes,
+    machine: StateMachine,
+    in_process: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    deployment.put(MODEL, archive(BIG))
+    deployment.put(MODEL, large)
     monkeypatch.setattr(task, "SECONDS_BETWEEN_BEATS", 0.0)
     machine.waits = False
     assert task.main([], in_process) == task.STOPPED
@@ -146,9 +159,9 @@ def test_a_state_machine_that_cannot_be_reached_does_not_stop_the_work(
 
 @pytest.mark.parametrize("moment", ["HeadObject", "GetObject", "CreateMultipartUpload", "UploadPartCopy"])
 def test_sigterm_stops_cleanly_at_any_moment(
-    deployment: Deployment, machine: StateMachine, environment: dict[str, str], moment: str
+    deployment: Deployment, large: bytes, machine: StateMachine, environment: dict[str, str], moment: str
 ) -> None:
-    deployment.put(MODEL, archive(BIG))
+    deployment.put(MODEL, large)
     with Proxy(deployment.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
         running = subprocess.Popen(
             (sys.executable, "-m", "lambda_fn.task"),
@@ -167,9 +180,13 @@ def test_sigterm_stops_cleanly_at_any_moment(
 
 
 def test_sigterm_stops_by_force_what_does_not_move(
-    deployment: Deployment, machine: StateMachine, in_process: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
+    large: bytes,
+    machine: StateMachine,
+    in_process: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    deployment.put(MODEL, archive(BIG))
+    deployment.put(MODEL, large)
     monkeypatch.setattr(task, "SECONDS_TO_STOP", 1)
     with Proxy(deployment.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)

@@ -152,9 +152,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def relay(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = dict(self.headers)
+        operation = named(self.command, self.path, headers)
         with self.proxy.counting:
-            operation = named(self.command, self.path, dict(self.headers))
-            seen = Seen(len(self.proxy.seen), operation, self.path, dict(self.headers), len(body))
+            seen = Seen(len(self.proxy.seen), operation, self.path, headers, len(body))
             self.proxy.seen.append(seen)
         self.proxy.before(seen)
         fault = self.proxy.fault(seen)
@@ -164,25 +165,25 @@ class Handler(BaseHTTPRequestHandler):
             fault = ANSWERS[fault]
         if isinstance(fault, Refused):
             return self.answer_error(fault)
-        status, headers, answer = self.forward(body)
+        status, told, answer = self.forward(headers, body)
         if isinstance(fault, Changed):
             answer = answer if fault.body is None else fault.body
-            headers += fault.headers
+            told += fault.headers
         if fault == DELAYED:
-            headers.append((TOO_LATE, "true"))
+            told.append((TOO_LATE, "true"))
         if fault == HUNG:
             self.proxy.ended.wait()
         if fault in (LOST, HUNG):
             return self.reset()
-        self.answer(status, headers, answer, cut=fault == TRUNCATED)
+        self.answer(status, told, answer, cut=fault == TRUNCATED)
         return None
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = relay  # noqa: N815
 
-    def forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def forward(self, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection(self.proxy.host, timeout=120)
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
-        connection.request(self.command, self.path, body, headers)
+        asked = {name: value for name, value in headers.items() if name.lower() != "expect"}
+        connection.request(self.command, self.path, body, asked)
         response = connection.getresponse()
         answer = response.read()
         connection.close()

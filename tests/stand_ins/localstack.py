@@ -1,7 +1,8 @@
 """LocalStack's S3 on a free loopback port, in a virtual environment of its own under .cache.
 
 It keeps the rules that matter here: preconditions on reads, copies and completions, checksums of whole objects, sizes
-of parts. The versions are pinned together: later releases want an account, and newer dependencies break this one.
+of parts (or smaller ones, for tests in which all sizes are divided). The versions are pinned together: later releases
+want an account, and newer dependencies break this one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ REQUIREMENTS = (
     "service_identity==24.2.0",
 )
 STARTS_WITHIN = 60.0
+LEAST_PART = 5 << 20
+RUN = """
+import functools, sys
+from localstack.services.s3 import checksums, constants
+constants.S3_UPLOAD_PART_MIN_SIZE = int(sys.argv[1])
+checksums._combine = functools.lru_cache(4096)(checksums._combine)
+from localstack.runtime.main import main
+main()
+"""
+"""How it is started. To join two CRCs takes it milliseconds, and tests make the same outputs again and again."""
 
 
 class CannotStart(Exception):
@@ -36,8 +47,8 @@ class CannotStart(Exception):
 
 
 @contextmanager
-def localstack() -> Iterator[str]:
-    """The URL of a running, empty S3. Raises CannotStart."""
+def localstack(least_part: int = LEAST_PART) -> Iterator[str]:
+    """The URL of a running, empty S3 that takes parts of so many bytes. Raises CannotStart."""
     python = installed()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="localstack-") as folder:
@@ -48,13 +59,14 @@ def localstack() -> Iterator[str]:
             "GATEWAY_LISTEN": f"127.0.0.1:{port}",
             "DNS_ADDRESS": "0",
             "DISABLE_EVENTS": "1",
+            "LS_LOG": "warning",
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "FILESYSTEM_ROOT": folder,
             "TMPDIR": folder,
         }
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [python, "-m", "localstack.runtime.main"],
+                [python, "-c", RUN, str(least_part)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,

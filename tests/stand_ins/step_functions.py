@@ -33,6 +33,7 @@ class StateMachine:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 call = self.headers["X-Amz-Target"].rpartition(".")[2]

@@ -7,6 +7,8 @@ import random
 import tarfile
 from typing import Any
 
+from isal import igzip
+
 from lambda_fn import Result
 from tests.stand_ins.faults import Proxy
 
@@ -17,7 +19,8 @@ NEW, OLD = b'{"depth": 7}', b'{"depth": 6}'
 def archive(size: int, *old: str) -> bytes:
     """A tar.gz of so many bytes that do not compress, and the old hyperparameters under some names."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
+    compressed = igzip.IGzipFile(mode="wb", fileobj=packed, mtime=0)  # type: ignore[no-untyped-call]
+    with compressed, tarfile.open(fileobj=compressed, mode="w") as tar:
         for name, data in [("weights.bin", random.Random(size).randbytes(size)), *((name, OLD) for name in old)]:
             member = tarfile.TarInfo(name)
             member.size = len(data)
@@ -33,8 +36,11 @@ def hyperparameters_in(packed: bytes) -> list[bytes]:
 
 ONCE = ("hyperparameters.json",)
 MANY = ONCE * 3  # more than a splice is worth, as these tests have it
-LARGE, LARGE_ONCE, LARGE_MANY = archive(12 << 20), archive(12 << 20, *ONCE), archive(12 << 20, *MANY)
-SMALL, SMALL_ONCE, SMALL_MANY = archive(1000), archive(1000, *ONCE), archive(1000, *MANY)
+LARGE, LARGE_ONCE, LARGE_MANY = (archive(12 * MiB, *old) for old in ((), ONCE, MANY))
+SMALL, SMALL_ONCE, SMALL_MANY = (archive(1000, *old) for old in ((), ONCE, MANY))
+SCALE = 8
+MEDIUM, MEDIUM_ONCE, MEDIUM_MANY = (archive(12 * MiB // SCALE, *old) for old in ((), ONCE, MANY))
+"""To S3 at this scale, what the large ones are to a life-size one."""
 
 
 def object_of(s3: Any, bucket: str, key: str) -> bytes:

@@ -19,8 +19,11 @@ from tests.stores.s3.models import (
     LARGE,
     LARGE_MANY,
     LARGE_ONCE,
+    MEDIUM,
+    MEDIUM_ONCE,
     NEW,
     OLD,
+    SCALE,
     SMALL_MANY,
     check_cheap,
     hyperparameters_in,
@@ -29,6 +32,11 @@ from tests.stores.s3.models import (
 
 NAME = "hyperparameters.json"
 KNOWN = "known/"
+
+
+@pytest.fixture(scope="module")
+def scale(request: pytest.FixtureRequest) -> int:
+    return getattr(request, "param", SCALE)
 
 
 @pytest.fixture
@@ -56,6 +64,7 @@ def pointers(s3: Any, bucket: str) -> list[str]:
     return [item["Key"] for item in listed]
 
 
+@pytest.mark.parametrize("scale", [1], indirect=True, ids=["life-size"])
 @pytest.mark.parametrize(
     ("archive", "method"),
     [(LARGE, "graft"), (LARGE_ONCE, "splice"), (LARGE_MANY, "rewrite"), (SMALL_MANY, "rewrite")],
@@ -82,7 +91,7 @@ def test_another_output_of_a_known_source_is_what_a_scan_would_make(
 def test_a_plan_foresees_what_a_run_does_and_writes_nothing(
     s3: Any, bucket: str, put: Callable[..., Result], remembering: S3Access
 ) -> None:
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
 
     def planned(key: str, content: bytes, **given: Any) -> tuple[str, str]:
         hyperparameters = json.loads(content)
@@ -95,13 +104,13 @@ def test_a_plan_foresees_what_a_run_does_and_writes_nothing(
     put("first")
     assert planned("second", OLD) == ("lambda", "graft")
     assert planned("second", OLD, verify="always") == ("fargate", "unknown")
-    assert put("second", OLD).bytes.read < 6 << 20
+    assert put("second", OLD).bytes.read < len(MEDIUM)
 
 
 def test_what_stands_beside_the_output_is_the_sources(
     s3: Any, bucket: str, put: Callable[..., Result], access: S3Access
 ) -> None:
-    upload(s3, bucket, LARGE, ContentType="application/x-model", Tagging="team=a", Metadata={"run": "7"})
+    upload(s3, bucket, MEDIUM, ContentType="application/x-model", Tagging="team=a", Metadata={"run": "7"})
     put("first", OLD)
     s3.put_object_tagging(Bucket=bucket, Key="first", Tagging={"TagSet": [{"Key": "deployed", "Value": "yes"}]})
     assert put("second").method == "graft"
@@ -111,24 +120,24 @@ def test_what_stands_beside_the_output_is_the_sources(
 
 
 def test_content_that_the_source_holds_stays_where_it_is(s3: Any, bucket: str, put: Callable[..., Result]) -> None:
-    upload(s3, bucket, LARGE_ONCE)
+    upload(s3, bucket, MEDIUM_ONCE)
     for key in ("first", "first-again"):
         put("first")
         assert put(key, OLD).method == "unchanged"
-        assert object_of(s3, bucket, key) == LARGE_ONCE
-    upload(s3, bucket, LARGE)
+        assert object_of(s3, bucket, key) == MEDIUM_ONCE
+    upload(s3, bucket, MEDIUM)
     put("one", others={"x": b"1"})
-    assert put("two", OLD, others={"x": b"1"}).bytes.read < len(LARGE)
+    assert put("two", OLD, others={"x": b"1"}).bytes.read < len(MEDIUM)
 
 
 @pytest.mark.parametrize("change", ["source", "names", "bucket", "if_present", "verify"])
 def test_what_is_not_the_same_is_scanned(
     s3: Any, bucket: str, put: Callable[..., Result], remembering: S3Access, change: str
 ) -> None:
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
     put("first", OLD)
     if change == "source":
-        upload(s3, bucket, LARGE_ONCE)
+        upload(s3, bucket, MEDIUM_ONCE)
         result = put("second")
     elif change == "names":
         result = put("second", others={"x": b"1"})
@@ -137,7 +146,7 @@ def test_what_is_not_the_same_is_scanned(
         result = repack(f"s3://{bucket}/in", f"s3://{bucket}-2/second", {NAME: NEW}, s3=remembering)
     else:
         result = put("second", **{change: {"if_present": "keep", "verify": "always"}[change]})
-    assert result.bytes.read >= len(LARGE)
+    assert result.bytes.read >= len(MEDIUM)
 
 
 LIES: dict[str, bytes | dict[str, Any]] = {
@@ -159,52 +168,52 @@ LIES: dict[str, bytes | dict[str, Any]] = {
 def test_a_pointer_that_leads_nowhere_costs_a_scan_and_is_put_right(
     s3: Any, bucket: str, put: Callable[..., Result], access: S3Access, lie: str
 ) -> None:
-    upload(s3, bucket, LARGE_ONCE)
+    upload(s3, bucket, MEDIUM_ONCE)
     repack(f"s3://{bucket}/in", f"s3://{bucket}/other", {NAME: b"{}"}, s3=access)
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
     put("first", OLD)
     lied = LIES[lie]
     for pointer in pointers(s3, bucket):
         true = json.loads(object_of(s3, bucket, pointer))
         body = lied if isinstance(lied, bytes) else json.dumps({**true, **lied}).encode()
         s3.put_object(Bucket=bucket, Key=pointer, Body=body.replace(b"BUCKET", bucket.encode()))
-    assert put("second").bytes.read >= len(LARGE)
+    assert put("second").bytes.read >= len(MEDIUM)
     assert hyperparameters_in(object_of(s3, bucket, "second")) == [NEW]
-    assert put("third", b"{}").bytes.read < 6 << 20
+    assert put("third", b"{}").bytes.read < len(MEDIUM)
 
 
 @pytest.mark.parametrize("change", ["deleted", "overwritten", "damaged"])
 def test_an_output_that_is_gone_costs_a_scan(s3: Any, bucket: str, put: Callable[..., Result], change: str) -> None:
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
     put("first", OLD)
     if change == "deleted":
         s3.delete_object(Bucket=bucket, Key="first")
     elif change == "overwritten":
-        s3.put_object(Bucket=bucket, Key="first", Body=LARGE_ONCE)
+        s3.put_object(Bucket=bucket, Key="first", Body=MEDIUM_ONCE)
     else:  # its note goes with it
         note = s3.head_object(Bucket=bucket, Key="first")["Metadata"]
         s3.put_object(Bucket=bucket, Key="first", Body=b"no archive", Metadata=note)
-    assert put("second").bytes.read >= len(LARGE)
-    assert put("third", OLD).bytes.read < 6 << 20
+    assert put("second").bytes.read >= len(MEDIUM)
+    assert put("third", OLD).bytes.read < len(MEDIUM)
 
 
 def test_a_version_is_known_by_its_id(s3: Any, bucket: str, put: Callable[..., Result]) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for _ in range(2):  # the same bytes again are another version
-        upload(s3, bucket, LARGE)
-        assert put("out", OLD).bytes.read >= len(LARGE)
-    assert put("out", NEW).bytes.read < 6 << 20
+        upload(s3, bucket, MEDIUM)
+        assert put("out", OLD).bytes.read >= len(MEDIUM)
+    assert put("out", NEW).bytes.read < len(MEDIUM)
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
 def test_a_pointer_that_is_denied_costs_a_scan(
     s3: Any, bucket: str, put: Callable[..., Result], proxy: Proxy, operation: str
 ) -> None:
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
     proxy.fault = lambda seen: DENIED if (seen.operation, KNOWN in seen.path) == (operation, True) else None
     for key in ("first", "second"):
         result = put(key)
-        assert result.bytes.read >= len(LARGE)
+        assert result.bytes.read >= len(MEDIUM)
         assert hyperparameters_in(object_of(s3, bucket, key)) == [NEW]
         assert ("not remembered" in " ".join(result.warnings)) == (operation == "PutObject")
 
@@ -213,7 +222,7 @@ def test_a_pointer_that_is_denied_costs_a_scan(
 def test_one_fault_at_any_request_is_got_over(
     s3: Any, bucket: str, put: Callable[..., Result], proxy: Proxy, fault: str
 ) -> None:
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
     for name, first in (("scanned", True), ("known", False)):
         proxy.reset()
         put(f"{name}-{fault}", OLD)
@@ -231,6 +240,6 @@ def test_one_fault_at_any_request_is_got_over(
 
 
 def test_a_prefix_that_is_none_is_told(bucket: str, s3: Any, put: Callable[..., Result], access: S3Access) -> None:
-    upload(s3, bucket, LARGE)
+    upload(s3, bucket, MEDIUM)
     with pytest.raises(RepackError, match="s3://bucket/key"):
         put("out", s3=replace(access, known_sources="known/"))

@@ -15,9 +15,16 @@ from lambda_fn.core.recipe import Copy, Literal, Recipe
 from lambda_fn.core.store import Published
 from lambda_fn.stores.s3 import S3Access, S3Source, S3Target, multipart
 from tests.stand_ins.faults import DENIED, Changed, Fails, Proxy, Refused, Seen
+from tests.stores.s3.models import SCALE
 
 SMALL: Recipe = [Literal(b"small")]
 DENIED_LIST = Refused(403, "AccessDenied", "User: x is not authorized to perform: s3:ListBucket on resource: y")
+MiB = (1 << 20) // SCALE
+
+
+@pytest.fixture(scope="module")
+def scale() -> int:
+    return SCALE
 
 
 def quiet(done: int, total: int) -> None:
@@ -74,7 +81,7 @@ def test_without_the_right_to_name_versions_the_newest_is_read(
     assert "s3:GetObjectVersion" in warning
     s3.put_object(Bucket=bucket, Key="in", Body=noise[::-1])
     with pytest.raises(errors.SourceChanged):
-        source.read(7 << 20, 8 << 20)
+        source.read(7 * MiB, 8 * MiB)
 
 
 def test_a_version_that_was_asked_for_is_never_another(
@@ -274,7 +281,7 @@ def test_a_source_that_changes_is_noticed_where_conditions_are_ignored(
     target = S3Target(f"s3://{bucket}/out", careless)
     s3.put_object(Bucket=bucket, Key="in", Body=noise[::-1])
     with pytest.raises(errors.SourceChanged):
-        source.read(7 << 20, 8 << 20)
+        source.read(7 * MiB, 8 * MiB)
     with pytest.raises(errors.SourceChanged):
         target.publish(source, [Copy(0, len(noise))], {}, quiet)
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix="out")
@@ -322,9 +329,9 @@ def test_what_another_store_or_a_scanner_says_of_a_source_is_kept_as_it_can_be_o
 def test_a_store_that_wants_equal_parts_gets_them(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes
 ) -> None:
-    recipe: Recipe = [Literal(b"head"), Copy(10, 12_000_000), Literal(b"new"), Copy(12_500_000, len(noise) - 8)]
+    recipe: Recipe = [Literal(b"head"), Copy(10, 12 * MiB), Literal(b"new"), Copy(13 * MiB, len(noise) - 8)]
     publish(replace(proxied, equal_parts=True), model, recipe=recipe)
-    assert content(s3, bucket) == b"head" + noise[10:12_000_000] + b"new" + noise[12_500_000:-8]
+    assert content(s3, bucket) == b"head" + noise[10 : 12 * MiB] + b"new" + noise[13 * MiB : -8]
     uploaded = [seen.sent for seen in proxy.seen if seen.operation == "UploadPart"]
     ranges = [
         value.removeprefix("bytes=").split("-")
@@ -333,7 +340,7 @@ def test_a_store_that_wants_equal_parts_gets_them(
         if name.lower() == "x-amz-copy-source-range"
     ]
     sizes = sorted([*uploaded, *(int(stop) - int(start) + 1 for start, stop in ranges)])
-    assert set(sizes[1:]) == {10 << 20}
+    assert set(sizes[1:]) == {10 * MiB}
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])

@@ -23,8 +23,16 @@ from lambda_fn.core.store import Published
 from lambda_fn.stores.local import LocalSource
 from lambda_fn.stores.s3 import S3Access, S3Source, S3Target, checksum
 from tests.stand_ins.faults import Proxy
+from tests.stores.s3.models import SCALE
 
 HEAD, TAIL = b"head" * 200, b"trailer!"
+MiB = (1 << 20) // SCALE
+life_size = pytest.mark.parametrize("scale", [1], indirect=True, ids=["life-size"])
+
+
+@pytest.fixture(scope="module")
+def scale(request: pytest.FixtureRequest) -> int:
+    return getattr(request, "param", SCALE)
 
 
 def quiet(done: int, total: int) -> None:
@@ -66,6 +74,7 @@ def publish(target: S3Target, source: Any, **changes: Any) -> Published:
     return target.publish(source, **{"recipe": graft(source.size), "note": {}, "progress": quiet, **changes})
 
 
+@life_size
 def test_a_graft_is_copied_inside_s3_and_proved(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, source: S3Source, noise: bytes
 ) -> None:
@@ -86,13 +95,13 @@ def replace_access(source: S3Source, access: S3Access) -> S3Source:
     return S3Source(str(source.place), access)
 
 
-@pytest.mark.parametrize("start", [0, 10, 5_000_000, 12_345_678])
+@pytest.mark.parametrize("start", [0, 10, 5_000_000 // SCALE, 12_345_678 // SCALE])
 def test_any_range_of_a_scanned_source_is_proved(
     s3: Any, bucket: str, access: S3Access, source: S3Source, noise: bytes, start: int
 ) -> None:
-    recipe = [Copy(0, 6 << 20), Literal(b"new"), Copy(start, source.size - 8_500_001), Literal(TAIL)]
+    recipe = [Copy(0, 6 * MiB), Literal(b"new"), Copy(start, source.size - 8 * MiB - 1), Literal(TAIL)]
     published = publish(S3Target(f"s3://{bucket}/out", access), scanned(source), recipe=recipe)
-    assert content(s3, bucket) == noise[: 6 << 20] + b"new" + noise[start:-8_500_001] + TAIL
+    assert content(s3, bucket) == noise[: 6 * MiB] + b"new" + noise[start : -8 * MiB - 1] + TAIL
     assert published.proof == "CRC64NVME"
 
 
@@ -105,7 +114,7 @@ def test_an_unscanned_source_is_proved_by_its_own_checksum(
         published = publish(S3Target(f"s3://{bucket}/out", access), source)
         assert content(s3, bucket) == grafted(noise)
         assert published.proof == algorithm
-        assert source.bytes_read < 6 << 20
+        assert source.bytes_read < 6 * MiB
 
 
 def test_without_any_checksum_the_output_is_said_to_be_unproved(
@@ -173,6 +182,7 @@ def rewriting(body: bytes, head: bytes = HEAD, tail: bytes = TAIL, chunk: int = 
     return [Late(len(head), lambda: late(head)), Made(chunks), Late(len(tail), lambda: late(tail))]
 
 
+@life_size
 @pytest.mark.parametrize("size", [0, 100, 9 << 20, (10 << 20) - len(HEAD), 10 << 20, 41 << 20])
 def test_new_bytes_are_streamed_up_and_what_is_late_goes_last(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, source: S3Source, noise: bytes, size: int
@@ -222,6 +232,7 @@ def patched(noise: bytes, stream: bool) -> tuple[Recipe, bytes]:
     return recipe, wanted + noise[8_200_000:-7_000_000] + second + noise[-6_900_000:-8] + TAIL
 
 
+@life_size
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("inside", [False, True])
 def test_every_piece_of_a_recipe_is_carried_out_in_its_place(
@@ -238,7 +249,7 @@ def test_every_piece_of_a_recipe_is_carried_out_in_its_place(
     assert S3Source(f"s3://{bucket}/out", access).note == ({"n": "1"} if known else {})
 
 
-def test_a_thousand_patches_are_made_one_after_the_other(
+def test_a_hundred_patches_are_made_one_after_the_other(
     s3: Any, bucket: str, access: S3Access, source: S3Source, noise: bytes
 ) -> None:
     held = most = 0
@@ -247,18 +258,18 @@ def test_a_thousand_patches_are_made_one_after_the_other(
         nonlocal held, most
         held += 1
         most = max(most, held)
-        yield b"%4d" % number
+        yield b"%3d" % number
         held -= 1
 
-    step = len(noise) // 1000
+    step = len(noise) // 100
     pieces = [
-        (Copy(number * step, (number + 1) * step - 4), Made(lambda number=number: patch(number), 4))  # type: ignore[misc]
-        for number in range(1000)
+        (Copy(number * step, (number + 1) * step - 3), Made(lambda number=number: patch(number), 3))  # type: ignore[misc]
+        for number in range(100)
     ]
     recipe: Recipe = [piece for pair in pieces for piece in pair]
     publish(S3Target(f"s3://{bucket}/out", access), scanned(source), recipe=recipe)
     output = content(s3, bucket)
-    assert output == b"".join(noise[n * step : (n + 1) * step - 4] + b"%4d" % n for n in range(1000))
+    assert output == b"".join(noise[n * step : (n + 1) * step - 3] + b"%3d" % n for n in range(100))
     assert most == 1
 
 
@@ -293,7 +304,7 @@ def test_the_sources_own_metadata_is_kept_and_ours_added(s3: Any, bucket: str, a
 
 
 def write_anew(target: S3Target, source: Any, **changes: Any) -> Published:
-    return publish(target, source, **{"recipe": rewriting(b"z" * (18 << 20)), **changes})
+    return publish(target, source, **{"recipe": rewriting(b"z" * (18 * MiB)), **changes})
 
 
 @pytest.mark.parametrize("key", ["a b+c%2Fd/%41.gz", "ä/ö//ü ✓", "k?v=1#f&=", "x" * 1024])
@@ -373,13 +384,13 @@ def test_whatever_ends_it_aborts_the_upload(
         raise error
 
     def broken_off() -> Iterator[bytes]:
-        yield b"x" * (25 << 20)
+        yield b"x" * (25 * MiB)
         ending()
 
     attempts: list[Callable[[S3Target], Any]] = [
         lambda target: publish(target, source, progress=ending),
         lambda target: publish(target, source, recipe=[Late(1, lambda: b"h"), Made(broken_off)]),
-        lambda target: publish(target, source, recipe=[Late(1, ending), Made(lambda: iter([b"x" * (25 << 20)] * 2))]),
+        lambda target: publish(target, source, recipe=[Late(1, ending), Made(lambda: iter([b"x" * (25 * MiB)] * 2))]),
     ]
     for attempt in attempts:
         with pytest.raises(type(error)):
