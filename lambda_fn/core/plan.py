@@ -21,7 +21,7 @@ from .edit import Content, Edit, Merge
 from .errors import EntryConflict, EntryExists, SourceChanged
 from .gzip import TRAILER_SIZE, Limits, Run
 from .header import Attributes, header
-from .place import NoWayIn
+from .place import NoWayIn, Place
 from .prefix import PREFIX_LIMIT, Head, Prefix, Written, make_prefix
 from .recipe import Copy, Late, Made, Piece, Recipe
 from .recipe import Literal as LiteralPiece
@@ -152,7 +152,7 @@ def _held(name: str, found: Survey) -> Optional[bytes]:
     if hits is None:
         return found.search.carried[name].data if name in found.search.carried else None
     if hits.content is None:
-        raise EntryConflict(f"cannot keep {name}: it is no plain file of at most {PREFIX_LIMIT} bytes")
+        raise EntryConflict(f"cannot keep {name}: only plain files are kept, of at most {PREFIX_LIMIT} bytes together")
     return hits.content
 
 
@@ -213,11 +213,16 @@ def _patches(found: Survey, going: Collection[str]) -> Iterator[Patch]:
         for record in found.shared
         if (record.gone or record.names) and record.names <= set(going)  # nothing is left that it speaks for
     }
+    place: Optional[Place] = None
+    """The last one of the run, of whatever was touched."""
     for number, touch in enumerate(found.take_touches()):
+        if touch.before or (place and place.run is not touch.runs[0]):
+            place = touch.before
         if touch.verdict.gone or touch.verdict.name in going or number in silent:
-            yield Patch(touch.start, touch.stop, b"", touch.runs, touch.before, touch.behind)
+            yield Patch(touch.start, touch.stop, b"", touch.runs, place, touch.behind)
         elif touch.verdict.header is not None:
-            yield Patch(touch.start, touch.data, touch.verdict.header, touch.runs, touch.before)
+            yield Patch(touch.start, touch.data, touch.verdict.header, (touch.runs[0], touch.data_run), place)
+        place = touch.behind or place
 
 
 class Front(Value):
@@ -250,9 +255,8 @@ class Front(Value):
             run = Run(0)
             first.add(Made(lambda: deflate(_entries(larger), run, last=False)), run)
         uncompressed = found.uncompressed_size or 0
-        done = splice(source, first, found.rest, patches, budget(source, 2 * uncompressed))
-        if done.encoded > WORTH_COPYING and done.encoded > ENCODED_SHARE * uncompressed:
-            raise NoWayIn("what changes is spread over so much of it that a splice would be no less work")
+        most = max(WORTH_COPYING, int(ENCODED_SHARE * uncompressed))
+        done = splice(source, first, found.rest, patches, budget(source, 2 * uncompressed), most)
         recipe: list[Piece] = [
             _when_known(first, len(self.head.grafted(prefix, Run(0))), lambda: self.head.grafted(prefix, first.run))
         ]

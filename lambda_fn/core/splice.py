@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from contextlib import closing
 from itertools import chain
-from typing import Iterable, Iterator, Mapping, Optional, Sequence, Union
+from typing import Generator, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
@@ -56,7 +57,7 @@ class Patch(Value):
     runs: tuple[Run, Run]
     """In which it begins, and ends."""
     before: Optional[Place] = None
-    """From where it can be reached; None where that is known of an earlier patch, or not at all."""
+    """From where it can be reached, if not from the patch before it, or from the run's start."""
     behind: Optional[Place] = None
     """From where its end can be reached, if it is large."""
 
@@ -188,24 +189,30 @@ class Spliced:
         """Uncompressed bytes of these."""
 
 
-def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effort: Effort) -> Spliced:
-    """The source's members with patches, from `rest` on, which goes on in `first`; none is left. Raises NoWayIn."""
+def splice(source: Source, first: Member, rest: Run, patches: deque[Patch], effort: Effort, most: int) -> Spliced:
+    """The source's members with patches, from `rest` on, which goes on in `first`; none is left.
+
+    Raises NoWayIn, also where more than `most` bytes would have to be encoded.
+    """
     done = Spliced(first)
     member, run, at = first, rest, Place.at_start(rest)
     nearby, several = Nearby(source), len(patches) > 1
-    for around, piece, figures in _all_encoded(nearby, neighbourhoods(nearby, patches, effort), several):
-        if around.begin.run is not run:
-            _finish(member, at, run)
-            end = run.stop + TRAILER_SIZE
-            member, run, at = Member(), around.begin.run, Place.at_start(around.begin.run)
-            header = parse_header(nearby.read(run.member, run.start))
-            assert header  # the survey has read it
-            done.parts += [Copy(end, run.member), Literal(header.to_bytes()), member]
-        member.keep(at, around.begin)
-        member.add(piece, figures)
-        run, at = around.end.run, around.end
-        done.places += 1
-        done.encoded += around.size
+    with closing(_all_encoded(nearby, neighbourhoods(nearby, patches, effort), several)) as made:
+        for around, piece, figures in made:
+            if around.begin.run is not run:
+                _finish(member, at, run)
+                end = run.stop + TRAILER_SIZE
+                member, run, at = Member(), around.begin.run, Place.at_start(around.begin.run)
+                header = parse_header(nearby.read(run.member, run.start))
+                assert header  # the survey has read it
+                done.parts += [Copy(end, run.member), Literal(header.to_bytes()), member]
+            member.keep(at, around.begin)
+            member.add(piece, figures)
+            run, at = around.end.run, around.end
+            done.places += 1
+            done.encoded += around.size
+            if done.encoded > most:
+                raise NoWayIn("what changes is spread over so much of it that a splice would be no less work")
     _finish(member, at, run)
     done.parts.append(Copy(run.stop + TRAILER_SIZE, source.size))
     return done
@@ -217,7 +224,7 @@ def _finish(member: Member, at: Place, run: Run) -> None:
 
 def _all_encoded(
     source: Nearby, found: Iterator[Neighbourhood], several: bool
-) -> Iterator[tuple[Neighbourhood, Piece, Run]]:
+) -> Generator[tuple[Neighbourhood, Piece, Run], None, None]:
     """Each neighbourhood encoded; one of several beside the search for the next."""
     if not several:
         yield from ((around, *encoded(source, around, hold=True)) for around in found)

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Callable, Iterable, Iterator, Optional
 
 from .digest import sha256
-from .edit import Content, Edit, Merge
+from .edit import Edit, Merge
 from .errors import InvalidArchive
 from .gzip import HELPERS, Limits, Reader, Recent, Run
 from .place import Effort, Passed, Place, enter
 from .prefix import PREFIX_LIMIT, Head
-from .search import STAYS, Hits, Search, Shared, Verdict
+from .search import STAYS, Search, Shared, Verdict
 from .store import Progress, Source
 from .tar import REGULAR, SHARED_RECORDS, Entry, Stream, entries_and_records
 
@@ -52,8 +52,10 @@ class Touch:
         self.verdict = verdict
         self.runs = run, run
         """In which it begins, and ends."""
+        self.data_run = run
+        """In which its header ends."""
         self.before: Optional[Place] = None
-        """From where it can be reached; None where that is known of an earlier one, or not at all."""
+        """From where it can be reached, unless that is known of an earlier one, or cannot be told."""
         self.behind: Optional[Place] = None
         """From where its end can be reached, if it is large."""
 
@@ -186,6 +188,8 @@ class Surveyor:
         self._effort = budget(source)
         self._alike: set[int] = set()
         self._places = self._entries = self._held = 0
+        self._sizes: dict[str, int] = {}
+        """Of what is held, by path."""
         self._reached = 0
         """Up to where a walk comes that begins at the last place."""
         self._large: Optional[Touch] = None
@@ -200,6 +204,7 @@ class Surveyor:
                 if entry.type != SHARED_RECORDS:
                     visit(entry)
                 self.pass_by(entry, tar)
+            self._enter_behind()
             for piece in tar.rest():
                 self.second_tar = self.second_tar or bool(bytes(piece).strip(b"\0"))
 
@@ -218,11 +223,12 @@ class Surveyor:
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
         run = run_at(self._reader.recent, entry.start)
         touch = Touch(entry, verdict, run)
+        touch.data_run = run_at(self._reader.recent, touch.data - 1)
         if entry.start - self._reached > GAP and self._places < PLACES:
             touch.before = enter(self._passed, self._reader.recent, entry.start, self._effort, self._alike)
             self._places += touch.before is not None
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
-            self._look_inside(self._search.hits[verdict.name], self._edit.put[verdict.name], entry, tar)
+            self._look_inside(verdict.name, entry, tar)
         for _ in tar.pieces(max(0, stop - tar.position)):
             pass
         touch.runs = run, run_at(self._reader.recent, stop - 1)
@@ -232,21 +238,22 @@ class Surveyor:
 
     def finish(self, rest: Run) -> Survey:
         """All entries were seen. Raises EntryConflict."""
-        self._enter_behind()
         self._search.finish()
         self._found.rest, self._found.entries = rest, self._entries
         return self._found
 
     def _enter_behind(self) -> None:
-        """The end of a large entry can be entered as soon as what follows it is known, too."""
+        """The end of a large entry is entered when some of what follows it is known, and it is recent yet."""
         if self._large and self._places < PLACES:
             self._large.behind = enter(self._passed, self._reader.recent, self._large.stop, self._effort, self._alike)
             self._places += self._large.behind is not None
         self._large = None
 
-    def _look_inside(self, hits: Hits, content: Content, entry: Entry, tar: Stream) -> None:
+    def _look_inside(self, name: str, entry: Entry, tar: Stream) -> None:
         """Digest what the entry holds where it could be just what is put in, and keep it where that is asked for."""
+        hits, content = self._search.hits[name], self._edit.put[name]
         wanted = self._edit.if_present == "keep" or isinstance(content, Merge)
+        self._held -= self._sizes.pop(name, 0)
         kept = wanted and entry.size <= PREFIX_LIMIT - self._held
         if entry.size != content.size and entry.size > PREFIX_LIMIT:
             return
@@ -259,6 +266,7 @@ class Surveyor:
         if kept:
             hits.content = b"".join(pieces)
             self._held += len(hits.content)
+            self._sizes[name] = len(hits.content)
 
     def _remember(self, touch: Touch, shared: bool) -> None:
         found = self._found

@@ -46,13 +46,13 @@ from .value import Value
 __all__ = ["BLOCK", "Entry", "Stream", "disputed", "entries", "normal", "number"]
 
 HEADER_LIMIT = 1 << 20
-"""Bytes that an extended header or a sparse map may have: Go, libarchive and node-tar take no more."""
+"""Bytes of an entry's extended headers and its sparse map; Go, libarchive and node-tar take no more of any of them."""
 WATCHED_LIMIT = 100
 """Places that are watched at a time: all of them are looked at for each entry."""
 
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"
-SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS = b"S", b"V", b"g", b"X"
+SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS, SOLARIS_ACL = b"S", b"V", b"g", b"X", b"A"
 LISTED = (b"Y", b"N", b"D", b"R", b"T", b"X")
 """What a name begins with in the list that GNU tar's incremental dumps have of a directory."""
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
@@ -388,8 +388,9 @@ def has_numbers(block: bytes) -> bool:
 def read_extension(stream: Stream, block: bytes, headers: Headers) -> bytes:
     """What an extended header holds; its blocks are added to `headers`."""
     size = number(block[SIZE])
-    if size < 0 or size > HEADER_LIMIT:
-        raise InvalidArchive(f"the tar is damaged: an extended header of {size} bytes; pack the model again")
+    together = size + sum(map(len, headers.blocks)) - BLOCK
+    if size < 0 or together > HEADER_LIMIT:
+        raise InvalidArchive(f"the tar is damaged: extended headers of {together} bytes; pack the model again")
     data = stream.read(padded(size))
     if len(data) < padded(size):
         raise InvalidArchive("the tar is cut off inside an extended header; pack the model again")
@@ -406,7 +407,7 @@ def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
     maps, more, blocks = [entry.header[SPARSE_MAP]], entry.header[SPARSE_MORE], [entry.blocks]
     while more:
         block = stream.read(BLOCK)
-        if len(block) < BLOCK or BLOCK * len(blocks) > HEADER_LIMIT:
+        if len(block) < BLOCK or len(entry.blocks) + BLOCK * (len(blocks) - 1) > HEADER_LIMIT:
             raise InvalidArchive("the tar is damaged: a sparse map that does not end; pack the model again")
         blocks.append(block)
         maps.append(block[FURTHER_MAP])
@@ -423,8 +424,8 @@ def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared:
     block, kind, start = headers.own, headers.type, headers.start
     if kind in ONE_OF_SEVERAL:
         raise InvalidArchive(f"the tar holds {ONE_OF_SEVERAL[kind]}, at its byte {start}; pack the model again")
-    if kind == LABEL and headers.extended:
-        raise ambiguous("an extended header of a volume label", start)
+    if kind in (LABEL, SOLARIS_ACL) and headers.extended:  # bsdtar gives it to the entry behind
+        raise ambiguous("an extended header of what is no entry to some", start)
     names = [*identities(records, "path", headers, "long name"), *header_names(block, start), *headers.names]
     links = [*identities(records, "linkpath", headers, "long link"), path_text(block[LINK], start)]
     size, real_size = sizes(stated, records, headers)

@@ -5,7 +5,8 @@ to a candidate is decoded with an empty last block behind it: the decoder then c
 the candidate. (Within the very last block a chance end is final, too; so what follows must decode as it did.)
 
 Which boundary is the last before an offset, or the first after one, does not depend on where the walk began, nor on how
-the survey was fed. That is why the same archive and edit give the same bytes, whatever inflates them.
+the survey was fed, as long as it lies in what a walk keeps. That is why the same archive and edit give the same bytes,
+whatever inflates them.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from .value import Value
 
 STEP_IN, STEP_OUT = 8 << 10, 256 << 10
 """Bytes that a step of a walk reads at most, and decodes."""
-KEPT_OUT = 8 << 20
-"""Bytes of output that a walk keeps, to find the last boundary in them."""
+KEPT_OUT, KEPT_STEPS = 8 << 20, 512
+"""Bytes of output that a walk keeps, to find the last boundary in them; and steps, since each has its decoder."""
 READ, READ_KEPT = 256 << 10, 8
 """Bytes that a source is asked for at a time where much of it is looked at, and how often that is kept."""
 PROOF = 64
@@ -116,6 +117,8 @@ class Walk:
         self._decoder = decoder(place.window)
         self._steps: deque[Step] = deque()
         self._kept = 0
+        self._before = place.window
+        """The 32 KiB before the first step that is kept."""
 
     def last_before(self, offset: int) -> Place:
         """The last boundary that is no later than this offset of the tar; at the worst the place where this began.
@@ -200,8 +203,10 @@ class Walk:
             raise NoWayIn("its deflate data ends where it should not")
         self._steps.append(Step(self._at, self._at + used, self._phase, before, self.offset, self._crc, out))
         self._kept += len(out)
-        while self._kept - len(self._steps[0].out) > KEPT_OUT:
-            self._kept -= len(self._steps.popleft().out)
+        while self._kept - len(self._steps[0].out) > KEPT_OUT or len(self._steps) > KEPT_STEPS:
+            forgotten = self._steps.popleft().out
+            self._kept -= len(forgotten)
+            self._before = (self._before + forgotten)[-WINDOW:]
         self._at, self._phase = self._at + used, 0
         self.offset, self._crc = self.offset + len(out), int(crc32(out, self._crc))
         return True
@@ -282,7 +287,7 @@ class Walk:
                 outs.append(earlier.out)
                 size += len(earlier.out)
         if size < WINDOW:
-            outs.append(self._began.window)
+            outs.append(self._before)
         return b"".join(reversed(outs))[-WINDOW:]
 
 

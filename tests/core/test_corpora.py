@@ -232,7 +232,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "libarchive test_read_format_tar_pax_g_large.tar": (
         raw_header(b"g", b"40000000000", b"g") + FILE + END,
-        f"{DAMAGED} an extended header of 4294967296 bytes",
+        f"{DAMAGED} extended headers of 4294967296 bytes",
     ),
     "libarchive test_read_format_tar_timestamp_overflow.tar": (
         raw_header(b"tmp/f.txt", bytes(7) + b"16") + padded(b"o" * 14) + END,
@@ -274,7 +274,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "commons-compress COMPRESS-544_truncated_in_padding-fail.tar": (FILE[:700], "the tar is cut off inside 'file'"),
     "commons-compress synthetic/long-name/gnu-fail.tar": (
         header("././@LongLink", 2147483639, b"L", GNU),
-        f"{DAMAGED} an extended header of 2147483639 bytes",
+        f"{DAMAGED} extended headers of 2147483639 bytes",
     ),
     "CPython testtar.tar, pax/regtype4": (
         pax(record("size", "7011")) + header("pax/regtype4") + padded(b"r" * 7011) + END,

@@ -297,10 +297,31 @@ def test_what_cannot_be_kept_or_replaced_is_said() -> None:
     source = member(Tar([entry("./a", kind=b"2", link="b"), entry("w")]).data)
     with pytest.raises(EntryConflict) as conflict:
         repacked(source, {"a": b"1"}, if_present="keep")
-    assert str(conflict.value) == "cannot keep a: it is no plain file of at most 10485760 bytes"
+    assert str(conflict.value) == "cannot keep a: only plain files are kept, of at most 10485760 bytes together"
     with pytest.raises(EntryExists) as exists:
         repacked(source, {"a": b"1"}, if_present="error")
     assert str(exists.value) == "the archive already holds a; say if_present=replace to replace it"
+
+
+def test_of_what_is_there_several_times_the_last_alone_is_kept() -> None:
+    parts = [entry("a", noise(4 << 20, seed)) for seed in range(4)]
+    output, _ = repacked(member(Tar(parts).data, 1), {"a": b"1"}, if_present="keep")
+    assert gunzip(output) == Tar(parts[3:]).data
+
+
+def test_from_where_an_entry_that_stays_was_reached_the_next_is() -> None:
+    """A folder is replaced by itself, but for its last file: what lies before it is not read again."""
+    files = {f"code/{at}": words(30_000, at) for at in range(4)}
+    parts = [
+        entry("w", noise(8 << 20)),
+        *[entry(name, data) for name, data in files.items()],
+        entry("z", noise(1 << 20)),
+    ]
+    put = {name: Content.of(data) for name, data in files.items()} | {"code/3": Content.of(b"new")}
+    source = MemorySource(member(Tar(parts).data))
+    plan = Job(source, MemoryTarget(), Edit(put, folders=frozenset(["code"]))).plan(copying=False)
+    assert (plan.method, plan.put) == ("splice", ("code/3",))
+    assert source.bytes_read < source.size + (2 << 20)
 
 
 @pytest.mark.parametrize("if_present", ["replace", "keep"])

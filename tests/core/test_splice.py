@@ -348,6 +348,24 @@ def test_entries_in_several_members_are_removed() -> None:
         assert gunzip(output) == tar.without_old
 
 
+@pytest.mark.parametrize("end", [1024, 3 << 20])
+def test_a_large_last_entry_is_removed_whatever_follows_the_end(end: int) -> None:
+    tar = Tar([entry("a", noise(300_000)), entry("x", noise(3 << 20, 2), old=True)], end=bytes(end))
+    output, plan = memory.repacked(member(tar.data), Edit(drop=("x",)))
+    assert (plan.method, gunzip(output)) == ("splice", tar.without_old)
+
+
+@pytest.mark.parametrize("cut", [100_000, 150_000])
+def test_a_header_astride_two_members_is_spelled_anew(cut: int) -> None:
+    """Its data, which stays, ends in a third one."""
+    files = {"a": words(50_000, 1), "f": words(200_000, 5), "z": words(90_000, 2)}
+    tar = Tar([entry("m/", kind=b"5"), *[entry(f"m/{name}", data) for name, data in files.items()]]).data
+    begin = tar.index(b"m/f\0")
+    source = member(tar[: begin + 300]) + member(tar[begin + 300 : begin + cut]) + member(tar[begin + cut :])
+    output, _ = memory.repacked(source, Edit({"f": Content.of(files["f"])}, strip_root=True))
+    assert gunzip(output) == Tar([entry(name, data) for name, data in files.items()]).data
+
+
 def test_a_large_entry_and_one_astride_two_members_are_removed() -> None:
     """The second is come to from the end of the first."""
     parts = [entry("a", noise(90_000, 1)), entry("x", noise(survey.SKIPPED), old=True), entry("b", noise(40_000, 2))]

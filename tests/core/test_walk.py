@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from lambda_fn.core import walk as walking
 from lambda_fn.core.blocks import WINDOW
 from lambda_fn.core.gzip import Reader, Run
 from lambda_fn.core.place import SEARCH_LIMIT, Effort, NoWayIn, Place
@@ -83,6 +84,16 @@ def test_a_window_holds_what_came_before() -> None:
     there = walk(plain_by("zlib 6"))
     place = there.last_before(900_000)
     assert place.window == PLAIN[place.offset - (1 << 15) : place.offset]
+
+
+def test_a_window_holds_what_came_before_though_most_of_it_is_forgotten(
+    blocks: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "KEPT_OUT", 50_000)
+    begin = walk(blocks).last_before(400_000)
+    for offset in range(500_000, 1_200_000, BLOCK):
+        place = walk(blocks, begin).last_before(offset)
+        assert place.window == PLAIN[place.offset - WINDOW : place.offset]
 
 
 BLOCK = 20_000

@@ -46,7 +46,7 @@ def unknown(found: Sequence[Entry], theirs: Names, reads_on: bool) -> str | None
     """
     left = [entry for entry in found for _ in range(2 if b"X" in entry.blocks[156::BLOCK] else 1)]
     for name in theirs:
-        paths = {*readings(name), *readings(re.sub("^[0-7]{11}/", "", name))}
+        paths = {*readings(name), *readings(re.sub("^[0-7]{11}(?:/|$)", "", name))}
         while left and not paths & left[0].readings:
             left.pop(0)
         if not left:
