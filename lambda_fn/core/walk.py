@@ -67,10 +67,10 @@ class Nearby:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range."""
-        first, last = start // READ, -(-stop // READ)
+        numbers = range(start // READ, -(-stop // READ))
         with self._lock:
-            data = b"".join(map(self._block, range(first, last)))
-        return data[start - first * READ : stop - first * READ]
+            parts = [self._block(number)[max(0, start - number * READ) : stop - number * READ] for number in numbers]
+        return b"".join(parts)
 
     def _block(self, number: int) -> bytes:
         block = self._blocks.pop(number, None)
@@ -245,9 +245,10 @@ class Walk:
                 out = decode.decompress(data[at:following] if at else begun(step.phase, data[:following]))
             except DeflateError:  # the next step will tell
                 return
-            if not out and not empty:
+            quiet = not out and following - at == QUIET  # fewer would depend on where the step begins
+            if quiet and not empty:
                 yield from dynamic_blocks(data, max(0, at - QUIET), min(at + ENDING, size))
-            at, offset, empty = following, offset + len(out), not out
+            at, offset, empty = following, offset + len(out), quiet
         self._effort.spend(offset - step.offset + at)
 
     def _proved(self, step: Step, data: bytes, bit: int) -> Optional[Place]:
