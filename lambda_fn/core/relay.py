@@ -19,7 +19,7 @@ from typing import Callable, Generator, Iterator, Optional
 from .errors import InvalidArchive
 from .feed import Feed
 from .inflate import DeflateError, Proof, inflater, strict_inflater
-from .legs import FINE, FINE_IN, Leg, Meeting, Piece, Runner, join
+from .legs import FINE, FINE_IN, MOST_AHEAD, Leg, Meeting, Piece, Runner, join
 from .threads import Task, Threads
 
 ALONE = 512 << 10
@@ -135,7 +135,7 @@ class Relay:
 
     def _take_leg(self, helpers: Threads, begin: Optional[Meeting] = None) -> Optional[Leg]:
         taken = self._position - self._begin
-        size = max(LEAST_LEG, AHEAD // self._abreast(helpers)) * taken // (taken + self._size)
+        size = max(LEAST_LEG, min(AHEAD // self._abreast(helpers), MOST_AHEAD)) * taken // (taken + self._size)
         chunks: list[bytes] = []
         start = self._feed.position
         while self._feed.position < start + size and (
