@@ -2,7 +2,8 @@
 
 What is hard about cutting into deflate data is to know a block boundary: blocks begin at any bit, without a mark, and
 what they mean depends on the 32 KiB of output before them. The survey knows its output. It keeps the last 2 MiB, and
-the places in the source where the decoder had used up all of its input.
+the places in the source where the decoder had used up all of its input: there alone it is known which offset of the
+output belongs to which byte of the source.
 
 A candidate (see `blocks`) is decoded up to the next such place: how much comes out does not depend on the unknown
 32 KiB before it, so it tells the candidate's offset in the output; with the offset, the 32 KiB are known; with them,
@@ -121,7 +122,7 @@ class Passed:
             yield chunk
 
     def forget(self, oldest: Recent) -> None:
-        """Let go of what only came to more than is recent."""
+        """Let go of chunks whose output is no longer recent."""
         before = oldest.position - MOST_IN - STORED_LIMIT
         with self._lock:
             while self._kept and self._kept[0][0] + len(self._kept[0][1]) <= before:
@@ -189,7 +190,7 @@ def _crc_before(pieces: Sequence[Recent], offset: int) -> int:
 
 
 class Stretch(Value):
-    """Some of the source, and what of it leads to where in the tar."""
+    """A range of the source up to a place whose offset in the tar is known, and where in it blocks are looked for."""
 
     start: int
     """In the source."""

@@ -17,7 +17,7 @@ How q and r are found is told in `place` and `walk`; near an end of the stream t
 other share a neighbourhood. What goes, and is large, is not decoded again: there a second place was found just before
 its end. A neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
 one member in the output. At last each new literal is decoded, with the tail's beginning after it, and compared with
-what it should hold.
+what it should hold. (Only what is larger than SMALL, and streamed, is not.)
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from .value import Value
 from .walk import PROVED_IN, Nearby, Walk, decoded
 
 SMALL = 8 << 20
-"""Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere."""
+"""Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere; a larger one
+is streamed through the fastest one at hand, on which its bytes depend."""
 ENCODED_BESIDE = 2
 """Neighbourhoods that wait or are being encoded while the next one is searched."""
 HELD = 16 << 20

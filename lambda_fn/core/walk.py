@@ -48,7 +48,7 @@ PROVED_IN = 4 << 10
 ENDING = 3
 """Bytes of them in which the block before may have ended."""
 LEAP = 2 << 10
-"""Bytes of a step that are passed over at once where nothing is looked for."""
+"""Bytes of a step's data that are decoded at once where nothing is looked for."""
 NEAR = 512 << 10
 """Bytes of output in which boundaries are found by their headers."""
 SOON_IN, SOON_OUT = 48 << 10, 320 << 10
@@ -178,7 +178,7 @@ class Walk:
         yield from ahead
 
     def _cross(self) -> None:
-        """Go on in the next gzip member."""
+        """Go on in the next gzip member; if no patch begins or ends there, only its beginning is known."""
         member = self._at + TRAILER_SIZE
         head = parse_header(self._source.read(member, min(member + HEADER_READ, self._source.size)))
         if head is None:
@@ -279,7 +279,10 @@ class Walk:
         return decoded[:size] == known[:size] and (size >= PROOF or self._decoder.eof)
 
     def _window(self, step: Step, out: bytes) -> bytes:
-        """The 32 KiB before a boundary, to which `out` leads from where the step begins."""
+        """The 32 KiB before a boundary, to which `out` leads from where the step begins.
+
+        Of steps that are no longer kept, the last 32 KiB are in `_before`.
+        """
         outs, size = [out], len(out)
         for earlier in reversed(self._steps):
             if size >= WINDOW:
