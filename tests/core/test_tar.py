@@ -646,6 +646,12 @@ def test_an_extended_header_has_an_end() -> None:
         read(pax(record("a", value + "x")) + FILE)
 
 
+def test_all_extended_headers_of_an_entry_together_have_an_end() -> None:
+    comment = pax(record("comment", "c" * (HEADER_LIMIT // 2)))
+    with pytest.raises(InvalidArchive, match="extended headers of"):
+        read(comment + long_name(b"l".ljust(HEADER_LIMIT // 2, b"\0"), b"K") + FILE)
+
+
 @pytest.mark.parametrize("padding", [b"x", b"X", b"\1"])
 def test_padding_is_nothing_but_zeros(padding: bytes) -> None:
     whole = pax(record("a", "b"))
