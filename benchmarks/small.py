@@ -52,15 +52,13 @@ def seconds(size_kib: int, pattern: str, rounds: int) -> tuple[int, float, float
     """The archive's size, and the medians of what `gzip -t`, a graft and a replaced file in its middle take."""
     names = packed(size_kib << 10, pattern)
     replaced = names[len(names) * 2 // 3]
-    runs: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for name, run in {
-            "gzip -t": lambda: subprocess.run(["gzip", "-t", SOURCE], check=True),
-            "graft": lambda: repack(SOURCE, OUTPUT, files={"new": b"x"}),
-            "replace": lambda: repack(SOURCE, OUTPUT, files={replaced: b"x" * 100}),
-        }.items():
-            runs.setdefault(name, []).append(timed(run))
-    test, graft, replace = (median(times) for times in runs.values())
+    contenders: list[Callable[[], object]] = [
+        lambda: subprocess.run(["gzip", "-t", SOURCE], check=True),
+        lambda: repack(SOURCE, OUTPUT, files={"new": b"x"}),
+        lambda: repack(SOURCE, OUTPUT, files={replaced: b"x" * 100}),
+    ]
+    laps = [[timed(run) for run in contenders] for _ in range(rounds)]
+    test, graft, replace = map(median, zip(*laps, strict=True))
     return SOURCE.stat().st_size, test, graft, replace
 
 

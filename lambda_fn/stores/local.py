@@ -188,7 +188,8 @@ class LocalTarget:
                 late.append((at, piece))
                 at += piece.size
             else:
-                self._copy_range(source, piece, at, self._there(source, piece, at))
+                there = self._there(source, piece, at)
+                self._copy_range(source, Copy(piece.start + there, piece.stop), at + there)
                 at += piece.size
             progress(at, max(at, size(recipe) or source.size))
         return at, late
@@ -256,11 +257,11 @@ class LocalTarget:
             return False
         return os.path.samestat(os.stat(self.path), os.fstat(source.fd))
 
-    def _copy_range(self, source: Source, piece: Copy, at: int, there: int) -> None:
+    def _copy_range(self, source: Source, piece: Copy, at: int) -> None:
         if isinstance(source, LocalSource):
-            copy_range(source.fd, self._fd, piece.start + there, piece.stop, at + there)
+            copy_range(source.fd, self._fd, piece.start, piece.stop, at)
             return
-        for start in range(piece.start + there, piece.stop, READ_AHEAD):
+        for start in range(piece.start, piece.stop, READ_AHEAD):
             write_all(self._fd, source.read(start, min(start + READ_AHEAD, piece.stop)), at + start - piece.start)
 
 

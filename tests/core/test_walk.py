@@ -86,16 +86,6 @@ def test_a_window_holds_what_came_before() -> None:
     assert place.window == PLAIN[place.offset - (1 << 15) : place.offset]
 
 
-def test_a_window_holds_what_came_before_though_most_of_it_is_forgotten(
-    blocks: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(walking, "KEPT_OUT", 50_000)
-    begin = walk(blocks).last_before(400_000)
-    for offset in range(500_000, 1_200_000, BLOCK):
-        place = walk(blocks, begin).last_before(offset)
-        assert place.window == PLAIN[place.offset - WINDOW : place.offset]
-
-
 BLOCK = 20_000
 
 
@@ -107,6 +97,16 @@ def blocks() -> bytes:
     return (
         b"".join(compressor.compress(piece) + compressor.flush(zlib.Z_BLOCK) for piece in pieces) + compressor.flush()
     )
+
+
+def test_a_window_holds_what_came_before_though_most_of_it_is_forgotten(
+    blocks: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "KEPT_OUT", 50_000)
+    begin = walk(blocks).last_before(400_000)
+    for offset in range(500_000, 1_200_000, BLOCK):
+        place = walk(blocks, begin).last_before(offset)
+        assert place.window == PLAIN[place.offset - WINDOW : place.offset]
 
 
 def test_no_boundary_is_passed_over(blocks: bytes) -> None:
