@@ -14,7 +14,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from .measure import Contender, Runs, machine, race, table
+from .measure import Contender, Runs, machine, race, table, verdict
 from .models import EDITS, ROOTED, cached, weights
 
 RESULTS = Path(__file__).parent / "results"
@@ -83,7 +83,7 @@ def report(runs: Mapping[str, Runs], rounds: int, mib: int) -> str:
     rows = []
     for name, run in runs.items():
         most = PROMISES.get(name)
-        promise = "" if most is None else f"≤ {most}: {'met' if run.time <= most * graft else '**missed**'}"
+        promise = "" if most is None else f"≤ {most}: {verdict(run.time <= most * graft)}"
         rows.append((name, f"{run.time:.2f}", f"{run.time / graft:.2f}", promise, f"{run.peak:.0f}"))
     command = f"python -m benchmarks.edits --rounds {rounds} --mib {mib}"
     how = f"`{command}`, {date.today()}: {machine()}, isal {version('isal')}."

@@ -17,7 +17,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from .measure import Contender, Runs, floor, machine, race, table
+from .measure import Contender, Runs, floor, machine, race, table, verdict
 from .models import cached
 from .plot import Bar, bars
 
@@ -194,14 +194,14 @@ def promises(races: Sequence[Race]) -> Iterator[tuple[str, str, str]]:
             growth = max(result.big[name].output_size / result.big[name].source_size for name in OURS)
             yield kept(f"{result.kind}: output at most 1.02 × the source", growth, growth <= 1.02)
     peak = max(runs.peak for result in races for name in OURS for runs in (result.big[name], result.small[name]))
-    yield "peak memory of every repack under 100 MiB", f"{peak:.0f} MiB", "met" if peak < 100 else "**missed**"
+    yield "peak memory of every repack under 100 MiB", f"{peak:.0f} MiB", verdict(peak < 100)
     growth = max(result.big[name].peak / result.small[name].peak for result in races for name in OURS)
     yield kept(f"peak memory with 1 GiB at most 1.1 × that with {SMALL} MiB", growth, growth <= 1.1)
 
 
 def kept(promise: str, ratio: float, met: bool) -> tuple[str, str, str]:
     """A promise's row."""
-    return promise, f"{ratio:.3f} ×" if ratio < 2 else f"{ratio:.1f} ×", "met" if met else "**missed**"
+    return promise, f"{ratio:.3f} ×" if ratio < 2 else f"{ratio:.1f} ×", verdict(met)
 
 
 def everybody(result: Race) -> str:

@@ -111,6 +111,11 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def verdict(met: bool) -> str:
+    """How a promise was kept."""
+    return "met" if met else "**missed**"
+
+
 def records(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """The same as JSON for whoever computes with it, with the machine that it was measured on."""
     names = list(header)

@@ -19,7 +19,7 @@ from statistics import median
 
 from lambda_fn import repack
 
-from .measure import machine, table
+from .measure import machine, table, verdict
 
 RESULTS = Path(__file__).parent / "results"
 SCRATCH = Path(".cache/benchmarks/small")
@@ -105,18 +105,13 @@ def report(measured: list[tuple[str, int, float, float, float]], rounds: int) ->
     over = max(1000 * (replace - graft) for _, size, _, graft, replace in measured if size < SMALL)
     ratio = median(replace / test for _, size, test, _, replace in measured if size > LARGE)
     promises = (
-        f"- below 0.2 MB at most {MOST_MS} ms over a graft: {over:.1f} at the most, {said(over <= MOST_MS)}\n"
-        f"- above 1 MB at most {MOST_RATIO} × `gzip -t` at the median: {ratio:.2f}, {said(ratio <= MOST_RATIO)}\n"
+        f"- below 0.2 MB at most {MOST_MS} ms over a graft: {over:.1f} at the most, {verdict(over <= MOST_MS)}\n"
+        f"- above 1 MB at most {MOST_RATIO} × `gzip -t` at the median: {ratio:.2f}, {verdict(ratio <= MOST_RATIO)}\n"
     )
     how = f"`python -m benchmarks.small --rounds {rounds}`, {date.today()}: {machine()}, isal {version('isal')}."
     what = "Medians of runs in turn, in milliseconds: a process of `gzip -t`, and calls of `repack` in one that runs."
     columns = ("archive of", "kB", "gzip -t", "graft", "replace a file", "over the graft", "× gzip -t")
     return f"# What small archives cost\n\n{how}\n\n{what}\n\n{table(columns, rows)}\n{promises}"
-
-
-def said(met: bool) -> str:
-    """How a promise was kept."""
-    return "met" if met else "**missed**"
 
 
 if __name__ == "__main__":
