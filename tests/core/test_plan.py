@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from lambda_fn.core import plan as planning
 from lambda_fn.core import survey
+from lambda_fn.core.deflate import MOST_LARGER, PACKERS
 from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import EntryConflict, EntryExists, SourceChanged
 from lambda_fn.core.header import Attributes
 from lambda_fn.core.header import entry as written
 from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES, Front
-from lambda_fn.core.prefix import read_head
+from lambda_fn.core.prefix import PREFIX_LIMIT, read_head
 from lambda_fn.core.recipe import Copy, Literal, Made
 from lambda_fn.core.repack import Job
-from tests.archives import WANTED, Tar, entry, gunzip, infos, member, noise, shared
+from tests.archives import WANTED, Tar, entry, gunzip, infos, member, members, noise, shared
 from tests.core.contents import words
 from tests.core.forgeries import forgery
 from tests.core.memory import MemorySource, MemoryTarget, repacked
@@ -81,13 +83,38 @@ def test_more_small_files_than_the_prefix_holds_are_streamed_too() -> None:
     with tarfile.open(fileobj=io.BytesIO(gunzip(output))) as tar:
         assert {info.name: tar.extractfile(info).read() for info in tar} == {**files, "w": b""}  # type: ignore[union-attr]
     assert sum(map(len, files.values())) > SMALL_FILES
+    assert read_head(MemorySource(output)).prefix.size <= SMALL_FILES
+
+
+def test_headers_and_padding_of_small_files_take_room_in_the_prefix_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "SMALL_FILES", 64 << 10)
+    put = {f"f{number:03}": Content.of(b"") for number in range(100)}
+    put |= {f"d{number:03}": Content.empty_directory() for number in range(100)}
+    output, plan = repacked(member(Tar([entry("w")]).data), Edit(put))
+    assert {name: info.isdir() for name, info in infos(output).items()} == {
+        **{name: content.directory for name, content in put.items()},
+        "w": False,
+    }
+    head = read_head(MemorySource(output))
+    assert 0 < head.prefix.size <= 64 << 10
+    assert any(isinstance(piece, Made) for piece in plan.recipe), "some do not fit"
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_comes_in_chunks_is_put_in_as_one(large: bool) -> None:
+    chunks = [b"first ", b"", b"second ", noise(SMALL_FILE) if large else b"third"]
+    data = b"".join(chunks)
+    put = {"a": Content(len(data), lambda: iter(chunks), Content.of(data).identify)}
+    output, _ = repacked(member(Tar([entry("w")]).data), Edit(put))
+    assert held(output) == {"a": data, "w": b""}
 
 
 @pytest.mark.parametrize("size", [3, 2 << 20])
 @pytest.mark.parametrize("more", [-1, 1])
 def test_what_changes_while_it_is_read_is_not_published(size: int, more: int) -> None:
     def chunks() -> Iterator[bytes]:
-        yield b"x" * (size + more)
+        yield b"x"
+        yield b"x" * (size - 1 + more)
 
     with pytest.raises(SourceChanged, match="what is put in as a was written to"):
         repacked(member(Tar([entry("w")]).data), Edit({"a": Content(size, chunks, lambda: "")}))
@@ -113,6 +140,9 @@ def test_what_is_merged_follows_from_what_is_held() -> None:
     again, _ = repacked(output, Edit({"a": merge}), verify="never")
     with tarfile.open(fileobj=io.BytesIO(gunzip(again))) as tar:
         assert tar.extractfile("a").read() == b"1!!"  # type: ignore[union-attr]
+    beside, plan = repacked(source, Edit({"a": merge, "b": Content.of(b"as it is")}))
+    assert held(beside) == {"a": b"1!", "b": b"as it is", "w": b""}
+    assert bytes_of(plan.content) == {"a": b"1!", "b": b"as it is"}
 
 
 def test_a_removal_comes_before_what_is_put_in() -> None:
@@ -187,6 +217,8 @@ def test_a_plan_knows_what_the_archive_then_holds() -> None:
         assert held(output) == {"a": expected, "b": b"2", "w": b"", "new": b"4"}
         again, kept = repacked(output, {"a": b"5", "new": b"6"}, if_present="keep")
         assert (again, bytes_of(kept.content)) == (output, {"a": expected, "new": b"4"})
+    _, plan = repacked(output, {"new": b"7"})
+    assert bytes_of(plan.content) == {"new": b"7"}
 
 
 def test_a_plan_counts_what_is_removed_and_what_makes_room() -> None:
@@ -219,6 +251,7 @@ def test_a_plan_says_why_all_is_encoded_anew() -> None:
     assert (plan.put, plan.removed, plan.size) == (("new",), ("x",), None)
     assert list(infos(output)) == ["new", "a", "b"]
     assert held(output)["a"] == words(9_000_000, 1)
+    assert read_head(MemorySource(output)).rest is not None, "its mark is true"
 
 
 def test_when_half_of_an_archive_changes_it_is_all_encoded_anew() -> None:
@@ -282,6 +315,7 @@ def test_what_earlier_repacks_put_in_counts_against_no_limit_of_this_one() -> No
         files |= more
         assert plan.method == "graft"
         assert held(archive) == files
+        assert read_head(MemorySource(archive)).prefix.size <= PREFIX_LIMIT
     assert sum(map(len, files.values())) > 10 << 20
 
 
@@ -309,7 +343,8 @@ def test_of_what_is_there_several_times_the_last_alone_is_kept() -> None:
     assert gunzip(output) == Tar(parts[3:]).data
 
 
-def test_from_where_an_entry_that_stays_was_reached_the_next_is() -> None:
+@pytest.mark.parametrize("spanning", [False, True])
+def test_from_where_an_entry_that_stays_was_reached_the_next_is(spanning: bool) -> None:
     """A folder is replaced by itself, but for its last file: what lies before it is not read again."""
     files = {f"code/{at}": words(30_000, at) for at in range(4)}
     parts = [
@@ -318,7 +353,9 @@ def test_from_where_an_entry_that_stays_was_reached_the_next_is() -> None:
         entry("z", noise(1 << 20)),
     ]
     put = {name: Content.of(data) for name, data in files.items()} | {"code/3": Content.of(b"new")}
-    source = MemorySource(member(Tar(parts).data))
+    tar = Tar(parts).data
+    within = tar.index(b"code/3") + 10_000 if spanning else len(tar)
+    source = MemorySource(member(tar[:within]) + (member(tar[within:]) if spanning else b""))
     plan = Job(source, MemoryTarget(), Edit(put, folders=frozenset(["code"]))).plan(copying=False)
     assert (plan.method, plan.put) == ("splice", ("code/3",))
     assert source.bytes_read < source.size + (2 << 20)
@@ -357,6 +394,45 @@ def test_of_what_was_surveyed_little_is_read_again() -> None:
     plan = Job(source, MemoryTarget(), Edit(drop=("x",))).plan(copying=False)
     assert plan.method == "splice"
     assert source.bytes_read < source.size + (2 << 20)
+
+
+def test_of_what_lies_between_entries_that_are_spelled_anew_little_is_read_again() -> None:
+    parts = [entry("m/", kind=b"5"), *[entry(f"m/{name}", noise(4 << 20, name)) for name in range(3)]]
+    source = MemorySource(member(Tar(parts).data))
+    plan = Job(source, MemoryTarget(), Edit(strip_root=True)).plan(copying=False)
+    assert plan.method == "splice"
+    assert source.bytes_read < source.size + (2 << 20)
+
+
+def test_what_is_spelled_anew_may_begin_in_one_member_and_end_in_another() -> None:
+    files = {f"{name}{'n' * 120}": words(2000, number) for number, name in enumerate("abc")}
+    tar = Tar([entry("m/", kind=b"5"), *[entry(f"m/{name}", data) for name, data in files.items()]])
+    output, plan = repacked(members(tar.data, 300), Edit(strip_root=True))
+    assert (plan.method, held(output)) == ("splice", files)
+
+
+def test_boundaries_are_looked_for_in_all_that_an_honest_archive_holds() -> None:
+    """What unpacks to a thousand times its size has to be decoded once more as a whole."""
+    tar = Tar([entry("zeros", bytes(80 << 20)), entry("x"), entry("w", bytes(1 << 20))])
+    _, plan = repacked(member(tar.data), Edit(drop=("x",)))
+    assert plan.method == "splice"
+
+
+def test_a_rewrite_packs_about_as_well_as_the_source_was_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "MANY", 0)
+    tar = Tar([entry("w", words(2_000_000, 1)), entry("x")])
+    loose, tight = (repacked(member(tar.data, level), Edit(drop=("x",)))[0] for level in (0, 9))
+    assert len(tight) < MOST_LARGER * len(member(tar.data, 9))
+    if len(PACKERS) > 1:
+        assert len(tight) < len(loose) < len(tar.data) / 2, "the fastest engine does it"
+
+
+def test_a_comment_that_is_cut_by_our_mark_is_warned_of() -> None:
+    source = member(Tar([entry("w", b"1")]).data, comment=b"c" * 500)
+    _, plan = repacked(source, {"new": b"1"})
+    (warning,) = plan.warnings
+    assert warning == "the comment in its gzip header is too long for some readers beside our mark; it was cut"
+    assert repacked(source, {"w": b"1"})[1].warnings == (), "where nothing changes it is not cut"
 
 
 @pytest.mark.parametrize(
