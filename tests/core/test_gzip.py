@@ -163,6 +163,7 @@ def test_runs_are_inflated_each_on_its_own(chunk: int) -> None:
     reader = Reader(cut(data, chunk), cut=at)
     assert b"".join(reader.chunks()) == TEXT + TEXT
     first, second = reader.runs
+    assert (first.member, second.member) == (0, 0)
     assert first.is_like(Run(10, at, zlib.crc32(TEXT), len(TEXT)))
     assert second.is_like(Run(at, len(data) - 8, zlib.crc32(TEXT), len(TEXT)))
 
@@ -173,7 +174,7 @@ def test_a_run_that_refers_to_the_one_before_is_found_out() -> None:
         read(data, cut=at)
 
 
-@pytest.mark.parametrize("at", [5000, 1_000_000])
+@pytest.mark.parametrize("at", [len(member(TEXT)) - 8, 5000, 1_000_000])
 def test_a_cut_behind_the_first_member_is_found_out(at: int) -> None:
     with pytest.raises(InvalidArchive, match="first gzip member ends too early"):
         read(member(TEXT), 100, cut=at)
@@ -196,6 +197,53 @@ def test_limits_are_watched_while_reading() -> None:
     assert read(member(TEXT), limits=Limits(uncompressed=len(TEXT))) == TEXT  # type: ignore[arg-type]
 
 
+def test_a_bomb_is_told_by_its_ratio_while_it_is_read() -> None:
+    zeros = member(bytes(32 << 20))
+    parts, taken = iter([zeros] * 40), 0
+
+    def chunks() -> Iterable[bytes]:
+        nonlocal taken
+        for part in parts:
+            taken += len(part)
+            yield part
+
+    with pytest.raises(ArchiveTooLarge, match="more than 200 times its size"):
+        for _ in Reader(chunks()).chunks():
+            pass
+    assert taken == 33 * len(zeros), "a GiB, in which honest zeros may lie, is read first"
+
+
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_helpers_are_called_where_there_is_enough_to_do_for_them(helpers: int) -> None:
+    for data, enough in ((TEXT, False), (noise(2 << 20), True)):
+        reader = Reader(cut(member(data), 10_000), helpers=helpers)
+        assert b"".join(reader.chunks()) == data
+        assert reader.helped == (enough and helpers > 0)
+    reader = Reader(cut(member(noise(2 << 20)), 10_000))
+    assert len(list(reader.chunks())) > 1 and not reader.helped, "nobody asked for them"
+
+
+def test_how_much_was_read_is_told() -> None:
+    data, told = member(noise(300_000)) + member(TEXT), list[int]()
+    for piece in Reader(cut(data, 10_000), passed=told.append).chunks():
+        assert piece and told[-1] <= len(data)
+    assert told == sorted(told)
+    assert told[-1] == len(data)
+
+
+def test_it_is_known_of_what_input_each_piece_was_made() -> None:
+    """Where all of it was used up, what follows the piece can be had from what follows in the source."""
+    plain = noise(100_000) + bytes(3 << 20) + noise(100_000)
+    data = member(plain)
+    reader = Reader(cut(data, 10_000), remembered=len(plain))
+    list(reader.chunks())
+    assert any(piece.needs_input for piece in reader.recent)
+    for piece in reader.recent:
+        end = piece.offset + len(piece.data)
+        ahead = len(zlib.decompressobj(-15).decompress(data[10 : piece.position])) - end
+        assert ahead >= 0 and (ahead <= 2 or not piece.needs_input), "isal may hold back two bytes"
+
+
 def test_what_came_last_is_remembered() -> None:
     data = noise(300_000) + TEXT * 100
     reader = Reader(cut(member(data), 10_000), remembered=100_000)
@@ -209,6 +257,9 @@ def test_what_came_last_is_remembered() -> None:
             assert isinstance(one, Recent)
             assert one.crc == zlib.crc32(data[: one.offset])
     assert at == len(data)
+    reader = Reader(cut(member(data), 10_000), remembered=0)
+    for piece in reader.chunks():
+        assert [one.data for one in reader.recent] == [piece], "the last one in any case"
 
 
 def said(data: bytes, **how: int) -> str:
@@ -287,6 +338,7 @@ def test_runs_one_after_the_other_are_one() -> None:
     runs = [Run(10, 20, zlib.crc32(b"a"), 1), Run(33, 40, zlib.crc32(b"bc"), 2), Run(40, 40, 0, 0)]
     assert vars(joined_runs(runs)) == vars(Run(0, 17, zlib.crc32(b"abc"), 3))
     assert vars(joined_runs([])) == vars(Run(0))
+    assert set(vars(joined_runs([])).values()) == {0}
 
 
 def test_members_without_end_that_hold_nothing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,3 +356,12 @@ def test_members_without_end_that_hold_nothing_are_refused(monkeypatch: pytest.M
     with pytest.raises(InvalidArchive, match="next to nothing"):
         list(Reader(chunks()).chunks())
     assert 10_000 <= taken <= 10_000 + len(TEXT) // LEAST_IN_MEMBERS + 2000
+
+
+def test_members_that_hold_something_may_be_as_many_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambda_fn.core.gzip.MEMBERS", 10)
+    assert read(member(b"") * 10) == b"", "and so may be a few that hold nothing"
+    enough = bytes(LEAST_IN_MEMBERS)
+    assert read(member(enough) * 11) == enough * 11
+    with pytest.raises(InvalidArchive, match="next to nothing"):
+        read(member(enough) * 10 + member(enough[1:]))
