@@ -21,7 +21,7 @@ from lambda_fn.core.plan import SMALL_FILE, SMALL_FILES, Front
 from lambda_fn.core.prefix import PREFIX_LIMIT, read_head
 from lambda_fn.core.recipe import Copy, Literal, Made
 from lambda_fn.core.repack import Job
-from tests.archives import WANTED, Tar, entry, gunzip, infos, member, members, noise, shared
+from tests.archives import WANTED, Tar, entry, gunzip, infos, member, noise, shared
 from tests.core.contents import words
 from tests.core.forgeries import forgery
 from tests.core.memory import MemorySource, MemoryTarget, repacked
@@ -405,10 +405,24 @@ def test_of_what_lies_between_entries_that_are_spelled_anew_little_is_read_again
 
 
 def test_what_is_spelled_anew_may_begin_in_one_member_and_end_in_another() -> None:
-    files = {f"{name}{'n' * 120}": words(2000, number) for number, name in enumerate("abc")}
-    tar = Tar([entry("m/", kind=b"5"), *[entry(f"m/{name}", data) for name, data in files.items()]])
-    output, plan = repacked(members(tar.data, 300), Edit(strip_root=True))
+    files = {f"{name}{'n' * 120}": words(100_000, number) for number, name in enumerate("abc")}
+    tar = Tar([entry("m/", kind=b"5"), *[entry(f"m/{name}", data) for name, data in files.items()]]).data
+    within = [tar.index(f"m/{name}".encode()) + 10 for name in files]
+    source = b"".join(member(tar[start:stop]) for start, stop in zip([0, *within], [*within, len(tar)], strict=True))
+    output, plan = repacked(source, Edit(strip_root=True))
     assert (plan.method, held(output)) == ("splice", files)
+
+
+def test_what_changes_in_several_members_leaves_each_of_them_intact() -> None:
+    large = [entry(f"w{number}", words(100_000, number)) for number in range(6)]
+    source = b"".join(
+        member(part.blocks + entry(f"x{number}").blocks + other.blocks)
+        for number, (part, other) in enumerate(zip(large[::2], large[1::2], strict=True))
+    )
+    output, plan = repacked(source + member(bytes(1024)), Edit({"new": Content.of(b"1")}, drop=("x0", "x2")))
+    assert plan.why.startswith("2 places in it change, ")
+    assert list(infos(output)) == ["new", "w0", "w1", "w2", "x1", "w3", "w4", "w5"]
+    assert gunzip(output).endswith(b"".join(part.blocks for part in large[4:]) + bytes(1024))
 
 
 def test_boundaries_are_looked_for_in_all_that_an_honest_archive_holds() -> None:
