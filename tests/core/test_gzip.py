@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_fn.core import inflate, relay
 from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive
 from lambda_fn.core.gzip import (
     HEADER_LIMIT,
@@ -24,6 +25,7 @@ from lambda_fn.core.gzip import (
     parse_header,
     trailer,
 )
+from lambda_fn.core.inflate import PROVED, PROVED_AT_ONCE
 from tests.archives import member, noise
 
 TEXT = b"some text, some more text, and some more " * 50
@@ -221,6 +223,26 @@ def test_helpers_are_called_where_there_is_enough_to_do_for_them(helpers: int) -
         assert reader.helped == (enough and helpers > 0)
     reader = Reader(cut(member(noise(2 << 20)), 10_000))
     assert len(list(reader.chunks())) > 1 and not reader.helped, "nobody asked for them"
+
+
+def test_zlib_reads_no_more_than_the_front_of_an_archive_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of however many members; it would take a third longer."""
+    strictly = 0
+
+    class Counted(inflate._Inflater):
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            nonlocal strictly
+            out = super().decompress(data, max_length)
+            strictly += len(out)
+            return out
+
+    for module in (inflate, relay):
+        monkeypatch.setattr(module, "strict_inflater", lambda: Counted(like=zlib))
+    data = member(noise(3 << 20)) * 3
+    assert len(read(data, 10_000)) == 9 << 20
+    assert PROVED - PROVED_AT_ONCE <= strictly <= PROVED + PROVED_AT_ONCE
+    strictly = 0
+    assert len(read(data, 10_000, strict=True)) == strictly
 
 
 def test_how_much_was_read_is_told() -> None:
