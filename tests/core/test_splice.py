@@ -24,6 +24,7 @@ from lambda_fn.core.gzip import Run
 from lambda_fn.core.inflate import RAW
 from lambda_fn.core.place import Place
 from lambda_fn.core.recipe import Literal, Made
+from lambda_fn.core.repack import Job
 from lambda_fn.core.walk import Nearby
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, member, members, noise
 from tests.core import memory
@@ -222,6 +223,12 @@ def left_of_stored_block(data: bytes, place: bytes) -> int:
         pytest.param(Tar([entry("a", words(300_000, 1)), *[entry(WANTED, b"1", old=True)] * 99]), id="many"),
         pytest.param(
             Tar(
+                [entry("a", words(900_000, 1)), *[entry(WANTED, b"1", old=True)] * 2000, entry("b", words(900_000, 2))]
+            ),
+            id="very many",
+        ),
+        pytest.param(
+            Tar(
                 [entry("a", words(1 << 19, 1)), entry(WANTED, bytes(20 << 20), old=True), entry("b", words(1 << 19, 2))]
             ),
             id="huge",
@@ -338,6 +345,17 @@ def test_a_large_neighbourhood_is_streamed(last: bool, monkeypatch: pytest.Monke
     assert again.method == "graft", "its mark is true"
 
 
+@pytest.mark.parametrize("small", [splice.SMALL, 1000], ids=["at once", "streamed"])
+def test_what_is_encoded_anew_refers_to_what_stays_before_it(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splice, "SMALL", small)
+    again_and_again = noise(20_000) * 20
+    tar = Tar([entry("a", again_and_again), entry("x", old=True), entry("b", again_and_again)])
+    output, planned = memory.repacked(ENCODERS["sync flushes"](tar.data), Edit(drop=("x",)))
+    assert gunzip(output) == tar.without_old
+    assert planned.method == "splice"
+    assert len(output) - planned.copied < 5000
+
+
 def test_entries_in_several_members_are_removed() -> None:
     parts = [entry("a", words(90_000, 1)), entry("x", b"1", old=True), entry("b", words(150_000, 2))]
     parts += [entry("y", noise(50_000), old=True), entry("c", words(150_000, 3)), entry("z", b"3", old=True)]
@@ -388,6 +406,17 @@ def test_what_changes_is_read_again_and_not_what_lies_before_it(tmp_path: Path, 
     assert gunzip((tmp_path / "out.tar.gz").read_bytes()).count(b"ustar") == 9 + 3
     assert result.why.startswith("5 places in it change")
     assert result.bytes.read < 2 * len(data)
+
+
+def test_what_lies_beyond_the_last_place_is_read_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "PLACES", 1)
+    parts = [part for n in range(12) for part in (entry(f"w{n}", noise(700_000, n)), entry(f"x{n}", old=True))]
+    tar = Tar([*parts, entry("end", noise(700_000, 99))])
+    source, target = memory.MemorySource(member(tar.data, 1)), memory.MemoryTarget()
+    planned, _ = Job(source, target, Edit(drop=("x*",))).run()
+    assert target.data and gunzip(target.data) == tar.without_old
+    assert planned.why.startswith("12 places in it change")
+    assert source.bytes_read < 2 * source.size + (1 << 20)
 
 
 def test_the_plan_says_how_much_changes() -> None:
