@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from lambda_fn.core.edit import Content, Edit, IfPresent
+from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import RepackError
 from lambda_fn.core.history import UNSURVEYED, Verify
 from lambda_fn.core.repack import Job
+from lambda_fn.core.store import Source
 from tests.archives import WANTED, Tar, entry, member
+from tests.core.forgeries import FORGERIES
 from tests.core.memory import MemorySource, MemoryTarget, repacked
 
 PLAIN = member(Tar([entry("a"), entry("b", b"b")]).data)
@@ -96,3 +100,42 @@ def test_what_was_never_surveyed_is_not_vouched_for() -> None:
     vouched = Job(source, MemoryTarget(), edit, "never").forecast()
     assert vouched is not None
     assert not UNSURVEYED.items() <= vouched.note.items()
+
+
+def known(archive: bytes, note: Mapping[str, str]) -> MemorySource:
+    """An output of ours."""
+    source = MemorySource(archive)
+    source.ours, source.note = True, note
+    return source
+
+
+EDIT = Edit({WANTED: Content.of(b"{}")})
+FIRST: dict[str, Edit] = {
+    "what is there": Edit({WANTED: Content.of(b'{"depth": 6}\n')}),
+    "another file": Edit({"x": Content.of(b"1")}),
+    "laid over": Edit({WANTED: Merge.by(lambda held: b'{"depth": 7}')}),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("verify", ["once", "never"])
+def test_no_lie_of_a_mark_is_believed_of_the_output(forgery: str, first: str, verify: Verify) -> None:
+    output, plan = repacked(FORGERIES[forgery], FIRST[first], verify=verify)
+    source = known(output, plan.note)
+    assert told(Job(source, MemoryTarget(), EDIT, "once")) == told(Job(source, MemoryTarget(), EDIT, "always"))
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_no_lie_of_a_mark_is_believed_of_an_earlier_output(forgery: str) -> None:
+    output, plan = repacked(FORGERIES[forgery], FIRST["what is there"])
+
+    class Earlier:
+        def find(self, source: Source, made_of: Mapping[str, str]) -> Source:
+            return known(output, plan.note)
+
+        def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
+
+    model, target = MemorySource(FORGERIES[forgery]), MemoryTarget()
+    model.etag, target.memory = "e", Earlier()
+    assert told(Job(model, target, EDIT))[1] == told(Job(model, MemoryTarget(), EDIT, "always"))[1]
