@@ -160,6 +160,10 @@ LIES: dict[str, bytes | dict[str, Any]] = {
     "an output of another source": {"uri": "s3://BUCKET/other"},
     "other bytes": {"checksum": "CRC64NVME:AAAAAAAAAAA="},
     "another size": {"size": 1},
+    "no text": {"uri": 1},
+    "no note": {"note": "source"},
+    "a note of no texts": {"note": {"held": 1}},
+    "something deep": b"[" * 9000,
     "something endless": {"uri": "s3://BUCKET/" + "x" * 100_000},
 }
 
@@ -241,5 +245,7 @@ def test_one_fault_at_any_request_is_got_over(
 
 def test_a_prefix_that_is_none_is_told(bucket: str, s3: Any, put: Callable[..., Result], access: S3Access) -> None:
     upload(s3, bucket, MEDIUM)
-    with pytest.raises(RepackError, match="s3://bucket/key"):
-        put("out", s3=replace(access, known_sources="known/"))
+    for none in ("known/", "s3://bucket", "s3:///known/"):
+        with pytest.raises(RepackError, match="known sources lie under a prefix"):
+            put("out", s3=replace(access, known_sources=none), verify="always")
+    assert "out" not in [found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]]
