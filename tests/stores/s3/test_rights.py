@@ -150,6 +150,17 @@ def test_an_output_that_may_only_be_written_is_written(
     assert not open_uploads(s3, bucket)
 
 
+def test_the_right_that_hides_an_output_is_named(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="out", Body=b"old")
+    denied = Refused(403, "AccessDenied", "User: x is not authorized to perform: kms:Decrypt on this ciphertext")
+    proxy.fault = lambda seen: denied if seen.operation in ("HeadObject", "GetObject") and "/out" in seen.path else None
+    with pytest.raises(errors.AccessDenied, match=r"something lies at .* kms:Decrypt"):
+        publish(proxied, model)
+    assert content(s3, bucket) == b"old"
+
+
 def test_an_output_that_may_not_be_written_is_told_before_anything_is_read(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy
 ) -> None:
