@@ -84,6 +84,25 @@ def test_without_the_right_to_name_versions_the_newest_is_read(
         source.read(7 * MiB, 8 * MiB)
 
 
+@pytest.mark.parametrize("newer", [False, True])
+def test_without_the_right_to_the_tags_of_a_version_no_others_are_taken_and_it_is_read_to_its_end(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes, newer: bool
+) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="in", Body=noise, Tagging="a=1")
+    source = S3Source(model, proxied)
+    if newer:
+        s3.put_object(Bucket=bucket, Key="in", Body=noise[::-1], Tagging="a=2")
+    refused = Refused(403, "AccessDenied", "User: x is not authorized to perform: s3:GetObjectVersionTagging")
+    proxy.fault = of("GetObjectTagging", "versionId=", refused)
+    published = S3Target(f"s3://{bucket}/out", proxied).publish(source, graft(len(noise)), {}, quiet)
+    assert content(s3, bucket) == b"head" + noise[10:-8] + b"trailer!"
+    assert [tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key="out")["TagSet"]] == (
+        [] if newer else ["1"]
+    )
+    assert ["s3:GetObjectVersionTagging" in warning for warning in published.warnings] == ([True] if newer else [])
+
+
 def test_a_version_that_was_asked_for_is_never_another(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes
 ) -> None:
