@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,18 @@ def test_a_graft_is_copied_inside_s3_and_proved(
 
 def replace_access(source: S3Source, access: S3Access) -> S3Source:
     return S3Source(str(source.place), access)
+
+
+def test_one_thread_makes_the_client_that_copies(bucket: str, s3: Any, access: S3Access, source: S3Source) -> None:
+    """A session makes no two clients at once."""
+    makers: list[threading.Thread] = []
+
+    def make() -> Any:
+        makers.append(threading.current_thread())
+        return s3
+
+    publish(S3Target(f"s3://{bucket}/out", replace(access, more_patient=make)), scanned(source))
+    assert makers == [threading.current_thread()]
 
 
 @pytest.mark.parametrize("start", [0, 10, 5_000_000 // SCALE, 12_345_678 // SCALE])
