@@ -73,8 +73,9 @@ class S3Access:
             try:
                 Place.parse(f"{self.known_sources}pointer")
             except InvalidRequest:
-                under = "known sources lie under a prefix such as s3://bucket/known/"
-                raise InvalidRequest(f"{under}, not {self.known_sources!r}") from None
+                raise InvalidRequest(
+                    f"known sources lie under a prefix such as s3://bucket/known/, not {self.known_sources!r}"
+                ) from None
 
     @classmethod
     def default(
