@@ -29,6 +29,8 @@ UNSURVEYED: Mapping[str, str] = {"surveyed": "no"}
 """In the note of an output that was made by believing a mark that nothing vouched for: nobody ever surveyed it."""
 UNPROVED: Mapping[str, str] = {"mark": "unproved"}
 """In the note of an output that was surveyed, but whose mark says more than the survey has found to be so."""
+MODED: Mapping[str, str] = {"modes": "given"}
+"""In the note of an output of which something that was put in brought a mode, in place of the one in the source."""
 HELD = "held"
 """In a note: digests of what was put in but was in the source already, so that it stayed where it was."""
 
@@ -99,8 +101,11 @@ class History(Value):
     def _head_of(self, output: Source) -> Optional[Head]:
         """Its head, if a repack of the source would differ from it in the front alone.
 
-        It would not if the source itself holds one of the contents: that entry stays where it is.
+        It would not if the source itself holds one of the contents: that entry stays where it is. And what brings no
+        mode takes the one in the source, which the output may not have.
         """
+        if _says(output.note, MODED) and any(content.mode is None for content in self.edit.put.values()):
+            return None
         if any(_short(content.identity) in output.note.get(HELD, "") for content in self.edit.put.values()):
             return None
         try:
@@ -131,7 +136,7 @@ class History(Value):
         contents = [put[name].identity for name in sorted(put)]
         modes = [f"{name} {put[name].mode:o}" for name in sorted(put) if put[name].mode is not None]
         overlay = hexadecimal("".join([*contents, *modes]).encode("utf-8", "surrogateescape"))
-        return {**self.made_of, "overlay": overlay}
+        return {**self.made_of, "overlay": overlay, **(MODED if modes else {})}
 
 
 def held(found: Survey) -> Mapping[str, str]:

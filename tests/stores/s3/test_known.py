@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.contract import Request, Result
+from lambda_fn.core.edit import Content
 from lambda_fn.core.errors import RepackError
 from lambda_fn.planner import plan
 from lambda_fn.repacker import repack
@@ -128,6 +129,19 @@ def test_content_that_the_source_holds_stays_where_it_is(s3: Any, bucket: str, p
     upload(s3, bucket, MEDIUM)
     put("one", others={"x": b"1"})
     assert put("two", OLD, others={"x": b"1"}).bytes.read < len(MEDIUM)
+
+
+@pytest.mark.parametrize(("before", "now"), [(0o600, None), (None, 0o600), (0o755, 0o700)])
+@pytest.mark.parametrize("archive", [MEDIUM, MEDIUM_ONCE], ids=["new", "old"])
+def test_a_mode_that_an_earlier_output_was_given_is_not_another_ones(
+    s3: Any, bucket: str, put: Callable[..., Result], archive: bytes, before: int | None, now: int | None
+) -> None:
+    upload(s3, bucket, archive)
+    put("first", others={NAME: Content.of(b"{}", before)})
+    second = put("second", others={NAME: Content.of(NEW, now)})
+    assert (second.bytes.read < len(MEDIUM)) == (now is not None)
+    put("scanned", others={NAME: Content.of(NEW, now)}, verify="always")
+    assert object_of(s3, bucket, "second") == object_of(s3, bucket, "scanned")
 
 
 @pytest.mark.parametrize("change", ["source", "names", "bucket", "if_present", "verify"])
