@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import RepackError
@@ -139,3 +141,43 @@ def test_no_lie_of_a_mark_is_believed_of_an_earlier_output(forgery: str) -> None
     model, target = MemorySource(FORGERIES[forgery]), MemoryTarget()
     model.etag, target.memory = "e", Earlier()
     assert told(Job(model, target, EDIT))[1] == told(Job(model, MemoryTarget(), EDIT, "always"))[1]
+
+
+edits = st.builds(
+    Edit,
+    put=st.dictionaries(
+        st.sampled_from([WANTED, "x"]),
+        st.builds(Content.of, st.sampled_from([b"{}", b'{"x": 1}']), st.sampled_from([None, 0o600])),
+        max_size=2,
+    ),
+    drop=st.sampled_from([(), (), ("b",)]),
+    if_present=st.sampled_from(["replace", "replace", "keep"]),
+)
+steps = st.lists(
+    st.tuples(st.integers(0, 3), edits, st.sampled_from(["once", "once", "never"])), min_size=2, max_size=6
+)
+
+
+@given(st.sampled_from([*SOURCES.values(), *FORGERIES.values()]), steps)
+def test_whatever_was_made_before_the_output_is_what_a_survey_makes(
+    model: bytes, steps: list[tuple[int, Edit, Verify]]
+) -> None:
+    model_source = MemorySource(model)
+    model_source.etag = "model"
+    sources = [model_source]
+
+    class Earlier:
+        def find(self, source: Source, made_of: Mapping[str, str]) -> Source | None:
+            return next((found for found in reversed(sources) if made_of.items() <= found.note.items()), None)
+
+        def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
+
+    for number, edit, verify in steps:
+        source, target = sources[number % len(sources)], MemoryTarget()
+        target.memory = Earlier()
+        output = told(Job(source, target, edit, verify))[1]
+        if verify == "once":
+            assert output == told(Job(source, MemoryTarget(), edit, "always"))[1]
+        if target.data is not None:
+            sources.append(known(target.data, target.note))
+            sources[-1].etag = str(len(sources))
