@@ -115,6 +115,8 @@ class MultipartUpload:
             except ClientError as error:
                 if code(error) == "BadDigest" or (code(error) == "InvalidRequest" and OTHER_BYTES.search(str(error))):
                     raise OutputNotProved(f"{self.place}: S3 holds other bytes than were sent: {error}") from error
+                if code(error) == "InvalidPart" and self.access.is_aws:  # which takes parts of any sizes
+                    raise StoreUnavailable(f"{self.place}: S3 lost or changed a part after its answer") from error
                 raise
         self._upload_id = None
         return answer

@@ -384,6 +384,23 @@ def test_a_condition_that_fails_inside_of_an_answer_is_a_changed_output(
     assert not open_uploads(s3, bucket)
 
 
+@pytest.mark.parametrize(("aws", "expected"), [(True, errors.StoreUnavailable), (False, errors.InvalidRequest)])
+def test_a_part_that_is_refused_in_the_end_is_nobodys_mistake_where_sizes_do_not_matter(
+    bucket: str,
+    proxied: S3Access,
+    proxy: Proxy,
+    model: str,
+    aws: bool,
+    expected: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A copy that took too long may be done after its repetition, and changes the part's ETag if that is encrypted."""
+    monkeypatch.setattr(S3Access, "is_aws", aws)
+    proxy.fault = of("CompleteMultipartUpload", "", Refused(400, "InvalidPart"))
+    with pytest.raises(expected):
+        publish(proxied, model)
+
+
 def test_a_completion_that_fails_for_now_is_asked_for_again(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str
 ) -> None:
