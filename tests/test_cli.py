@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
@@ -481,6 +482,27 @@ def test_a_stdout_that_is_full_is_an_error_of_one_line(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_who_closes_stdout_or_stderr_gets_the_archive_all_the_same(closed: str, folder: Path) -> None:
+    command = f"{sys.executable} -m lambda_fn repack model.tar.gz --set a=1 --output out.tar.gz {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=folder, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(put_in(folder / "out.tar.gz")[WANTED]) == {"a": 1}
+
+
+def test_what_shall_outlive_its_terminal_is_not_ended_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        cli.end_tidily()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == cli.terminate
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_main_answers_the_status_without_ending_the_process(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -290,6 +290,7 @@ from lambda_fn.cli import main
 
 number, write = int(sys.argv[1]), os.pwrite
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without one
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and one of nohup without this
 
 def signalled(*arguments):
     os.pwrite = write
@@ -301,11 +302,16 @@ os.pwrite = signalled
 sys.exit(main(sys.argv[2:]))
 """
 """A command line that gets a signal when it has written the first bytes of its output."""
-ENDED = {signal.SIGTERM: (128 + signal.SIGTERM, ""), signal.SIGINT: (1, "error: Interrupted: nothing was written\n")}
+INTERRUPTED = "error: Interrupted: it was stopped before its end; no output is half written\n"
+ENDED = {
+    signal.SIGTERM: (128 + signal.SIGTERM, ""),
+    signal.SIGHUP: (128 + signal.SIGHUP, ""),
+    signal.SIGINT: (-signal.SIGINT, INTERRUPTED),  # by the signal itself, which a shell's loop looks for
+}
 """Its exit status, and what it says."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", ENDED)
 @pytest.mark.parametrize("which", ["graft", "splice"])
 def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, which: str, tmp_path: Path) -> None:
     old = [entry(WANTED, b"{}")] * 8 if which == "splice" else []
