@@ -24,7 +24,7 @@ from .core.store import Progress, Source, Stages
 from .core.tar import Entry
 from .core.value import Value
 from .inspection import Inspection
-from .stores import access_for, open_source, open_target
+from .stores import access_for, local_path, open_source, open_target
 
 if TYPE_CHECKING:
     from .stores.s3 import S3Access
@@ -275,7 +275,7 @@ def _job(
 ) -> Iterator[tuple[Job, Wanted]]:
     """Everything opened: the target first, so that whoever reads newer inputs cannot be overtaken by older ones."""
     uris = list(uris)
-    _check_apart(request, uris)
+    _check_apart(request, [uri if uri.startswith("s3://") else local_path(uri) for uri in uris])
     s3 = access_for([request.model_uri, request.output_uri, *uris], s3)
     with closing(open_target(request.output_uri, s3)) as target:
         wanted = gathered(s3)

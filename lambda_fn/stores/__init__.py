@@ -6,6 +6,7 @@ path; everything else is a path on the local disk. What S3 needs is imported whe
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Iterable, Optional
 
@@ -57,4 +58,11 @@ def local_path(uri: str) -> str:
     """What is no S3 URI, as a path. Raises InvalidRequest for what was meant as the address of something else."""
     if NO_PATH.match(uri):
         raise InvalidRequest(f"{uri} is neither a path nor s3://bucket/key, which are all that can be read and written")
-    return uri
+    if uri.startswith("~/"):  # as a folder's name it would be made, and one day be removed by `rm -r ~`
+        raise InvalidRequest(f"{uri} begins with ~, and no shell has put the home folder there; write it out")
+    try:
+        if b"\0" not in os.fsencode(uri):
+            return uri
+    except UnicodeEncodeError:
+        pass
+    raise InvalidRequest(f"{uri!r} is no path")
