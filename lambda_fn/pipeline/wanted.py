@@ -36,10 +36,11 @@ class Wanted:
 
 def wanted(config: RepackStepConfig) -> Wanted:
     """What the config asks for. Raises ValueError for what cannot be packed, and where an entry is given twice."""
-    found, over = Wanted(), dict[str, Content]()
+    found, over, inside = Wanted(), dict[str, Content](), dict[str, Content]()
     try:
         if isinstance(config.code, Path) and config.code.is_dir():
             found.folders[CODE] = packed(_folder(config.code))
+            _add(inside, _below(CODE, config.code), config.code)
         elif isinstance(config.code, Path):
             _add(over, _below(f"{CODE}/{config.code.name}", config.code), config.code)
         elif config.code is not None:
@@ -52,8 +53,12 @@ def wanted(config: RepackStepConfig) -> Wanted:
             else:
                 found.files[name] = given
         for name, given in config.folders.items():
-            here = isinstance(given, Path)
-            found.folders[name] = packed(_folder(given)) if here else input_of(given, ARCHIVE_SUFFIXES)
+            if isinstance(given, Path):
+                found.folders[name] = packed(_folder(given))
+                _add(inside, _below(name, given), given)
+            else:
+                found.folders[name] = input_of(given, ARCHIVE_SUFFIXES)
+        _add(inside, over, "files or dependencies")
     except RepackError as error:
         raise ValueError(str(error)) from error
     if over:
