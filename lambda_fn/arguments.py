@@ -94,6 +94,13 @@ def _place(text: str) -> str:
     return text
 
 
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not ratio >= 1:  # nothing is above NaN, and so nothing would be refused
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1")
+    return ratio
+
+
 def _add_edits(edits: Group) -> None:
     def several(option: str, metavar: str, explained: str) -> None:
         edits.add_argument(option, metavar=metavar, action="append", default=[], help=explained)
@@ -150,7 +157,7 @@ def _add_limits(how: Group) -> None:
     how.add_argument(
         "--max-ratio",
         metavar="N",
-        type=float,
+        type=_ratio,
         default=Limits.ratio,
         help="refuse what is packed more densely than 1 to N as a bomb (default: %(default)s)",
     )

@@ -31,6 +31,7 @@ class Inspection:
         self._scripts: set[str] = set()
         self._leaving = _Several()
         self._apple_doubles = _Several()
+        self._backslashes = _Several()
         for path in put:
             self._look_at(path)
 
@@ -54,6 +55,8 @@ class Inspection:
             self._scripts.add(path[len(CODE) :])
         if path.rpartition("/")[2].startswith("._"):
             self._apple_doubles.add(path)
+        if "\\" in path:
+            self._backslashes.add(path)
 
     def warnings(self, held: Optional[bytes] = None) -> Iterator[str]:
         """What a person should know, a sentence each; `held` are the hyperparameters that the archive holds."""
@@ -70,6 +73,8 @@ class Inspection:
             yield f"{self._leaving} leads out of the archive, and most likely to nothing where it is extracted"
         if self._apple_doubles.count:
             yield f"{self._apple_doubles} is a leftover of macOS, and no part of the model; --remove '._*' drops it"
+        if self._backslashes.count:
+            yield f"{self._backslashes} is no file in a folder but one with backslashes in its name, except on Windows"
         script = _script(held) if held is not None else None
         if script and self._scripts and len(self._scripts) <= SCRIPTS_LIMIT and script not in self._scripts:
             yield f"the hyperparameters name the script {script}, but there is no {CODE}{script}"

@@ -402,6 +402,7 @@ def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: st
         ["cat", "model.tar.gz"],
         ["repack", "model.tar.gz", "--output", "out", "--if-present", "maybe"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "high"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "nan"],
         ["repack", "model.tar.gz", "--output", "-", "--set", "a=1"],
         ["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "-"],
         ["repack", "-", "--output", "out", "--set", "a=1"],
@@ -418,6 +419,16 @@ def test_a_missing_output_is_told_before_anything_else(folder: Path) -> None:
     done = run("repack", "nowhere", "--set", "a=False", folder=folder)
     assert done.stderr.endswith("error: the following arguments are required: --output\n")
     assert done.stderr.count("\n") == 2
+
+
+def test_the_root_may_be_stripped_after_something_was_put_beside_it(folder: Path) -> None:
+    (folder / "model.tar.gz").write_bytes(member(Tar([entry("m/w", b"1")]).data))
+    told = run("repack", "model.tar.gz", "--set", "a=1", "--output", "model.tar.gz", folder=folder).stderr
+    assert "repack --strip-root takes the folder away" in told
+    refused = run("repack", "model.tar.gz", "--strip-root", "--output", "model.tar.gz", folder=folder).stderr
+    assert refused.endswith("where an earlier repack put it; put it in once more in this one\n")
+    assert run("repack", "model.tar.gz", "--strip-root", "--set", "a=1", "--output", "o", folder=folder).stderr == ""
+    assert put_in(folder / "o").keys() == {WANTED, "w"}
 
 
 def test_a_setting_that_only_looks_like_json_is_told_what_to_write(folder: Path) -> None:

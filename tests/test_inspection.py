@@ -59,6 +59,14 @@ def test_leftovers_of_macos_are_told_once_for_all() -> None:
     assert told.startswith("each of 2 entries, such as ._w, is a leftover of macOS")
 
 
+def test_folders_that_only_windows_sees_are_told() -> None:
+    (told,) = warnings(entry("model\\w"), entry("model\\code\\x.py"))
+    assert told.startswith("each of 2 entries, such as model\\w, is no file in a folder")
+    assert warnings(entry("w"), put=("code\\x.py",)) == [
+        "code\\x.py is no file in a folder but one with backslashes in its name, except on Windows"
+    ]
+
+
 @pytest.mark.parametrize("key", ["sagemaker_program", "SAGEMAKER_PROGRAM"])
 @pytest.mark.parametrize("as_sagemaker_does", [False, True])
 def test_a_script_that_is_not_there_is_told(key: str, as_sagemaker_does: bool) -> None:

@@ -28,9 +28,9 @@ def test_what_no_file_can_be_called_or_a_shell_has_left_as_it_is_makes_no_folder
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for opened in (open_source, open_target):
-        with pytest.raises(InvalidRequest, match="begins with ~|is no path"):
+        with pytest.raises(InvalidRequest, match=r"begins with ~|is no path"):
             opened(uri)
-    with pytest.raises(InvalidRequest, match="begins with ~|is no path"):
+    with pytest.raises(InvalidRequest, match=r"begins with ~|is no path"):
         repack("model.tar.gz", "out.tar.gz", folders={"code": uri})
     assert list(tmp_path.iterdir()) == []
 
@@ -43,7 +43,9 @@ def test_a_folder_that_is_gone_is_no_place_for_an_output(tmp_path: Path, monkeyp
         open_target("out.tar.gz")
 
 
-@pytest.mark.parametrize("path", ["./~/x.tar.gz", "~x.tar.gz", "./s3:/x.tar.gz", "a:b.tar.gz", "2024-01-01T10:00.tar.gz"])
+@pytest.mark.parametrize(
+    "path", ["./~/x.tar.gz", "~x.tar.gz", "./s3:/x.tar.gz", "a:b.tar.gz", "2024-01-01T10:00.tar.gz"]
+)
 def test_a_path_with_a_colon_or_a_tilde_is_one(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(path).parent.mkdir(exist_ok=True)
