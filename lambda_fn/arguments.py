@@ -238,9 +238,9 @@ def s3_of(options: argparse.Namespace) -> Optional[S3Access]:
     given = {name: value for name in S3_OPTIONS if (value := getattr(options, name, None))}
     if not given:
         return None
-    from .stores.s3 import S3Access
+    from .stores import s3_access
 
-    return S3Access.default(**given)
+    return s3_access(**given)
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

@@ -516,6 +516,16 @@ def test_what_shall_outlive_its_terminal_is_not_ended_with_it(monkeypatch: pytes
             signal.signal(number, handler)
 
 
+@pytest.mark.parametrize("option", [[], ["--region", "eu-west-1"]])
+def test_without_boto3_an_s3_uri_is_told_what_it_needs(option: list[str], folder: Path) -> None:
+    without = "import sys; sys.modules['botocore'] = None; from lambda_fn.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", without, "repack", "s3://b/m.tar.gz", "--set", "a=1", "--output", "out", *option]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"error: InvalidRequest: S3 cannot be reached without botocore\S*, .*pip install.*\n", done.stderr)
+
+
 def test_main_answers_the_status_without_ending_the_process(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify", str(folder / "model.tar.gz")]) == 0
     assert cli.main(["verify", str(folder / "nowhere")]) == 1
