@@ -21,7 +21,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NoReturn, Optional
 
 from .arguments import limits_of, parser, request_of, s3_of
-from .core.errors import RepackError, of_archive
+from .core.errors import InvalidArchive, RepackError, of_archive
 from .listing import escaped
 from .progress import shown_progress
 
@@ -140,7 +140,12 @@ def verify_command(options: argparse.Namespace) -> None:
     """Print what a full survey says, which takes nothing that zlib refuses."""
     from .core.edit import Edit
 
-    found = surveyed(options, Edit(), lambda entry: None, strict=True)
+    try:
+        found = surveyed(options, Edit(), lambda entry: None, strict=True)
+    except InvalidArchive as error:
+        if options.json:
+            print(json.dumps({"intact": False, "error": error.name, "why": str(error)}))
+        raise
     if options.json:
         facts = {"intact": True, "entries": found.entries, "uncompressed_size": found.uncompressed_size}
         print(json.dumps({**facts, "warnings": found.warnings}))

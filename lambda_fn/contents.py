@@ -36,8 +36,12 @@ FILES_LIMIT = 10_000
 """Files in one folder: more are most likely another folder than the one that was meant."""
 FETCHED_AT_ONCE = 8
 
-JUNK = (".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "._*")
-"""What version control, Python, notebooks and macOS leave in folders, and nobody wants in a model."""
+JUNK = (
+    *(".git", ".hg", ".svn"),
+    *("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"),
+    *(".DS_Store", "._*"),
+)
+"""What version control, Python, its tools, notebooks and macOS leave in folders, and nobody wants in a model."""
 ARCHIVES = (".tar.gz", ".tgz")
 SYMBOLIC_LINK = b"2"
 

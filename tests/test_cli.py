@@ -291,6 +291,11 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
         f"intact: 2 entries, {len(archives.small().data):,} bytes uncompressed\n",
     )
     assert json.loads(run("verify", "model.tar.gz", "--json", folder=folder).stdout)["intact"] is True
+    (folder / "cut.tar.gz").write_bytes((folder / "model.tar.gz").read_bytes()[:-9])
+    cut = run("verify", "cut.tar.gz", "--json", folder=folder)
+    said = json.loads(cut.stdout)
+    assert (cut.returncode, said["intact"], said["error"]) == (1, False, "InvalidArchive")
+    assert cut.stderr == f"error: InvalidArchive: {said['why']}\n"
     data = bytearray((folder / "model.tar.gz").read_bytes())
     data[-5] ^= 1
     (folder / "model.tar.gz").write_bytes(data)
@@ -523,7 +528,9 @@ def test_without_boto3_an_s3_uri_is_told_what_it_needs(option: list[str], folder
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"error: InvalidRequest: S3 cannot be reached without botocore\S*, .*pip install.*\n", done.stderr)
+    assert re.fullmatch(
+        r"error: InvalidRequest: S3 cannot be reached without botocore\S*, .*pip install.*\n", done.stderr
+    )
 
 
 def test_main_answers_the_status_without_ending_the_process(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

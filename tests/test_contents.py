@@ -164,6 +164,8 @@ JUNK = {
     ".DS_Store": b"1",
     "._inference.py": b"1",
     ".ipynb_checkpoints/a-checkpoint.py": b"1",
+    "lib/.mypy_cache/3.11/x.data.json": b"1",
+    ".svn/wc.db": b"1",
 }
 
 
