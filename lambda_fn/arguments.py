@@ -94,6 +94,12 @@ def _place(text: str) -> str:
     return text
 
 
+def _prefix(text: str) -> str:
+    if not text.startswith("s3://") or not text.endswith("/"):  # names are put right behind it
+        raise argparse.ArgumentTypeError(f"{text} is not s3://bucket/prefix/")
+    return text
+
+
 def _ratio(text: str) -> float:
     ratio = float(text)
     if not ratio >= 1:  # nothing is above NaN, and so nothing would be refused
@@ -178,6 +184,7 @@ def _add_s3(s3: Group, writes: bool) -> None:
         s3.add_argument(
             "--known-sources",
             metavar="S3_PREFIX",
+            type=_prefix,
             help="s3://bucket/prefix/ where a checked SOURCE is remembered: the next output in that bucket needs none",
         )
 

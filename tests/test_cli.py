@@ -408,6 +408,7 @@ def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: st
         ["repack", "model.tar.gz", "--output", "out", "--if-present", "maybe"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "high"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "nan"],
+        ["repack", "s3://b/m", "--output", "s3://b/o", "--set", "a=1", "--known-sources", "s3://b/known"],
         ["repack", "model.tar.gz", "--output", "-", "--set", "a=1"],
         ["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "-"],
         ["repack", "-", "--output", "out", "--set", "a=1"],
