@@ -284,7 +284,11 @@ def _job(
 
 
 def _check_apart(request: _Given | Request, uris: Iterable[str]) -> None:
-    """Raises InvalidRequest if the model or the output lies in a local folder that is put in."""
+    """Raises InvalidRequest if the output is a file that is put in, or an archive lies in a local folder that is."""
+    output = request.output_uri
+    for uri in uris:
+        if uri == output or (os.path.isfile(uri) and os.path.exists(output) and os.path.samefile(uri, output)):
+            raise InvalidRequest(f"{uri} is put in, and would be replaced by the output; name another output")
     for folder in filter(os.path.isdir, uris):
         for archive in (request.model_uri, request.output_uri):
             inside = os.path.realpath(archive).startswith(os.path.join(os.path.realpath(folder), ""))

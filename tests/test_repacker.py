@@ -217,6 +217,19 @@ def test_an_archive_is_not_put_into_itself(tmp_path: Path) -> None:
         run(Request(str(source), str(tmp_path / "p/out.tar.gz"), files={"code": str(tmp_path / "p")}))
 
 
+def test_an_output_does_not_replace_what_is_put_in(tmp_path: Path) -> None:
+    source, given = tmp_path / "model.tar.gz", tmp_path / "hyperparameters.json"
+    source.write_bytes(member(Tar([entry("a")]).data))
+    given.write_bytes(b"{}")
+    (tmp_path / "link").symlink_to(given)
+    for output in (str(given), str(tmp_path / "link")):
+        with pytest.raises(InvalidRequest, match="would be replaced by the output"):
+            run(Request(str(source), output, hyperparameters_uri=str(given)))
+    with pytest.raises(InvalidRequest, match="would be replaced by the output"):
+        run(Request(str(source), "s3://b/code.tar.gz", folders={"code": "s3://b/code.tar.gz"}))
+    assert given.read_bytes() == b"{}"
+
+
 @pytest.mark.parametrize("given", [{5: b""}, [("a", b"")], {Path("a"): b""}])
 def test_what_is_no_table_of_files_is_refused(given: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="files must be a dict"):
