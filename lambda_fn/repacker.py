@@ -14,7 +14,14 @@ from .contents import contents_of_file, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
-from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, SourceNotFound, of_archive
+from .core.errors import (
+    ArchiveTooLarge,
+    InvalidHyperparameters,
+    InvalidRequest,
+    MissingHyperparameters,
+    SourceNotFound,
+    of_archive,
+)
 from .core.gzip import Limits
 from .core.history import Verify
 from .core.plan import Plan
@@ -123,7 +130,8 @@ def forecast(
     with _job(request, partial(gather, request), _uris(request), s3, limits, progress) as (job, wanted):
         plan = job.forecast() or job.plan(copying=False)
         moved = Bytes(job.source.bytes_read, plan.uploaded, plan.copied)
-        return Forecast(**_account(request, wanted, plan, job.source, moved), output_size=plan.size)
+        warnings = _refused_later(plan, job.limits, plan.size)
+        return Forecast(**_account(request, wanted, plan, job.source, moved, warnings), output_size=plan.size)
 
 
 def likely(request: Request, s3: Optional[S3Access] = None) -> tuple[Optional[Plan], int]:
@@ -313,12 +321,24 @@ def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -
     held = plan.content.get(hyperparameters.ENTRY)
     read_twice = plan.source.bytes_read if plan.source is not job.source else 0
     moved = Bytes(job.source.bytes_read + read_twice, published.uploaded, published.copied)
+    later = _refused_later(plan, job.limits, published.size)
     return Result(
-        **_account(request, wanted, plan, job.source, moved, (*job.source.warnings, *published.warnings)),
+        **_account(request, wanted, plan, job.source, moved, (*job.source.warnings, *published.warnings, *later)),
         output=OutputFacts(published.etag, published.version_id, published.size, published.proof),
         hyperparameters_sha256=held.identity if held else None,
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _refused_later(plan: Plan, limits: Limits, size: Optional[int]) -> Iterator[str]:
+    """What the next repack, under the same limits, will say of the output because of what is put in."""
+    unpacked = plan.survey.uncompressed_size if plan.survey else None
+    if unpacked is None or size is None or plan.removed_count:
+        return
+    try:
+        limits.check(size, unpacked + sum(plan.content[name].size for name in plan.put if name in plan.content))
+    except ArchiveTooLarge as error:
+        yield f"of the output: {error}"
 
 
 def _account(

@@ -230,6 +230,19 @@ def test_an_output_does_not_replace_what_is_put_in(tmp_path: Path) -> None:
     assert given.read_bytes() == b"{}"
 
 
+def test_an_output_that_would_be_refused_as_a_bomb_is_told(tmp_path: Path) -> None:
+    source, output, limits = tmp_path / "model.tar.gz", tmp_path / "out.tar.gz", Limits(uncompressed=50_000)
+    source.write_bytes(member(Tar([entry("a")]).data))
+    assert repack(source, output, {"zeros": bytes(10_000)}, limits=limits).warnings == ()
+    (told,) = repack(source, output, {"zeros": bytes(100_000)}, limits=limits).warnings
+    assert told.startswith("of the output: the archive unpacks to more than 50000 bytes")
+    with pytest.raises(ArchiveTooLarge):
+        repack(output, tmp_path / "again", {"b": b""}, limits=limits)
+    (tmp_path / "zeros").write_bytes(bytes(100_000))
+    foreseen = forecast(Request(str(source), str(output), files={"z": str(tmp_path / "zeros")}), limits=limits)
+    assert foreseen.warnings == (told,)
+
+
 @pytest.mark.parametrize("given", [{5: b""}, [("a", b"")], {Path("a"): b""}])
 def test_what_is_no_table_of_files_is_refused(given: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="files must be a dict"):
