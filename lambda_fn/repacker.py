@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import hyperparameters
-from .contents import contents_of_file, puts
+from .contents import contents_of_file, is_folder, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
@@ -100,7 +100,7 @@ def repack(
             _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
         return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
 
-    places = [os.fspath(place) for place in folders.values()]
+    places = [_folder(os.fspath(place)) for place in folders.values()]
     given = [os.fspath(content) for content in files.values() if isinstance(content, os.PathLike)]
     with _job(request, wanted, [*places, *given], s3, limits, progress) as (job, asked):
         return _result(job, request, asked, began)
@@ -283,7 +283,10 @@ def _job(
 ) -> Iterator[tuple[Job, Wanted]]:
     """Everything opened: the target first, so that whoever reads newer inputs cannot be overtaken by older ones."""
     uris = list(uris)
-    _check_apart(request, [uri if uri.startswith("s3://") else local_path(uri) for uri in uris])
+    for uri in (request.model_uri, request.output_uri, *uris):
+        if not uri.startswith("s3://"):
+            local_path(uri)  # or an error
+    _check_apart(request, uris)
     s3 = access_for([request.model_uri, request.output_uri, *uris], s3)
     with closing(open_target(request.output_uri, s3)) as target:
         wanted = gathered(s3)
@@ -291,17 +294,27 @@ def _job(
             yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress), wanted.visit), wanted
 
 
-def _check_apart(request: _Given | Request, uris: Iterable[str]) -> None:
-    """Raises InvalidRequest if the output is a file that is put in, or an archive lies in a local folder that is."""
+def _check_apart(request: _Given | Request, uris: Sequence[str]) -> None:
+    """Raises InvalidRequest if the output is a file that is put in, or an archive lies in a folder that is."""
     output = request.output_uri
     for uri in uris:
-        if uri == output or (os.path.isfile(uri) and os.path.exists(output) and os.path.samefile(uri, output)):
-            raise InvalidRequest(f"{uri} is put in, and would be replaced by the output; name another output")
-    for folder in filter(os.path.isdir, uris):
+        there = os.path.isfile(uri) and os.path.exists(output)
+        if uri.rstrip("/") == output or (there and os.path.samefile(uri, output)):
+            raise InvalidRequest(f"{output} is put in, and would be replaced by the output; name another output")
+    for folder in filter(is_folder, uris):
         for archive in (request.model_uri, request.output_uri):
-            inside = os.path.realpath(archive).startswith(os.path.join(os.path.realpath(folder), ""))
-            if inside and not archive.startswith("s3://"):
+            if _real(archive).startswith(os.path.join(_real(folder), "")):
                 raise InvalidRequest(f"{archive} lies in {folder}, which is put in; keep it in another place")
+
+
+def _real(uri: str) -> str:
+    """Where it lies, whatever links lead there."""
+    return uri if uri.startswith("s3://") else os.path.realpath(uri)
+
+
+def _folder(uri: str) -> str:
+    """Where a folder is asked for, S3 needs no slash at its end."""
+    return f"{uri.rstrip('/')}/" if uri.startswith("s3://") else uri
 
 
 class _Given(Value):
@@ -313,7 +326,7 @@ class _Given(Value):
 
 
 def _uris(request: Request) -> list[str]:
-    return [request.hyperparameters_uri or "", *request.files.values(), *request.folders.values()]
+    return [request.hyperparameters_uri or "", *request.files.values(), *map(_folder, request.folders.values())]
 
 
 def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -> Result:
