@@ -53,8 +53,6 @@ WATCHED_LIMIT = 100
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"
 SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS, SOLARIS_ACL = b"S", b"V", b"g", b"X", b"A"
-LISTED = (b"Y", b"N", b"D", b"R", b"T", b"X")
-"""What a name begins with in the list that GNU tar's incremental dumps have of a directory."""
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
 EXTENDED = {b"x": "pax header", b"X": "pax header", b"g": "shared pax header", b"L": "long name", b"K": "long link"}
@@ -68,6 +66,8 @@ _NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
 """Digits, and what an earlier number may have left behind the NUL that ends them."""
 _TIMES = rb"(?s)(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}"
 """What GNU tar has in the prefix's place: times of access and of change."""
+_LISTED = rb"[YNDRTX][^/\\]{99}\0{412}"
+"""A short list of names, each behind a letter: what GNU tar's incremental dumps have of a directory."""
 _LINE_BREAK = rb"[\n\r]|\xe2\x80[\xa8\xa9]"
 
 
@@ -78,7 +78,7 @@ class Place:
         self.summed = summed
         """Whether they look at its checksum: commons-compress does not."""
         self.listed = listed
-        """Whether a list of names belongs there, each behind a letter."""
+        """Whether a list of names belongs there, and no more than one block of it."""
         self.blocks = b""
         """As much of the two blocks there as has passed."""
 
@@ -90,7 +90,7 @@ class Place:
             return None
         if checksum(block) is not None:
             return True
-        data = self.summed or block == bytes(BLOCK) or (self.listed and block[:1] in LISTED)
+        data = self.summed or block == bytes(BLOCK) or (self.listed and re.match(_LISTED, block))
         return not data and has_numbers(block)
 
 
@@ -348,8 +348,10 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
     if padded(stated) != entry.padded_size or entry.type == SPARSE_FILE:
         place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
         stream.watch(stream.position + padded(stated), place)
-    if entry.data_size and entry.name.endswith("/"):  # to some a directory without data
-        stream.watch(stream.position, Place(summed=False, listed=entry.type == DUMPED_DIRECTORY))
+    if entry.data_size and entry.name.endswith("/"):
+        if entry.type != DUMPED_DIRECTORY:
+            raise ambiguous("data behind a name like a directory's", entry.start)
+        stream.watch(stream.position, Place(summed=False, listed=entry.data_size <= BLOCK))
     elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
         stream.watch(stream.position, Place())
     if len(stream.watched) > WATCHED_LIMIT:
@@ -475,7 +477,11 @@ def header_names(block: bytes, start: int) -> list[str]:
         return [name]
     if magic == USTAR_MAGIC:
         return [f"{text(block[STAR_PREFIX])}/{name}", whole] if block[STAR_END] == STAR else [whole]
-    return [whole, name] if magic.startswith(b"ustar\0") else [name, whole]
+    if magic.startswith(b"ustar\0"):
+        return [whole, name]
+    if not name:  # to some a directory without data
+        raise ambiguous("a prefix without a name, in another format than ustar", start)
+    return [name, whole]
 
 
 def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[int, int]:

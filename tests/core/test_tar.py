@@ -377,10 +377,25 @@ AMBIGUOUS = {
     + WANTED[:148]
     + bytes(8)
     + WANTED[156:512],
-    "a directory's data that is a header but for the sum": header("d/", 512, b"Z")
-    + WANTED[:148]
-    + bytes(8)
-    + WANTED[156:512],
+    "a list of names, then an entry in what is still the list": header("d/", 512 + len(WANTED), b"D", b"ustar  ")
+    + archives.padded(b"Yfoo\0\0")
+    + WANTED,
+    "a list of names with a size where a header has one": header("d/", 512, b"D", b"ustar  ")
+    + b"Yfoo".ljust(124, b"\0")
+    + b"00000001000\0".ljust(388, b"\0")
+    + FILE,
+    "a list of names that is a path": header("d/", 512, b"D", b"ustar  ") + archives.padded(b"Y/../file\0\0") + FILE,
+    "a list of names that is a path of Windows": header("d/", 9, b"D", b"ustar  ")
+    + archives.padded(b"Y\\..\\file")
+    + FILE,
+    "data behind a name like a directory's": header("d/", 600, b"Z") + archives.padded(b"x" * 600) + FILE,
+    "data behind a pax path like a directory's": pax(record("path", "d/"))
+    + header("d", 600, b"Z")
+    + archives.padded(b"x" * 600)
+    + FILE,
+    "data behind a label like a directory's": header("d/", 600, b"V") + archives.padded(b"x" * 600) + FILE,
+    "a prefix without a name in v7": header("", 9, magic=b"", prefix=b"p") + archives.padded(b"x" * 9) + FILE,
+    "a prefix without a name in GNU tar's format": header("", kind=b"5", magic=b"ustar  ", prefix=b"p") + FILE,
     "a sparse file without GNU tar's magic": header("s", kind=b"S"),
     "a part of several volumes": header(kind=b"M"),
     "a list of names": header(kind=b"N"),
@@ -397,6 +412,8 @@ def test_what_readers_take_in_two_ways_is_refused(case: str, chunk: int) -> None
     assert re.search(r"at its byte \d+", str(caught.value))
 
 
+TIMES = b"13640052170\0" * 2
+"""Of access and of change, where GNU tar has them."""
 HONEST = {
     "a zero block at the end": (FILE + bytes(512), ["file"]),
     "one zero block and zeros": (FILE + bytes(512) + bytes(3000), ["file"]),
@@ -436,6 +453,14 @@ HONEST = {
     "a size in both headers": (pax(record("size", "2")) + header(size=2) + bytes(512) + FILE, ["file", "file"]),
     "a signed checksum": (with_signed_sum(header("na\udcffve", 9)) + bytes(512) + FILE, ["na\udcffve", "file"]),
     "an unknown type": (header("a", 9, b"Z") + bytes(512) + FILE, ["a", "file"]),
+    "an unknown type called like a directory": (header("d/", 0, b"Z") + FILE, ["d/", "file"]),
+    "a directory all of whose name is a prefix": (header("", kind=b"5", prefix=b"p/q") + FILE, ["p/q/", "file"]),
+    "one of Plexus": (header("", kind=b"5", magic=b"ustar\0\0\0", prefix=b"p/q") + FILE, ["p/q/", "file"]),
+    "no name beside times": (header("", magic=b"ustar  ", prefix=TIMES) + FILE, ["", "file"]),
+    "a longer list of names in an incremental dump": (
+        header("d/", 600, b"D", b"ustar  ") + archives.padded(b"Y123\0" * 120) + FILE,
+        ["d/", "file"],
+    ),
     "no magic": (header("a", magic=b"") + FILE, ["a", "file"]),
     "Plexus's magic": (header("a", magic=b"ustar\0\0\0") + FILE, ["a", "file"]),
     "Dart's magic": (header("a", magic=b"ustar  \x30") + FILE, ["a", "file"]),
@@ -456,7 +481,6 @@ def test_a_directory_of_an_incremental_dump_is_a_directory() -> None:
     assert found.is_directory and found.data_size == 9
 
 
-TIMES = b"13640052170\0" * 2
 PREFIXES: dict[str, tuple[bytes, bytes, list[str]]] = {
     "ustar": (b"ustar\x0000", b"p", ["p/file"]),
     "ustar, longer than star's": (b"ustar\x0000", b"p" * 140, ["p" * 140 + "/file"]),
@@ -732,6 +756,8 @@ SAID = {
     "records of a sparse file that has a map": "a sparse map and records of a sparse file",
     "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
     "a sparse map of more than its data": "a sparse file whose map does not fit its data",
+    "data behind a name like a directory's": "data behind a name like a directory's",
+    "a prefix without a name in v7": "a prefix without a name, in another format than ustar",
     "a line break behind the NUL of a name": "a line break behind the NUL that ends a name",
     "a line break in the name of Solaris's header": "a line break behind the NUL that ends a name",
     "a line break behind the NUL of a link": "a line break behind the NUL that ends a name",
