@@ -66,8 +66,8 @@ _NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
 """Digits, and what an earlier number may have left behind the NUL that ends them."""
 _TIMES = rb"(?s)(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}"
 """What GNU tar has in the prefix's place: times of access and of change."""
-_LISTED = rb"[YNDRTX][^/\\]{99}\0{412}"
-"""A short list of names, each behind a letter: what GNU tar's incremental dumps have of a directory."""
+_LISTED = rb"[YNDRTX][^/\\]{123}\0{388}"
+"""A list of names, each behind a letter, that ends before a header's size: GNU tar's incremental dumps have such."""
 _LINE_BREAK = rb"[\n\r]|\xe2\x80[\xa8\xa9]"
 
 

@@ -457,6 +457,10 @@ HONEST = {
     "a directory all of whose name is a prefix": (header("", kind=b"5", prefix=b"p/q") + FILE, ["p/q/", "file"]),
     "one of Plexus": (header("", kind=b"5", magic=b"ustar\0\0\0", prefix=b"p/q") + FILE, ["p/q/", "file"]),
     "no name beside times": (header("", magic=b"ustar  ", prefix=TIMES) + FILE, ["", "file"]),
+    "a list of names that ends where a header has a mode": (
+        header("d/", 103, b"D", b"ustar  ") + archives.padded(b"Y" + b"7" * 99 + b"56\0\0") + FILE,
+        ["d/", "file"],
+    ),
     "a longer list of names in an incremental dump": (
         header("d/", 600, b"D", b"ustar  ") + archives.padded(b"Y123\0" * 120) + FILE,
         ["d/", "file"],
