@@ -16,7 +16,7 @@ from typing import Iterable, Iterator, Literal, Mapping, Optional
 
 from .errors import InvalidArchive
 from .names import disputed, normal, readings
-from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
+from .pax import SPARSE, VALUE_LIMIT, ambiguous, mapped, natural, read_records, sparse_size, time
 from .ustar import (
     BLOCK,
     CHECKSUM,
@@ -122,6 +122,13 @@ class Stream:
     def read(self, size: int) -> bytes:
         """The next `size` bytes; fewer only at the end."""
         return b"".join(self.pieces(size))
+
+    def peek(self, size: int) -> bytes:
+        """The same, which are still to be read."""
+        found = self.read(size)
+        self._chunk = memoryview(found + self._chunk)
+        self.position -= len(found)
+        return found
 
     def skip(self, size: int) -> bool:
         """Pass over the next `size` bytes; whether there were as many."""
@@ -275,6 +282,8 @@ def entries_and_records(stream: Stream) -> Iterator[Entry]:
         watch(stream, stated, entry)
         if headers.type == SPARSE_FILE:
             entry = with_sparse_map(entry, stream)
+        elif f"{SPARSE}major" in entry.records:
+            check_sparse_map(entry, stream)
         yield entry
         complete = stream.skip(entry.stop - stream.position)
         check_watched(stream)
@@ -349,9 +358,10 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
         place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
         stream.watch(stream.position + padded(stated), place)
     if entry.data_size and entry.name.endswith("/"):
-        if entry.type != DUMPED_DIRECTORY:
+        if entry.type not in (DUMPED_DIRECTORY, SOLARIS_ACL):
             raise ambiguous("data behind a name like a directory's", entry.start)
-        stream.watch(stream.position, Place(summed=False, listed=entry.data_size <= BLOCK))
+        listed = entry.type == DUMPED_DIRECTORY and entry.data_size <= BLOCK
+        stream.watch(stream.position, Place(summed=False, listed=listed))
     elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
         stream.watch(stream.position, Place())
     if len(stream.watched) > WATCHED_LIMIT:
@@ -414,11 +424,24 @@ def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
         blocks.append(block)
         maps.append(block[FURTHER_MAP])
         more = block[FURTHER_MORE]
-    mapped = b"".join(maps)
-    size = sum(number(mapped[at : at + 12]) for at in range(12, len(mapped), 24))
-    if size != entry.data_size or entry.header[MAGIC] != GNU_MAGIC:
-        raise ambiguous("a sparse file whose map does not fit its data", entry.start)
+    fields = b"".join(maps)
+    pieces = [(number(fields[at : at + 12]), number(fields[at + 12 : at + 24])) for at in range(0, len(fields), 24)]
+    end = next((sum(piece) for piece in reversed(pieces) if any(piece)), 0)
+    fits = (sum(length for _, length in pieces), end) == (entry.data_size, entry.size)
+    if not fits or entry.header[MAGIC] != GNU_MAGIC:
+        raise ambiguous("a sparse file whose map does not fit it", entry.start)
     return entry._replace(blocks=b"".join(blocks))
+
+
+def check_sparse_map(entry: Entry, stream: Stream) -> None:
+    """Raises InvalidArchive unless a sparse map at the front of the data, a number on each line, fits the file."""
+    head = stream.peek(min(entry.data_size, HEADER_LIMIT))
+    count = re.match(rb"[0-9]{1,6}\n", head)
+    lines = head.split(b"\n", 2 * int(count[0]) + 1)[:-1] if count else []
+    data = entry.data_size - padded(len(b"\n".join(lines)) + 1)
+    adds_up = mapped(b",".join(lines[1:]), entry.start) == f"{data} {entry.size}"
+    if not (adds_up and len(lines) == 2 * int(lines[0]) + 1):
+        raise ambiguous("a sparse file whose map does not fit it", entry.start)
 
 
 def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared: Mapping[str, str]) -> Entry:

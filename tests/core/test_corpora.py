@@ -99,6 +99,9 @@ ACCEPTED: dict[str, bytes] = {
     "libarchive test_compat_solaris_tar_acl.tar": header("file", 30, b"A")
     + padded(b"1000007\0user::rw-,user:lp:--x:7")
     + FILE
+    + header("d/", 158, b"A")
+    + padded(b"1000007\0" + b"user:lp:--x:71," * 10)
+    + header("d/", kind=b"5")
     + END,
     "libarchive test_compat_tar_directory_1.tar": header("d1/", 1, b"\0", b"") + header("d2/", 0, b"\0", b"") + END,
     "libarchive test_compat_tar_hardlink_1.tar": header("docs_d/READMf", 321, b"\0", b"")
@@ -215,6 +218,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "Go pax-bad-hdr-file.tar": (pax(b"7 path=bad\n") + FILE + END, f"{DAMAGED} a broken pax record at its byte 0"),
     "Go issue10968.tar": (raw_header(b"x", b"0000000000x") + END, "the tar is damaged: a header field is no number"),
+    "Go sparse-formats.tar": (
+        sparse([(1, 1), (3, 1)], b"GG", size=10) + END,
+        f"{AMBIGUOUS} 0: a sparse file whose map does not fit it",
+    ),
+    "libarchive test_read_format_gtar_sparse_1_17_posix10_modified.tar": (
+        pax(*SPARSE_1_0) + header("GNUSparseFile.0/sparse.db", 512) + padded(b"# a comment\n1\n1000\n0\n") + END,
+        f"{AMBIGUOUS} 0: a sparse map that is none",
+    ),
     "Go writer-big.tar": (
         raw_header(b"tmp/16gig.txt", b"\x80" + (1 << 34).to_bytes(11, "big")),
         "the tar is cut off inside 'tmp/16gig.txt'",

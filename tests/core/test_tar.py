@@ -335,7 +335,7 @@ AMBIGUOUS = {
     "a sparse map that others take for data": sparse([], WANTED[:512], bytes(12) + b"%011o\0" % 512 + bytes(488))
     + FILE,
     "records of a sparse file without a map": pax(record("GNU.sparse.name", "a")) + FILE,
-    "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "0,0"))
+    "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "9,0"))
     + header("d", kind=b"5"),
     "records of a sparse file that has a map": pax(record("GNU.sparse.realsize", "1024")) + sparse([], b"") + INSIDE,
     "a sparse file's name in records, and a map": pax(record("GNU.sparse.name", "a")) + sparse([], b"") + FILE,
@@ -511,7 +511,7 @@ def test_the_prefix_is_read_as_readers_do_by_the_magic(case: str) -> None:
 
 def test_what_stands_behind_the_sizes_of_a_sparse_file_is_not_theirs() -> None:
     size = b"\x80" + (9 << 30).to_bytes(11, "big")
-    prefix = bytes(41) + bytes(97) + size
+    prefix = bytes(41) + size.ljust(97, b"\0") + size
     (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=prefix, end=b"7"))
     assert found.size == 9 << 30
     (found,) = read(header("s", magic=b"ustar  ", prefix=bytes(41) + b"\0" + b"7" * 95 + b"\1" + b"7" * 12))
@@ -561,7 +561,7 @@ def test_a_hundred_places_are_watched_at_a_time() -> None:
 @pytest.mark.parametrize("length", [b"50000000000\0", b"\x80" + (9 << 30).to_bytes(11, "big")])
 def test_pieces_of_a_sparse_file_may_be_of_any_size(length: bytes) -> None:
     size = number(length)
-    prefix = bytes(41) + (b"00000000000\0" + length + b"7" * 11 + b"\0").ljust(97, b"\0") + length
+    prefix = bytes(41) + (b"00000000000\0" + length * 2).ljust(97, b"\0") + length
     block = header("s", 0, b"S", b"ustar  ", prefix=prefix)
     first = next(entries(Stream([archives.checksummed(block[:124] + length + block[136:])])))
     assert (first.data_size, first.size) == (size, size)
@@ -587,7 +587,8 @@ def test_stars_prefix_is_shorter() -> None:
                 record("GNU.sparse.realsize", "9"),
                 record("path", "b"),
             )
-            + FILE,
+            + header("file", 512)
+            + archives.padded(b"1\n9\n0\n"),
             {"a", "b", "file"},
         ),
         (header("../a/../file"), {"../file", "file", "a/file"}),
@@ -716,12 +717,64 @@ def test_all_pieces_of_a_sparse_map_count() -> None:
     more = b"".join(b"%011o\0%011o\0" % (0, size) for size in range(512, 22 * 512, 512)).ljust(504, b"\0") + bytes(8)
     pieces = [(at << 20, size) for at, size in enumerate(sizes)]
     data = bytes(sum(sizes) + sum(range(512, 22 * 512, 512)))
-    (found, after) = read(sparse(pieces, data, more) + FILE)
-    assert (found.data_size, found.size, found.sparse, after.name) == (len(data), 1 << 20, True, "file")
+    (found, after) = read(sparse(pieces, data, more, size=21 * 512) + FILE)
+    assert (found.data_size, found.size, found.sparse, after.name) == (len(data), 21 * 512, True, "file")
     assert found.stop == after.start
-    for wrong in (data[:-512], data + bytes(512)):
-        with pytest.raises(InvalidArchive, match="a sparse file whose map does not fit its data"):
-            read(sparse(pieces, wrong, more) + FILE)
+    for wrong, size in ((data[:-512], 21 * 512), (data + bytes(512), 21 * 512), (data, 20 * 512), (data, 22 * 512)):
+        with pytest.raises(InvalidArchive, match="a sparse file whose map does not fit it"):
+            read(sparse(pieces, wrong, more, size) + FILE)
+
+
+def in_data(mapped: bytes, data: bytes, size: int, stated: int = 0) -> bytes:
+    """A sparse file of GNU tar's format 1.0: its map lies in front of its data."""
+    about = {"major": "1", "minor": "0", "name": "s", "realsize": str(size)}
+    records = pax(*(record(f"GNU.sparse.{key}", value) for key, value in about.items()))
+    content = archives.padded(mapped) + data
+    return records + header("GNUSparseFile.0/s", stated or len(content)) + archives.padded(content)
+
+
+@pytest.mark.parametrize("chunk", [100, 512, 100_000])
+@pytest.mark.parametrize(
+    ("mapped", "data", "size"),
+    [
+        (b"1\n9\n0\n", b"", 9),
+        (b"1\n0\n600\n", b"x" * 600, 600),
+        (b"2\n0\n600\n9000\n0\n", b"1\n" * 300, 9000),
+        (b"127\n" + b"0\n0\n" * 126 + b"7\n5\n", b"1\n3\n5", 12),
+    ],
+)
+def test_a_sparse_map_in_front_of_the_data_is_read(mapped: bytes, data: bytes, size: int, chunk: int) -> None:
+    found, after = read(in_data(mapped, data, size) + FILE, chunk)
+    assert (found.name, found.size, found.sparse, after.name) == ("s", size, True, "file")
+
+
+def test_a_sparse_map_in_front_of_the_data_is_still_to_be_read() -> None:
+    stream = Stream([in_data(b"1\n0\n600\n", b"x" * 600, 600) + FILE])
+    found = next(entries(stream))
+    assert stream.position == found.start + len(found.blocks)
+    assert stream.read(found.data_size) == archives.padded(b"1\n0\n600\n") + b"x" * 600
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        in_data(b"1\n0\n0\n", WANTED, 0),
+        in_data(b"1\n512\n0\n", WANTED, 512),
+        in_data(b"1\n0\n512\n", b"x" * 512, 2048),
+        in_data(b"1\n0\n1024\n", b"x" * 512, 1024),
+        in_data(b"0\n", b"", 512),
+        in_data(b"2\n0\n512\n", b"x" * 512, 512),
+        in_data(b"1\n0\n512", b"x" * 512, 512),
+        in_data(b"1\n0\n+512\n", b"x" * 512, 512),
+        in_data(b"# a comment\n1\n0\n512\n", b"x" * 512, 512),
+        in_data(b"9" * 30 + b"\n", b"", 512),
+        pax(*(record(f"GNU.sparse.{key}", "1" if key == "major" else "0") for key in ("major", "minor", "realsize")))
+        + FILE,
+    ],
+)
+def test_a_sparse_map_that_does_not_fit_what_is_behind_it_is_refused(entry: bytes) -> None:
+    with pytest.raises(InvalidArchive, match="the tar is ambiguous at its byte 1024: a sparse "):
+        read(FILE * 2 + entry + FILE)
 
 
 def test_a_sparse_map_has_an_end() -> None:
@@ -759,7 +812,7 @@ SAID = {
     "records of a sparse file at a directory": "records of a sparse file at what is no file",
     "records of a sparse file that has a map": "a sparse map and records of a sparse file",
     "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
-    "a sparse map of more than its data": "a sparse file whose map does not fit its data",
+    "a sparse map of more than its data": "a sparse file whose map does not fit it",
     "data behind a name like a directory's": "data behind a name like a directory's",
     "a prefix without a name in v7": "a prefix without a name, in another format than ustar",
     "a line break behind the NUL of a name": "a line break behind the NUL that ends a name",

@@ -36,10 +36,24 @@ def member(rng: random.Random) -> bytes:
     if kind == b"D" and rng.random() < 0.8:
         data = padded(LISTED.encode()) + data
         return header(rng, "d/", len(data) if len(data) > 512 else len(LISTED) + 2, kind) + padded(data)
+    if kind == b"S" and rng.random() < 0.5:
+        return sparse(rng)
     if kind in b"12345" and rng.random() < 0.8:
         data = b""
         stated = stated if rng.random() < 0.4 else 0
     return header(rng, rng.choice(NAMES), stated, kind) + padded(data)
+
+
+def sparse(rng: random.Random) -> bytes:
+    """A sparse file whose map lies in front of its data, and may tell of more or less than there is."""
+    data = rng.choice([b"", b"x" * 512, hidden(rng), hidden(rng)])
+    at, length = rng.choice([0, 0, 512]), rng.choice([len(data), len(data), 0, 512])
+    size = at + length if rng.random() < 0.7 else rng.choice([0, 512, 2048])
+    about = {"major": "1", "minor": "0", "realsize": str(size)}
+    records = b"".join(record(f"GNU.sparse.{key}", value) for key, value in about.items())
+    content = padded(b"1\n%d\n%d\n" % (at, length)) + data
+    parts = header(rng, "pax", len(records), b"x"), padded(records), header(rng, "s", len(content), b"0")
+    return b"".join(parts) + padded(content)
 
 
 def hidden(rng: random.Random) -> bytes:
