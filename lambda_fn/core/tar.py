@@ -526,6 +526,10 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
     sparse = sparse_size(records, size, start) if records else None
     if sparse is not None and headers.type not in REGULAR:
         raise ambiguous("records of a sparse file at what is no file", start)
+    if sparse is not None and (headers.own[MAGIC] != USTAR_MAGIC or b"\0" in headers.own[PREFIX].rstrip(b"\0")):
+        raise ambiguous(
+            "records of a sparse file in a header of another format than ustar", start
+        )  # star has times there
     return size, size if sparse is None else sparse
 
 

@@ -339,6 +339,18 @@ AMBIGUOUS = {
     + header("d", kind=b"5"),
     "records of a sparse file that has a map": pax(record("GNU.sparse.realsize", "1024")) + sparse([], b"") + INSIDE,
     "a sparse file's name in records, and a map": pax(record("GNU.sparse.name", "a")) + sparse([], b"") + FILE,
+    **{
+        f"records of a sparse file in {kind}'s format": pax(
+            record("GNU.sparse.size", "512"), record("GNU.sparse.numblocks", "1"), record("GNU.sparse.map", "512,0")
+        )
+        + header(magic=magic, prefix=prefix)
+        + FILE
+        for kind, magic, prefix in (
+            ("v7", b"", b""),
+            ("GNU tar", b"ustar  ", b""),
+            ("star", b"ustar\x0000", bytes(131) + b"11213575217 " * 2),
+        )
+    },
     "a line break behind the NUL of a name": header("a\0\nb"),
     "nothing but a line break behind the NUL of a name": header("a\0\n"),
     "a line break between X's behind the NUL of a name": header("a\0X\nX"),
@@ -464,6 +476,12 @@ HONEST = {
     "a longer list of names in an incremental dump": (
         header("d/", 600, b"D", b"ustar  ") + archives.padded(b"Y123\0" * 120) + FILE,
         ["d/", "file"],
+    ),
+    "a sparse file in a long folder": (
+        pax(record("GNU.sparse.size", "512"), record("GNU.sparse.numblocks", "1"), record("GNU.sparse.map", "512,0"))
+        + header(prefix=b"p" * 155)
+        + FILE,
+        ["p" * 155 + "/file", "file"],
     ),
     "no magic": (header("a", magic=b"") + FILE, ["a", "file"]),
     "Plexus's magic": (header("a", magic=b"ustar\0\0\0") + FILE, ["a", "file"]),
@@ -810,6 +828,7 @@ SAID = {
     "a size that leads behind the end": "what follows the end is where some readers go on",
     "a size on a link": "a header that some readers take for an entry's, and others for data",
     "records of a sparse file at a directory": "records of a sparse file at what is no file",
+    "records of a sparse file in v7's format": "records of a sparse file in a header of another format than ustar",
     "records of a sparse file that has a map": "a sparse map and records of a sparse file",
     "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
     "a sparse map of more than its data": "a sparse file whose map does not fit it",
