@@ -112,10 +112,8 @@ def sparse_size(records: Mapping[str, str], data_size: int, offset: int) -> Opti
     version = records.get("GNU.sparse.major"), records.get("GNU.sparse.minor")
     size = natural("GNU.sparse.realsize", records, offset, natural("GNU.sparse.size", records, offset, -1))
     told = [records[key] for key in keys & MAPS]
-    in_headers, in_data = (
-        version == (None, None) and told == [f"{data_size} {size}"],
-        version == ("1", "0") and not told,
-    )
+    in_headers = version == (None, None) and told == [f"{data_size} {size}"]
+    in_data = version == ("1", "0") and not told
     if size < 0 or not (in_headers or in_data):
         raise ambiguous("records of a sparse file without its size, or whose map does not fit it", offset)
     return size

@@ -125,10 +125,10 @@ class Stream:
 
     def peek(self, size: int) -> bytes:
         """The same, which are still to be read."""
-        found = self.read(size)
-        self._chunk = memoryview(found + self._chunk)
-        self.position -= len(found)
-        return found
+        if len(self._chunk) < size:
+            position, found = self.position, self.read(size)
+            self._chunk, self.position = memoryview(found + self._chunk), position
+        return bytes(self._chunk[:size])
 
     def skip(self, size: int) -> bool:
         """Pass over the next `size` bytes; whether there were as many."""
@@ -527,9 +527,7 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
     if sparse is not None and headers.type not in REGULAR:
         raise ambiguous("records of a sparse file at what is no file", start)
     if sparse is not None and (headers.own[MAGIC] != USTAR_MAGIC or b"\0" in headers.own[PREFIX].rstrip(b"\0")):
-        raise ambiguous(
-            "records of a sparse file in a header of another format than ustar", start
-        )  # star has times there
+        raise ambiguous("records of a sparse file in a header of another format than ustar", start)
     return size, size if sparse is None else sparse
 
 

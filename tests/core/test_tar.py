@@ -668,6 +668,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
     "places that are watched for ever": lambda size: header("d", 1 << 32, b"5") * 99 + FILE * (size // 2048),
     "shared records": lambda size: pax(record("uid", "1"), kind=b"g") * (size // 1024),
     "directories with sizes": lambda size: header("d", 8 << 9, b"5") * (size // 512),
+    "sparse files": lambda size: in_data(b"1\n9\n0\n", b"", 9) * (size // 2048),
     "slashes": lambda size: pax(record("path", "/" * (size // 10) + "a")) + FILE,
     "a value full of line breaks": lambda size: pax(record("a", "\n1 " * (size // 3))) + FILE,
 }
