@@ -13,7 +13,7 @@ from typing import Callable, Generator, Iterable, Iterator, Optional
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import CORES, PROVED, combine_crc32, crc32
-from .legs import Piece
+from .legs import Boundary, Piece
 from .relay import Relay
 from .threads import Threads
 from .value import Value
@@ -118,6 +118,35 @@ class Run:
         return (self.start, self.stop, self.crc, self.size) == (other.start, other.stop, other.crc, other.size)
 
 
+class Place(Value):
+    """A block boundary of a run, and all that a decoder needs to begin there."""
+
+    bit: int
+    """Of the source."""
+    offset: int
+    """In the tar."""
+    run: Run
+    window: bytes = b""
+    """The 32 KiB of output before it, fewer near the run's start."""
+    crc: int = 0
+    """CRC-32 of the run up to it."""
+    since: Optional[Place] = None
+    """If that is not proved, a place where it is; decoding from there must lead here, and tells the 32 KiB."""
+
+    @classmethod
+    def at_start(cls, run: Run) -> Place:
+        return cls(8 * run.start, run.offset, run)
+
+    @classmethod
+    def at_end(cls, run: Run) -> Place:
+        return cls(8 * run.stop, run.offset + run.size, run, crc=run.crc)
+
+    @property
+    def size(self) -> int:
+        """Uncompressed bytes of the run up to it."""
+        return self.offset - self.run.offset
+
+
 def joined_runs(runs: Iterable[Run]) -> Run:
     """Runs one after the other as one: its length from 0, and what it holds."""
     whole = Run(0)
@@ -146,6 +175,10 @@ class Recent:
 
 RECENT = 2 << 20
 """Bytes of output, which hold several blocks of almost any deflate data."""
+
+
+PLACES = 4
+"""Places that are kept: the output between them is several times as much as is recent."""
 
 
 class Reader:
@@ -183,6 +216,8 @@ class Reader:
         """Of the first member: one, or with `cut` two."""
         self.recent: deque[Recent] = deque()
         """What came last, for a splice."""
+        self.places: deque[Place] = deque(maxlen=PLACES)
+        """The last ones that are proved."""
         self.members = self.uncompressed = 0
         self._pool: Optional[Threads] = None
 
@@ -255,6 +290,8 @@ class Reader:
         relay = Relay(feed, self._help if self._helpers else None, self._strict, self._proved - feed.position)
         for piece in relay.pieces(stop):
             size = len(piece.data)
+            while relay.boundaries and relay.boundaries[0].offset <= run.size + size:
+                self._prove(relay.boundaries.popleft(), run, piece)
             self.recent.append(Recent(run, self.uncompressed, run.crc, piece))
             while self.uncompressed - self.recent[0].offset > self._remembered:
                 self.recent.popleft()
@@ -269,6 +306,12 @@ class Reader:
         if stop is not None and (relay.eof or feed.position < stop):
             raise InvalidArchive("the archive is damaged: its first gzip member ends too early; pack the model again")
         run.stop = feed.position
+
+    def _prove(self, boundary: Boundary, run: Run, piece: Piece) -> None:
+        """Keep the place of a block that begins in the output that comes next."""
+        before = boundary.offset - run.size
+        crc = int(crc32(piece.data[:before], run.crc))
+        self.places.append(Place(boundary.bit, run.offset + boundary.offset, run, boundary.window, crc))
 
     def _check_trailer(self, feed: Feed, runs: list[Run]) -> None:
         whole = joined_runs(runs)

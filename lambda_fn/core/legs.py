@@ -41,6 +41,8 @@ LEAD, QUIET = 2, 12
 """Bytes after the beginning of a header within which the block before it has given its last byte, and of which nothing
 comes after these. Of 96 bits within a block three bytes would come at least: the last 47 may belong to a length and a
 distance that are not complete, a literal has at most 15. And isal holds back two."""
+HELD_BACK = 2
+"""Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 15 << 20
@@ -99,6 +101,9 @@ class Runner:
 
     def run(self, chunk: bytes, position: int) -> Iterator[Piece]:
         """What comes out until the chunk, which ends at `position`, is used up."""
+        if self.eof:
+            self.unfed += chunk
+            return
         if self.made:
             made = self.made.popleft()
             yield from made.pieces
@@ -155,6 +160,17 @@ class Runner:
                 return
 
 
+class Boundary(Value):
+    """Where a block begins, as who knows all that came before has seen."""
+
+    bit: int
+    """Of the source."""
+    offset: int
+    """In the output of some chunks."""
+    window: bytes
+    """The 32 KiB of output before it."""
+
+
 class Joint(Value):
     """How one who has come to the end of a leg goes on into the next."""
 
@@ -163,6 +179,8 @@ class Joint(Value):
     """Of the first chunks."""
     agreed: bool = False
     """Whether who ran ahead in that leg is right from there on."""
+    begin: Optional[Boundary] = None
+    """Where that one began, if it can be told."""
     error: Optional[Exception] = None
     """What is wrong with the next chunk."""
 
@@ -242,7 +260,7 @@ def join(runner: Runner, leg: Leg) -> Joint:
     """Let the runner go on into a leg until its helper is shown to be right."""
     made: list[Made] = []
     seen = bytearray().join(piece.data for piece in runner.last)
-    ahead, passed, position, quiet = leg.ahead, 0, leg.position, False
+    before, ahead, passed, position, quiet = len(seen), leg.ahead, 0, leg.position, False
     header = ahead.begin // 8 if ahead else 0
     for chunk, theirs in zip(leg.chunks, ahead.made if ahead else ()):
         at = leg.position + header - position
@@ -262,9 +280,24 @@ def join(runner: Runner, leg: Leg) -> Joint:
             break
         last = b"".join(piece.data for piece in theirs.pieces[-2:])[-WINDOW:]
         agreed = quiet and len(last) == WINDOW and seen.endswith(last)
-        if agreed and is_right(leg, len(made), bytes(seen), len(seen) - passed):
-            return Joint(runner, made, agreed=True)
+        begin = len(seen) - passed
+        if agreed and is_right(leg, len(made), bytes(seen), begin):
+            return Joint(runner, made, agreed=True, begin=_boundary(leg, bytes(seen), begin, before))
     return Joint(runner, made)
+
+
+def pass_boundary(runner: Runner, leg: Leg, bit: int) -> tuple[Made, Optional[Boundary]]:
+    """Let a runner go through a leg of one chunk; the boundary, if a block begins at this bit. Raises DeflateError."""
+    seen = b"".join(piece.data for piece in runner.last)
+    before, chunk = len(seen), leg.chunks[0]
+    made, quiet = runner.pass_header(chunk, leg.position + len(chunk), bit // 8)
+    seen += b"".join(piece.data for piece in made.pieces)
+    with suppress(*DeflateError):
+        leg.ahead = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN))
+        begin = len(seen) - leg.ahead.made[0].size
+        if quiet and is_right(leg, 1, seen, begin):
+            return made, _boundary(leg, seen, begin, before)
+    return made, None
 
 
 def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
@@ -276,6 +309,18 @@ def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
         proof = run_from(leg.ahead.begin, 0, leg.chunks[:number], decoder)
         return b"".join(piece.data for made in proof.made for piece in made.pieces) == seen[begin:]
     return False
+
+
+def _boundary(leg: Leg, seen: bytes, begin: int, before: int) -> Optional[Boundary]:
+    """The boundary at which who ran ahead began, of whom it is known that this is right.
+
+    How much was made of it would be wrong by a byte or two if isal held back other bytes this time. What was seen
+    would have been otherwise then, unless it repeats itself after so many.
+    """
+    assert leg.ahead
+    if any(seen[begin:] == seen[begin - held : -held] for held in range(1, HELD_BACK + 1)):
+        return None
+    return Boundary(8 * leg.position + leg.ahead.begin, begin - before, seen[begin - WINDOW : begin])
 
 
 def run_ahead(leg: Leg, alike: set[int]) -> Optional[Runner]:

@@ -39,8 +39,9 @@ from .blocks import (
     numbers,
     stored_ends,
 )
-from .gzip import Recent, Run
+from .gzip import Place, Recent, Run
 from .inflate import crc32
+from .legs import HELD_BACK
 from .relay import MOST_IN
 from .store import Source
 from .value import Value
@@ -53,8 +54,6 @@ TRIES = 1000
 """Candidates that are looked at, lest an archive made of nothing but candidates takes minutes."""
 NEAR = 256 << 10
 """Bytes of compressed data that are sooner decoded from their beginning than searched."""
-HELD_BACK = 2
-"""Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
 GLANCE = 4 << 10
 """Bytes decoded to see that it is not worth going on."""
 PROOF = 512
@@ -76,33 +75,6 @@ class Effort:
         self.left -= size
         if self.left < 0:
             raise NoWayIn("block boundaries cost too much to find")
-
-
-class Place(Value):
-    """A proved block boundary, and all that a decoder needs to begin there."""
-
-    bit: int
-    """Of the source."""
-    offset: int
-    """In the tar."""
-    run: Run
-    window: bytes = b""
-    """The 32 KiB of output before it, fewer near the run's start."""
-    crc: int = 0
-    """CRC-32 of the run up to it."""
-
-    @classmethod
-    def at_start(cls, run: Run) -> Place:
-        return cls(8 * run.start, run.offset, run)
-
-    @classmethod
-    def at_end(cls, run: Run) -> Place:
-        return cls(8 * run.stop, run.offset + run.size, run, crc=run.crc)
-
-    @property
-    def size(self) -> int:
-        """Uncompressed bytes of the run up to it."""
-        return self.offset - self.run.offset
 
 
 class Passed:
@@ -137,10 +109,16 @@ class Passed:
 
 
 def enter(
-    source: Passed, recent: Iterable[Recent], at: int, effort: Effort, alike: Optional[set[int]] = None
+    source: Passed,
+    recent: Iterable[Recent],
+    at: int,
+    effort: Effort,
+    alike: Optional[set[int]] = None,
+    proved: Collection[Place] = (),
 ) -> Optional[Place]:
-    """A place at or before offset `at` of the tar, which lies in what is `recent`; None if none can be proved.
+    """A place at or before offset `at` of the tar, which lies in what is `recent`; None if none is found.
 
+    It is proved later (see `walk.reached`), from the last of the places that are `proved`, or from the run's start.
     `alike` are the numbers of the headers that were found before, which are looked for first.
     """
     alike = set() if alike is None else alike
@@ -150,29 +128,35 @@ def enter(
     if reached.position - run.start <= NEAR:
         return Place.at_start(run)
     seen, seen_from = b"".join(piece.data for piece in pieces), pieces[0].offset
-    proved = min(at + PROOF, seen_from + len(seen))
-    until = next((piece.position for piece in pieces if piece.offset + len(piece.data) >= proved), reached.position)
+    shown = min(at + PROOF, seen_from + len(seen))
+    until = next((piece.position for piece in pieces if piece.offset + len(piece.data) >= shown), reached.position)
     later: Optional[Place] = None
     tiny: Optional[Place] = None  # begins with so few codes that a walk would see others before it
     try:
         for stretch, bit in islice(_candidates(source, run, pieces, at, alike), TRIES):
-            offset = _offset(source, stretch, bit, until, (seen, seen_from), (run, proved), effort)
+            offset = _offset(source, stretch, bit, until, (seen, seen_from), (run, shown), effort)
             if offset is None or offset > at:
                 continue
-            window = seen[max(0, offset - seen_from - WINDOW) : offset - seen_from]
-            here = Place(8 * stretch.start + bit, offset, run, window, _crc_before(pieces, offset))
+            here = Place(8 * stretch.start + bit, offset, run, crc=_crc_before(pieces, offset))
+            here = here._replace(since=_last_before(here, proved))
             if is_dynamic(stretch.data, bit):
                 alike.add(numbers(stretch.data, bit))
                 if is_quiet(stretch.data, bit, stretch.start):
                     return here
                 tiny = tiny or here
                 continue
-            if later and _leads(source, here, later, seen[offset - seen_from : later.offset - seen_from]):
+            if later and _leads(source, here, later, seen, seen_from):
                 return later
             later = here
     except NoWayIn:
         pass
     return tiny or (Place.at_start(run) if seen_from == run.offset else None)
+
+
+def _last_before(place: Place, proved: Collection[Place]) -> Place:
+    """The last of these places in its run before it, or the run's start."""
+    earlier = (one for one in proved if one.run is place.run and one.bit <= place.bit)
+    return max(earlier, key=lambda one: one.bit, default=Place.at_start(place.run))
 
 
 def _of_one_run(recent: Iterable[Recent], at: int) -> list[Recent]:
@@ -272,8 +256,11 @@ def _offset(
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _leads(source: Passed, earlier: Place, later: Place, between: bytes) -> bool:
+def _leads(source: Passed, earlier: Place, later: Place, seen: bytes, seen_from: int) -> bool:
     """Whether decoding from one place on comes to the end of a block at the other."""
     start, phase = divmod(earlier.bit, 8)
-    data = source.read(start, later.bit // 8 + 1)
-    return decode_between(data, phase, later.bit - 8 * start, earlier.window) == between
+    at = earlier.offset - seen_from
+    decoded = decode_between(
+        source.read(start, later.bit // 8 + 1), phase, later.bit - 8 * start, seen[max(0, at - WINDOW) : at]
+    )
+    return decoded == seen[at : later.offset - seen_from]

@@ -19,9 +19,9 @@ from . import recipe as recipes
 from .deflate import deflate
 from .edit import Content, Edit, Merge
 from .errors import EntryConflict, EntryExists, SourceChanged
-from .gzip import TRAILER_SIZE, Limits, Run
+from .gzip import TRAILER_SIZE, Limits, Place, Run
 from .header import Attributes, header
-from .place import NoWayIn, Place
+from .place import NoWayIn
 from .prefix import PREFIX_LIMIT, Head, Prefix, Written, make_prefix
 from .recipe import Copy, Late, Made, Piece, Recipe
 from .recipe import Literal as LiteralPiece

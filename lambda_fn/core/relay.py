@@ -16,10 +16,11 @@ from collections import deque
 from itertools import chain
 from typing import Callable, Generator, Iterator, Optional
 
+from .blocks import dynamic_blocks, numbers
 from .errors import InvalidArchive
 from .feed import Feed
 from .inflate import DeflateError, Proof, inflater, strict_inflater
-from .legs import FINE, FINE_IN, MOST_AHEAD, Leg, Meeting, Piece, Runner, join
+from .legs import ALIKE, FINE, FINE_IN, LIKELY, MOST_AHEAD, Boundary, Leg, Meeting, Piece, Runner, join, pass_boundary
 from .threads import Task, Threads
 
 ALONE = 512 << 10
@@ -35,6 +36,13 @@ LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
 used up, a splice knows its place."""
 MOST_ALONE = 64
 """Legs that the runner does alone at most after the helper was of no use."""
+
+
+SEEK, SEEK_AGAIN = 16 << 20, 1 << 20
+"""Bytes of output after which the runner alone looks for a block boundary; and again after it found none, then after
+twice as many each time."""
+SHOWN = 4 << 10
+"""Bytes behind one that are inflated again to prove it."""
 
 
 class Relay:
@@ -60,6 +68,9 @@ class Relay:
         self._misses = self._alone = 0
         self._stored = False
         self._alike: set[int] = set()
+        self.boundaries: deque[Boundary] = deque()
+        """Block boundaries that were passed by now or will be next, to be taken; `offset` is in all of the output."""
+        self._seek, self._unfound = SEEK, 0
         self._proving: Optional[Task[None]] = None
         self._unproved: list[bytes] = []
 
@@ -90,12 +101,42 @@ class Relay:
         self._feed.put_back(self._runner.unused)
 
     def _run(self, chunk: bytes) -> Iterator[Piece]:
+        """What comes of a chunk, which the runner may have inflated already."""
+        if self._size >= self._seek and not self._runner.made:
+            begin = self._find_block(chunk)
+            if begin is not None:
+                cut = begin // 8 + SHOWN
+                yield from self._inflate(chunk[:cut], begin)
+                chunk = chunk[cut:]
+        yield from self._inflate(chunk)
+
+    def _find_block(self, chunk: bytes) -> Optional[int]:
+        """A bit of the chunk at which a block seems to begin, so that the runner, who is alone, passes some, too."""
+        self._seek = self._size + (SEEK_AGAIN << self._unfound)
+        self._unfound += 1
+        stop = min(LIKELY, len(chunk) - SHOWN)
+        return next(chain(dynamic_blocks(chunk, 0, stop, self._alike), dynamic_blocks(chunk, 0, stop)), None)
+
+    def _inflate(self, chunk: bytes, begin: Optional[int] = None) -> Iterator[Piece]:
         self._position += len(chunk)
+        if begin is not None:
+            leg = Leg(self._position - len(chunk), [chunk], self._inflater)
+            made, boundary = pass_boundary(self._runner, leg, begin)
+            self._runner.made.append(made)
+            if boundary:
+                self._pass(boundary)
+                if len(self._alike) < ALIKE:
+                    self._alike.add(numbers(chunk, begin))
         before = self._size
         for piece in self._runner.run(chunk, self._position):
             self._size += len(piece.data)
             yield piece
         self._feed.portion = max(LEAST_IN, min(MOST_IN, len(chunk) * USUAL_OUT // max(1, self._size - before)))
+
+    def _pass(self, boundary: Boundary) -> None:
+        """Keep a boundary that lies in what is coming next."""
+        self.boundaries.append(boundary._replace(offset=self._size + boundary.offset))
+        self._seek, self._unfound = self._size + SEEK, 0
 
     def _legs(self, helpers: Threads) -> Iterator[Piece]:
         """All that is left, in legs: of the runner's own as long as help is of no use, else of the helpers."""
@@ -180,6 +221,8 @@ class Relay:
             raise joint.error
         self._runner.made.extend(joint.made)
         number = len(joint.made)
+        if joint.begin:
+            self._pass(joint.begin)
         left = yield from self._through(leg.chunks[:number])
         if joint.agreed and leg.ahead:
             self._runner, self._misses = leg.ahead.behind(number), 0

@@ -31,20 +31,22 @@ from typing import Generator, Iterable, Iterator, Mapping, Optional, Sequence, U
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
 from .errors import InvalidArchive
-from .gzip import TRAILER_SIZE, Run, joined_runs, parse_header
+from .gzip import TRAILER_SIZE, Place, Run, joined_runs, parse_header
 from .inflate import RAW, combine_crc32, crc32
-from .place import Effort, NoWayIn, Place
+from .place import Effort, NoWayIn
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
 from .threads import Task, Threads
 from .value import Value
-from .walk import PROVED_IN, Nearby, Walk, decoded
+from .walk import Nearby, Walk, decoded, reached
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere; a larger one
 is streamed through the fastest one at hand, on which its bytes depend."""
 ENCODED_BESIDE = 2
 """Neighbourhoods that wait or are being encoded while the next one is searched."""
+FOLLOWING = 4 << 10
+"""Bytes of the tail that are decoded behind a literal to prove that they join."""
 HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
@@ -94,39 +96,41 @@ def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Ite
     runs = {run.start: run for patch in waiting for run in patch.runs}
     if not waiting:
         return
-    walk = _nearest(source, None, waiting[0], runs, effort)
+    walk = _nearest(source, None, None, waiting[0], runs, effort)
     begin = origin = walk.last_before(waiting[0].start)
     items: list[Union[Take, bytes]] = [Take(begin, begin.offset, waiting[0].start)]
     while waiting:
         patch = waiting.popleft()
         items.append(patch.new)
         if patch.behind and patch.behind.offset > walk.offset:
-            walk = Walk(source, patch.behind, runs, effort)
-            origin = patch.behind
+            origin = reached(source, patch.behind, begin)
+            walk = Walk(source, origin, runs, effort)
         following = waiting[0] if waiting else None
         if following and following.start < patch.stop + WINDOW:
             items.append(Take(origin, patch.stop, following.start))
             continue
-        end = walk.first_after(patch.stop)._replace(window=b"")
+        end = walk.first_after(patch.stop)
         if following is None:
             yield Neighbourhood(begin, end, [*items, Take(origin, patch.stop, end.offset)])
             return
-        there = _nearest(source, walk, following, runs, effort)
+        there = _nearest(source, walk, end, following, runs, effort)
         next_begin = there.last_before(following.start)
         if next_begin.bit // 8 <= end.bit // 8:  # the byte that a tail begins in is new
             items.append(Take(origin, patch.stop, following.start))
             continue
-        yield Neighbourhood(begin, end, [*items, Take(origin, patch.stop, end.offset)])
+        yield Neighbourhood(begin, end._replace(window=b""), [*items, Take(origin, patch.stop, end.offset)])
         walk, begin, origin = there, next_begin, next_begin
         items = [Take(begin, begin.offset, following.start)]
 
 
-def _nearest(source: Nearby, walk: Optional[Walk], patch: Patch, runs: Mapping[int, Run], effort: Effort) -> Walk:
-    """A walk that comes to the patch from where it is the least work."""
+def _nearest(
+    source: Nearby, walk: Optional[Walk], end: Optional[Place], patch: Patch, runs: Mapping[int, Run], effort: Effort
+) -> Walk:
+    """A walk that comes to the patch from where it is the least work; the one before it has come to an `end`."""
     place = patch.before or Place.at_start(patch.runs[0])
     if walk and walk.run is patch.runs[0] and place.offset <= walk.offset:
         return walk
-    return Walk(source, place, runs, effort)
+    return Walk(source, reached(source, place, end), runs, effort)
 
 
 def taken(source: Nearby, items: Iterable[Union[Take, bytes]]) -> Iterator[bytes]:
@@ -269,7 +273,7 @@ def _joining(source: Nearby, around: Neighbourhood, plain: bytes) -> bytes:
     data = compressor.compress(plain) + compressor.flush(zlib.Z_FINISH if around.ends_run else zlib.Z_SYNC_FLUSH)
     literal = opening + data + join
     at = -(-around.end.bit // 8)
-    following = source.read(at, min(at + PROVED_IN, around.end.run.stop)) if not around.ends_run else b""
+    following = source.read(at, min(at + FOLLOWING, around.end.run.stop)) if not around.ends_run else b""
     found = decode_from(literal + following, around.begin.bit % 8, window)
     expected = b""
     if around.end.size < around.end.run.size:  # else the last block is empty: some encoders flush before they end

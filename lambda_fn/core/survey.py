@@ -15,8 +15,8 @@ from typing import Callable, Iterable, Iterator, Optional
 from .digest import sha256
 from .edit import Edit, Merge
 from .errors import InvalidArchive
-from .gzip import HELPERS, Limits, Reader, Recent, Run
-from .place import Effort, Passed, Place, enter
+from .gzip import HELPERS, Limits, Place, Reader, Recent, Run
+from .place import Effort, Passed, enter
 from .prefix import PREFIX_LIMIT, Head
 from .search import STAYS, Search, Shared, Verdict
 from .store import Progress, Source
@@ -225,7 +225,7 @@ class Surveyor:
         touch = Touch(entry, verdict, run)
         touch.data_run = run_at(self._reader.recent, touch.data - 1)
         if entry.start - self._reached > GAP and self._places < PLACES:
-            touch.before = enter(self._passed, self._reader.recent, entry.start, self._effort, self._alike)
+            touch.before = self._enter(entry.start)
             self._places += touch.before is not None
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(verdict.name, entry, tar)
@@ -245,9 +245,14 @@ class Surveyor:
     def _enter_behind(self) -> None:
         """The end of a large entry is entered when some of what follows it is known, and it is recent yet."""
         if self._large and self._places < PLACES:
-            self._large.behind = enter(self._passed, self._reader.recent, self._large.stop, self._effort, self._alike)
+            self._large.behind = self._enter(self._large.stop)
             self._places += self._large.behind is not None
         self._large = None
+
+    def _enter(self, offset: int) -> Optional[Place]:
+        """Where the tar can be entered before an offset that has just been passed."""
+        reader = self._reader
+        return enter(self._passed, reader.recent, offset, self._effort, self._alike, reader.places)
 
     def _look_inside(self, name: str, entry: Entry, tar: Stream) -> None:
         """Digest what the entry holds where it could be just what is put in, and keep it where that is asked for."""

@@ -1,8 +1,8 @@
 """The walk: from a place on, block boundaries are found exactly.
 
 A `Walk` decodes on step by step, and keeps a copy of the decoder from before each step. From such a copy, the data up
-to a candidate is decoded with an empty last block behind it: the decoder then comes to its end just if a block ends at
-the candidate. (Within the very last block a chance end is final, too; so what follows must decode as it did.)
+to a candidate is decoded with a last block behind it: the decoder takes it for one just if a block ends at the
+candidate.
 
 Which boundary is the last before an offset, or the first after one, does not depend on where the walk began, nor on how
 the survey was fed, as long as it lies in what a walk keeps. That is why the same archive and edit give the same bytes,
@@ -17,21 +17,10 @@ from collections import OrderedDict, deque
 from heapq import merge
 from typing import Any, Callable, Iterator, Mapping, Optional
 
-from .blocks import (
-    HEADER,
-    QUIET,
-    STORED_LIMIT,
-    WINDOW,
-    begun,
-    closed,
-    decode_from,
-    decoder,
-    dynamic_blocks,
-    stored_ends,
-)
-from .gzip import TRAILER_SIZE, Run, parse_header
+from .blocks import HEADER, QUIET, STORED_LIMIT, WINDOW, begun, decode_up_to, decoder, dynamic_blocks, stored_ends
+from .gzip import TRAILER_SIZE, Place, Run, parse_header
 from .inflate import DeflateError, crc32, inflater
-from .place import SEARCH_LIMIT, Effort, NoWayIn, Place
+from .place import SEARCH_LIMIT, Effort, NoWayIn
 from .store import Source
 from .value import Value
 
@@ -41,12 +30,8 @@ KEPT_OUT, KEPT_STEPS = 8 << 20, 512
 """Bytes of output that a walk keeps, to find the last boundary in them; and steps, since each has its decoder."""
 READ, READ_KEPT = 256 << 10, 8
 """Bytes that a source is asked for at a time where much of it is looked at, and how often that is kept."""
-PROOF = 64
-"""Bytes of output that must follow from a boundary as they did."""
-PROVED_IN = 4 << 10
-"""Bytes of data that are decoded from a boundary to prove it."""
 ENDING = 3
-"""Bytes of them in which the block before may have ended."""
+"""Bytes in which the block before a header may have ended without giving any."""
 LEAP = 2 << 10
 """Bytes of a step's data that are decoded at once where nothing is looked for."""
 NEAR = 512 << 10
@@ -64,6 +49,7 @@ class Nearby:
         self._source, self.size = source, source.size
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self.stream = source.stream
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range."""
@@ -80,6 +66,33 @@ class Nearby:
         if len(self._blocks) > READ_KEPT:
             self._blocks.popitem(last=False)
         return block
+
+
+def reached(source: Nearby, place: Place, walked: Optional[Place]) -> Place:
+    """The place, if decoding leads there from what is proved before it; otherwise what is proved.
+
+    That is what the survey has proved, or where a walk has come to since.
+    """
+    since = place.since
+    if since is None:
+        return place
+    if walked and walked.run is place.run and since.bit < walked.bit <= place.bit:
+        since = walked
+    (start, phase), (stop, last) = divmod(since.bit, 8), divmod(place.bit, 8)
+    decode, window, size = decoder(since.window), since.window, 0
+    try:
+        for data in source.stream(start, stop) if start < stop else ():
+            given, phase = begun(phase, data), 0
+            while given:
+                out = decode.decompress(given, STEP_OUT)
+                given = decode.unconsumed_tail
+                window, size = (window + out)[-WINDOW:], size + len(out)
+        rest = decode_up_to(decode, source.read(stop, stop + 1), last, phase)
+    except DeflateError:
+        return since
+    if rest is None or since.offset + size + len(rest) != place.offset:
+        return since
+    return place._replace(window=(window + rest)[-WINDOW:], since=None)
 
 
 class Step(Value):
@@ -253,30 +266,12 @@ class Walk:
 
     def _proved(self, step: Step, data: bytes, bit: int) -> Optional[Place]:
         """The boundary at a bit of the step's data, None if no block ends there."""
-        decode = step.decoder.copy()
-        try:
-            out = decode.decompress(begun(step.phase, closed(data, bit, final=True)), len(step.out) + STEP_OUT)
-        except DeflateError:
-            return None
-        self._effort.spend(len(out) + bit // 8)
-        if bit < step.phase or not decode.eof or decode.unused_data:
+        self._effort.spend(bit // 8 + len(step.out) * bit // (8 * (step.stop - step.start)))
+        out = decode_up_to(step.decoder.copy(), data, bit, step.phase)
+        if out is None:
             return None
         place = Place(8 * step.start + bit, step.offset + len(out), self.run, self._window(step, out))
-        return place._replace(crc=int(crc32(out, step.crc))) if self._goes_on(place) else None
-
-    def _goes_on(self, place: Place) -> bool:
-        """Whether decoding from there gives what follows: within the last block, a chance end of it is final, too."""
-        at, phase = divmod(place.bit, 8)
-        decoded = decode_from(self._source.read(at, min(at + PROVED_IN, self._source.size)), phase, place.window)
-        known = b"".join(
-            step.out[max(0, place.offset - step.offset) :]
-            for step in self._steps
-            if place.offset < step.offset + len(step.out) and step.offset < place.offset + PROVED_IN
-        )
-        if decoded is None:
-            return False
-        size = min(len(decoded), len(known))
-        return decoded[:size] == known[:size] and (size >= PROOF or self._decoder.eof)
+        return place._replace(crc=int(crc32(out, step.crc)))
 
     def _window(self, step: Step, out: bytes) -> bytes:
         """The 32 KiB before a boundary, to which `out` leads from where the step begins.

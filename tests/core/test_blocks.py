@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 
 import pytest
@@ -11,6 +12,7 @@ from lambda_fn.core.blocks import (
     HEADER,
     UNKNOWN,
     decode_from,
+    decode_up_to,
     decoder,
     dynamic_blocks,
     filler,
@@ -20,6 +22,7 @@ from lambda_fn.core.blocks import (
 )
 from tests.archives import noise
 from tests.core.contents import words
+from tests.hunt import streams
 
 TEXT = b" ".join(b"%d" % (n * n) for n in range(60_000))
 
@@ -64,6 +67,17 @@ def test_just_the_headers_that_zlib_accepts_are_found(data: bytes) -> None:
         ):
             accepted.append(bit)
     assert list(dynamic_blocks(data, 0, len(data) - HEADER)) == accepted
+
+
+def test_a_block_begins_just_where_the_seal_is_taken_for_one() -> None:
+    """Of streams of any codes, some of which would take an empty last block for the symbols that end a block."""
+    for seed in range(150):
+        begins: list[int] = []
+        data = streams.stream(random.Random(seed), begins=begins)
+        outputs = {bit: decode_up_to(decoder(b""), data, bit) for bit in range(8 * len(data))}
+        assert [bit for bit, out in outputs.items() if out is not None] == begins
+        whole = zlib.decompressobj(-15).decompress(data)
+        assert all(whole.startswith(outputs[bit] or b"") for bit in begins)
 
 
 def test_headers_that_begin_alike_are_found_and_no_others() -> None:

@@ -8,10 +8,11 @@ from functools import cache
 import pytest
 
 from lambda_fn.core.blocks import STORED_LIMIT
-from lambda_fn.core.gzip import Reader, Recent, Run
+from lambda_fn.core.gzip import Place, Reader, Recent, Run
 from lambda_fn.core.legs import Piece
-from lambda_fn.core.place import Effort, NoWayIn, Passed, Place, enter
+from lambda_fn.core.place import Effort, NoWayIn, Passed, enter
 from lambda_fn.core.relay import MOST_IN
+from lambda_fn.core.walk import Nearby, reached
 from tests.archives import SINGLE, noise
 from tests.core.contents import FIXED_CODES, HEADERS, LEVELS_BETWEEN, skewed, words
 from tests.core.memory import MemorySource
@@ -24,8 +25,8 @@ def plain_by(encoder: str) -> bytes:
     return SINGLE[encoder](PLAIN)
 
 
-def entered(packed: bytes, at: int, alike: set[int] | None = None) -> tuple[Place | None, MemorySource, int]:
-    """The place before an offset, once it has passed; the source, and what had been read of it by then."""
+def entered(packed: bytes, at: int, alike: set[int] | None = None) -> tuple[Place | None, int]:
+    """The place before an offset that has just passed, when it was reached; how much was read to find it."""
     source = MemorySource(packed)
     passed = Passed(source, source.stream())
     reader = Reader(passed, passed=lambda position: passed.forget(reader.recent[0]))
@@ -33,7 +34,13 @@ def entered(packed: bytes, at: int, alike: set[int] | None = None) -> tuple[Plac
     while reader.uncompressed < at + 1024:
         next(chunks)
     before = source.bytes_read
-    return enter(passed, reader.recent, at, Effort(1 << 30), alike), source, before
+    place = enter(passed, reader.recent, at, Effort(1 << 30), alike, reader.places)
+    read = source.bytes_read - before
+    if place is None:
+        return None, read
+    there = reached(Nearby(source), place, None)
+    assert there.bit == place.bit, "decoding leads there"
+    return there, read
 
 
 def follows(packed: bytes, place: Place) -> bytes:
@@ -49,7 +56,7 @@ def follows(packed: bytes, place: Place) -> bytes:
 def test_what_is_entered_decodes_to_what_was_seen(encoder: str) -> None:
     """By zlib, of data shifted to a byte boundary: no block in it is a stored one, which that would spoil."""
     packed = plain_by(encoder)
-    place, _, _ = entered(packed, 2_000_000)
+    place, _ = entered(packed, 2_000_000)
     assert place
     assert place.offset <= 2_000_000
     assert place.crc == zlib.crc32(PLAIN[: place.offset])
@@ -58,17 +65,17 @@ def test_what_is_entered_decodes_to_what_was_seen(encoder: str) -> None:
 
 
 def test_what_has_just_passed_is_not_asked_for_again() -> None:
-    place, source, before = entered(plain_by("zlib 6"), 2_000_000)
+    place, read = entered(plain_by("zlib 6"), 2_000_000)
     assert place
     assert place.bit > 0
-    assert source.bytes_read == before
+    assert read == 0
 
 
 def test_headers_like_those_found_before_lead_to_the_same_data() -> None:
     alike: set[int] = set()
     packed = plain_by("zlib 6")
     for at in range(1_000_000, 2_300_000, 100_000):
-        place, _, _ = entered(packed, at, alike)
+        place, _ = entered(packed, at, alike)
         assert place
         assert follows(packed, place) == PLAIN[place.offset :]
     assert alike
@@ -78,7 +85,7 @@ def test_blocks_of_few_codes_can_be_entered_too() -> None:
     """Their headers are too short to be told by what comes out of them."""
     data = noise(5_000_000, 1).translate(bytes([0, 255]) * 128)
     packed = SINGLE["Huffman only"](data)
-    place, _, _ = entered(packed, 4_500_000)
+    place, _ = entered(packed, 4_500_000)
     assert place
     assert 3_000_000 < place.offset <= 4_500_000
     assert place.crc == zlib.crc32(data[: place.offset])
@@ -105,7 +112,7 @@ def test_no_block_is_passed_over() -> None:
     packed += compressor.flush()
     for boundary in (1_500_000, 1_900_000, 2_300_000):
         for at in (boundary - 1, boundary, boundary + 1):
-            place, _, _ = entered(packed, at)
+            place, _ = entered(packed, at)
             assert place
             assert place.offset == at // BLOCK * BLOCK
             assert place.size == place.offset
@@ -122,7 +129,7 @@ def test_a_stored_block_is_entered_where_it_begins() -> None:
         size = int.from_bytes(packed[at + 1 : at + 3], "little")
         at, offset = at + 5 + size, offset + size
     for at in (1_234_567, 2_000_000):
-        place, _, _ = entered(packed, at)
+        place, _ = entered(packed, at)
         assert place
         assert blocks[place.bit] == place.offset
         assert at - 3 * 65_536 < place.offset <= at

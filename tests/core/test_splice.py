@@ -20,9 +20,8 @@ from lambda_fn import repack
 from lambda_fn.core import splice, survey
 from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
-from lambda_fn.core.gzip import Run
+from lambda_fn.core.gzip import Place, Run
 from lambda_fn.core.inflate import RAW
-from lambda_fn.core.place import Place
 from lambda_fn.core.recipe import Literal, Made
 from lambda_fn.core.walk import Nearby
 from tests.archives import PROGRAMS, SINGLE, SLOW, WANTED, Encoder, Tar, entry, gunzip, member, members, noise
