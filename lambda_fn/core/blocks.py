@@ -124,18 +124,13 @@ def decoder(window: bytes) -> Any:
     return strict_engine.decompressobj(RAW, zdict=window) if window else strict_engine.decompressobj(RAW)
 
 
-def decode_from(data: bytes, bit: int, window: bytes, most: int = 0) -> Optional[bytes]:
-    """What `data` from `bit` on decodes to after `window`, at most `most` bytes if not 0; None if it is not deflate."""
+def decode_from(data: bytes, bit: int, window: bytes) -> Optional[bytes]:
+    """What `data` from `bit` on decodes to after `window`; None if it is not deflate."""
+    at, phase = divmod(bit, 8)
     try:
-        return _decoded(decoder(window), data, bit, most)
+        return bytes(decoder(window).decompress(begun(phase, data[at:])))
     except DeflateError:
         return None
-
-
-def decode_between(data: bytes, bit: int, stop: int, window: bytes) -> Optional[bytes]:
-    """What `data` from `bit` up to `stop` decodes to after `window`, None if that is not a number of whole blocks."""
-    at, phase = divmod(bit, 8)
-    return decode_up_to(decoder(window), data[at:], stop - 8 * at, phase)
 
 
 def decode_up_to(decode: Any, data: bytes, bit: int, phase: int = 0) -> Optional[bytes]:
@@ -179,12 +174,6 @@ def _sealed(byte: int, phase: int, stored: bool) -> bytes:
             bits.put(int(f"{0x30 + literal:08b}"[::-1], 2), 8)
         bits.put(0, 7)
     return bits.value.to_bytes(-(-bits.count // 8), "little")
-
-
-def _decoded(decode: Any, data: bytes, bit: int, most: int = 0) -> bytes:
-    at, phase = divmod(bit, 8)
-    out = decode.decompress(joined(phase, data[at]) if phase else b"")  # nothing: a header has more bits
-    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :], most))
 
 
 def closed(data: bytes, bit: int) -> bytes:
@@ -235,16 +224,6 @@ def numbers(data: bytes, bit: int) -> int:
     return int.from_bytes(data[at : at + 4], "little") >> phase & (1 << NUMBERS) - 1
 
 
-def is_quiet(data: bytes, bit: int, origin: int) -> bool:
-    """Whether nothing comes out of some QUIET bytes, from a multiple of QUIET in the source, of the header at `bit`.
-
-    `origin` is where in the source `data` begins.
-    """
-    at = bit // 8 + 1
-    at += -(origin + at) % QUIET
-    return decode_from(data[: at + QUIET], bit, UNKNOWN) == b""
-
-
 def _beginning(bits: int, count: int, alike: Collection[int]) -> int:
     """Where in the first `count` of the bits one of these numbers stands: all places are compared together."""
     everywhere = (1 << count) - 1
@@ -269,12 +248,6 @@ def _is_header(data: bytes, phase: int) -> bool:
     except DeflateError as error:
         return "too far back" in str(error)  # a reference to what is not known here
     return True
-
-
-def is_dynamic(data: bytes, bit: int) -> bool:
-    """Whether the block that begins at `bit` describes its codes."""
-    at, phase = divmod(bit, 8)
-    return int.from_bytes(data[at : at + 2], "little") >> phase & 0b110 == 0b100
 
 
 def _code_length_codes(bits: int, count: int) -> int:

@@ -13,7 +13,7 @@ boundary, where the new data begins. It ends on a byte boundary too, and empty b
 byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
 aligned to bytes. The byte they share is the one new byte of the tail.
 
-How q and r are found is told in `place` and `walk`; near an end of the stream they are that end. Patches near each
+How q and r are found is told in `walk`; near an end of the stream they are that end. Patches near each
 other share a neighbourhood. What goes, and is large, is not decoded again: there a second place was found just before
 its end. A neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
 one member in the output. At last each new literal is decoded, with the tail's beginning after it, and compared with
@@ -33,16 +33,17 @@ from .deflate import deflate
 from .errors import InvalidArchive
 from .gzip import TRAILER_SIZE, Place, Run, joined_runs, parse_header
 from .inflate import RAW, combine_crc32, crc32
-from .place import Effort, NoWayIn
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
 from .threads import Task, Threads
 from .value import Value
-from .walk import Nearby, Walk, decoded, reached
+from .walk import Effort, Nearby, NoWayIn, Walk, decoded
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere; a larger one
 is streamed through the fastest one at hand, on which its bytes depend."""
+FAR = 2 << 20
+"""Bytes of output that are not decoded again to come to what follows a patch."""
 ENCODED_BESIDE = 2
 """Neighbourhoods that wait or are being encoded while the next one is searched."""
 FOLLOWING = 4 << 10
@@ -96,41 +97,41 @@ def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Ite
     runs = {run.start: run for patch in waiting for run in patch.runs}
     if not waiting:
         return
-    walk = _nearest(source, None, None, waiting[0], runs, effort)
+    walk = _nearest(source, None, waiting[0], runs, effort)
     begin = origin = walk.last_before(waiting[0].start)
     items: list[Union[Take, bytes]] = [Take(begin, begin.offset, waiting[0].start)]
     while waiting:
         patch = waiting.popleft()
         items.append(patch.new)
         if patch.behind and patch.behind.offset > walk.offset:
-            origin = reached(source, patch.behind, begin)
-            walk = Walk(source, origin, runs, effort)
+            walk = Walk(source, patch.behind, runs, effort)
+            origin = patch.behind
+        elif patch.stop - origin.offset > FAR:
+            origin = walk.last_before(patch.stop)
         following = waiting[0] if waiting else None
         if following and following.start < patch.stop + WINDOW:
             items.append(Take(origin, patch.stop, following.start))
             continue
-        end = walk.first_after(patch.stop)
+        end = walk.first_after(patch.stop)._replace(window=b"")
         if following is None:
             yield Neighbourhood(begin, end, [*items, Take(origin, patch.stop, end.offset)])
             return
-        there = _nearest(source, walk, end, following, runs, effort)
+        there = _nearest(source, walk, following, runs, effort)
         next_begin = there.last_before(following.start)
         if next_begin.bit // 8 <= end.bit // 8:  # the byte that a tail begins in is new
             items.append(Take(origin, patch.stop, following.start))
             continue
-        yield Neighbourhood(begin, end._replace(window=b""), [*items, Take(origin, patch.stop, end.offset)])
+        yield Neighbourhood(begin, end, [*items, Take(origin, patch.stop, end.offset)])
         walk, begin, origin = there, next_begin, next_begin
         items = [Take(begin, begin.offset, following.start)]
 
 
-def _nearest(
-    source: Nearby, walk: Optional[Walk], end: Optional[Place], patch: Patch, runs: Mapping[int, Run], effort: Effort
-) -> Walk:
-    """A walk that comes to the patch from where it is the least work; the one before it has come to an `end`."""
+def _nearest(source: Nearby, walk: Optional[Walk], patch: Patch, runs: Mapping[int, Run], effort: Effort) -> Walk:
+    """A walk that comes to the patch from where it is the least work."""
     place = patch.before or Place.at_start(patch.runs[0])
     if walk and walk.run is patch.runs[0] and place.offset <= walk.offset:
         return walk
-    return Walk(source, reached(source, place, end), runs, effort)
+    return Walk(source, place, runs, effort)
 
 
 def taken(source: Nearby, items: Iterable[Union[Take, bytes]]) -> Iterator[bytes]:

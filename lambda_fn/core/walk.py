@@ -20,10 +20,13 @@ from typing import Any, Callable, Iterator, Mapping, Optional
 from .blocks import HEADER, QUIET, STORED_LIMIT, WINDOW, begun, decode_up_to, decoder, dynamic_blocks, stored_ends
 from .gzip import TRAILER_SIZE, Place, Run, parse_header
 from .inflate import DeflateError, crc32, inflater
-from .place import SEARCH_LIMIT, Effort, NoWayIn
 from .store import Source
 from .value import Value
 
+SEARCH_LIMIT = 1 << 20
+"""Bytes of compressed data in which a boundary must be found."""
+EFFORT = 64 << 20
+"""Bytes that may be decoded to find boundaries, besides eight times the source."""
 STEP_IN, STEP_OUT = 8 << 10, 256 << 10
 """Bytes that a step of a walk reads at most, and decodes."""
 KEPT_OUT, KEPT_STEPS = 8 << 20, 512
@@ -40,6 +43,28 @@ SOON_IN, SOON_OUT = 48 << 10, 320 << 10
 """Bytes of data up to an end of a run, and what comes of them, that are encoded sooner than a boundary is found."""
 HEADER_READ = 64 << 10
 """Bytes in which a gzip header is looked for."""
+
+
+class NoWayIn(Exception):
+    """There is no boundary where one is needed; the text says why, for the plan."""
+
+
+class Effort:
+    """What may still be decoded to find boundaries: an archive made to be slow is rewritten."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def spend(self, size: int) -> None:
+        """Raises NoWayIn when it is used up."""
+        self.left -= size
+        if self.left < 0:
+            raise NoWayIn("block boundaries cost too much to find")
+
+
+def budget(source: Source, more: int = 0) -> Effort:
+    """What may be decoded of a source to find boundaries, and so much more."""
+    return Effort(EFFORT + 8 * source.size + more)
 
 
 class Nearby:
@@ -66,33 +91,6 @@ class Nearby:
         if len(self._blocks) > READ_KEPT:
             self._blocks.popitem(last=False)
         return block
-
-
-def reached(source: Nearby, place: Place, walked: Optional[Place]) -> Place:
-    """The place, if decoding leads there from what is proved before it; otherwise what is proved.
-
-    That is what the survey has proved, or where a walk has come to since.
-    """
-    since = place.since
-    if since is None:
-        return place
-    if walked and walked.run is place.run and since.bit < walked.bit <= place.bit:
-        since = walked
-    (start, phase), (stop, last) = divmod(since.bit, 8), divmod(place.bit, 8)
-    decode, window, size = decoder(since.window), since.window, 0
-    try:
-        for data in source.stream(start, stop) if start < stop else ():
-            given, phase = begun(phase, data), 0
-            while given:
-                out = decode.decompress(given, STEP_OUT)
-                given = decode.unconsumed_tail
-                window, size = (window + out)[-WINDOW:], size + len(out)
-        rest = decode_up_to(decode, source.read(stop, stop + 1), last, phase)
-    except DeflateError:
-        return since
-    if rest is None or since.offset + size + len(rest) != place.offset:
-        return since
-    return place._replace(window=(window + rest)[-WINDOW:], since=None)
 
 
 class Step(Value):
@@ -129,7 +127,7 @@ class Walk:
         self._at, self._phase = divmod(place.bit, 8)
         self._decoder = decoder(place.window)
         self._steps: deque[Step] = deque()
-        self._kept = 0
+        self._kept = self._skipped = 0
         self._before = place.window
         """The 32 KiB before the first step that is kept."""
 
@@ -140,14 +138,23 @@ class Walk:
         """
         if self._soon_encoded(offset - self.run.offset):
             return Place.at_start(self.run)
+        near = self._last(self._headers, offset, offset - NEAR, 2 * NEAR)
+        return near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
+
+    def _last(self, find: Finder, offset: int, least: int, kept: int) -> Optional[Place]:
+        """The last boundary before an offset that is found in steps that hold so much of the output before it."""
+        if self._skipped > offset - kept:
+            self._begin(self._began)
+        if self.offset < offset - kept:
+            self._skip(offset - kept)
+            self._skipped = self.offset
         while self.offset <= offset and self._step():
             pass
         self._step()
-        for find, least in ((self._headers, offset - NEAR), (self._candidates, 0)):
-            for step in reversed(self._steps):
-                for place in self._boundaries(step, find, least, offset, last_first=True):
-                    return place
-        return self._began
+        for step in reversed(self._steps):
+            for place in self._boundaries(step, find, least, offset, last_first=True):
+                return place
+        return None
 
     def first_after(self, offset: int) -> Place:
         """The first boundary from which on nothing refers back to before this offset of the tar. Raises NoWayIn.
@@ -155,6 +162,7 @@ class Walk:
         Near the run's end it is that, likewise.
         """
         while self.offset < offset:
+            self._skip(offset - WINDOW)
             if not self._step():
                 self._cross()
         if self._soon_encoded(self.run.offset + self.run.size - offset):
@@ -199,30 +207,60 @@ class Walk:
         start = member + head.size
         self._begin(Place.at_start(self._runs.get(start) or Run(start, offset=self.offset, member=member)))
 
+    def _skip(self, offset: int) -> None:
+        """Decode to this offset of the tar, or to the run's end, without keeping any steps."""
+        if offset <= self.offset:
+            return
+        while self._steps:
+            self._forget()
+        while self.offset < offset and not self._decoder.eof:
+            stop = self._at + self._packed(offset - self.offset)
+            if stop == self._at:
+                raise NoWayIn("its deflate data ends where it should not")
+            for chunk in self._source.stream(self._at, stop):
+                data = chunk
+                while data and self.offset < offset and not self._decoder.eof:
+                    start = self._at
+                    self._before = (self._before + self._decode(data))[-WINDOW:]
+                    data = data[self._at - start :]
+
+    def _packed(self, size: int) -> int:
+        """About as many bytes of the source as come to so much output of the run, and no more than there are."""
+        share = (self.run.stop - self.run.start) / self.run.size if self.run.size else 1.0
+        return min(READ + int(size * share), self._source.size - self._at)
+
     def _step(self) -> bool:
         """Decode a step; whether there was one in this run."""
         if self._decoder.eof:
             return False
-        data = self._source.read(self._at, min(self._at + STEP_IN, self._source.size))
-        before = self._decoder.copy()
+        start, phase, offset, crc, before = self._at, self._phase, self.offset, self._crc, self._decoder.copy()
+        out = self._decode(self._source.read(start, min(start + STEP_IN, self._source.size)))
+        if self._at == start and not out and not self._decoder.eof:
+            raise NoWayIn("its deflate data ends where it should not")
+        self._steps.append(Step(start, self._at, phase, before, offset, crc, out))
+        self._kept += len(out)
+        while self._kept - len(self._steps[0].out) > KEPT_OUT or len(self._steps) > KEPT_STEPS:
+            self._forget()
+        return True
+
+    def _forget(self) -> None:
+        """The first step that is kept."""
+        forgotten = self._steps.popleft().out
+        self._kept -= len(forgotten)
+        self._before = (self._before + forgotten)[-WINDOW:]
+
+    def _decode(self, data: bytes) -> bytes:
+        """What comes next of the data from where it is, as much as fits into a step."""
         try:
-            out = self._decoder.decompress(begun(self._phase, data), STEP_OUT)
+            out: bytes = self._decoder.decompress(begun(self._phase, data), STEP_OUT)
         except DeflateError:
             raise NoWayIn("its deflate data cannot be decoded from where it was entered") from None
         left = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
         used = len(data) - len(left)
         self._effort.spend(len(out) + used)
-        if not used and not out and not self._decoder.eof:
-            raise NoWayIn("its deflate data ends where it should not")
-        self._steps.append(Step(self._at, self._at + used, self._phase, before, self.offset, self._crc, out))
-        self._kept += len(out)
-        while self._kept - len(self._steps[0].out) > KEPT_OUT or len(self._steps) > KEPT_STEPS:
-            forgotten = self._steps.popleft().out
-            self._kept -= len(forgotten)
-            self._before = (self._before + forgotten)[-WINDOW:]
         self._at, self._phase = self._at + used, 0
         self.offset, self._crc = self.offset + len(out), int(crc32(out, self._crc))
-        return True
+        return out
 
     def _boundaries(self, step: Step, find: Finder, least: int, most: int, last_first: bool = False) -> Iterator[Place]:
         """The boundaries in a step at offsets from `least` to `most`, in order or the last first."""

@@ -16,12 +16,10 @@ from lambda_fn.core.blocks import (
     decoder,
     dynamic_blocks,
     filler,
-    is_quiet,
     numbers,
     stored_ends,
 )
 from tests.archives import noise
-from tests.core.contents import words
 from tests.hunt import streams
 
 TEXT = b" ".join(b"%d" % (n * n) for n in range(60_000))
@@ -88,17 +86,6 @@ def test_headers_that_begin_alike_are_found_and_no_others() -> None:
     assert 1 < len(alike) < len({numbers(data, bit) for bit in found})
     assert list(dynamic_blocks(data, 0, len(data), alike)) == [bit for bit in found if numbers(data, bit) in alike]
     assert not list(dynamic_blocks(data, 0, len(data), set()))
-
-
-def test_nothing_comes_out_of_a_header() -> None:
-    compressor = zlib.compressobj(wbits=-15)
-    data = compressor.compress(words(1_000_000, 1))
-    headers = list(dynamic_blocks(data, 0, len(data)))
-    assert len(headers) > 5
-    for origin in range(30):
-        assert all(is_quiet(data, bit, origin) for bit in headers)
-    few = zlib.compressobj(wbits=-15).compress(bytes(10_000_000))  # its codes take some ten bytes
-    assert not any(is_quiet(few, bit, 0) for bit in dynamic_blocks(few, 0, len(few)))
 
 
 def test_the_end_of_every_stored_block_is_a_candidate() -> None:

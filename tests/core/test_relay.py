@@ -17,7 +17,7 @@ from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
 from lambda_fn.core.gzip import Limits
-from lambda_fn.core.legs import HELD_BACK, Boundary, Piece
+from lambda_fn.core.legs import Boundary, Piece
 from lambda_fn.core.prefix import read_head
 from lambda_fn.core.relay import Relay
 from lambda_fn.core.survey import survey
@@ -40,8 +40,8 @@ def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "ALONE", 30_000)
     monkeypatch.setattr(relay, "AHEAD", 400_000)
     monkeypatch.setattr(relay, "LEAST_LEG", 400_000)
-    monkeypatch.setattr(relay, "SEEK", 200_000)
-    monkeypatch.setattr(relay, "SEEK_AGAIN", 20_000)
+    monkeypatch.setattr(relay, "EVERY", 200_000)
+    monkeypatch.setattr(legs, "LOOK_AGAIN", 20_000)
 
 
 def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
@@ -80,18 +80,6 @@ def assert_blocks_begin(stream: bytes, data: bytes, boundaries: Iterable[Boundar
         assert data[boundary.offset :].startswith(follows)
 
 
-def assert_used_up(stream: bytes, pieces: list[Piece]) -> None:
-    """Where all input is said to be used up, as much has come out as zlib makes of it, or up to two bytes less."""
-    decode = zlib.decompressobj(-15)
-    made = size = position = 0
-    for piece in pieces:
-        size += len(piece.data)
-        if piece.needs_input:
-            made += len(decode.decompress(stream[position : piece.position]))
-            position = piece.position
-            assert made - HELD_BACK <= size <= made
-
-
 def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTER) -> bool:
     """Whether there was help."""
     alone, rest, _ = inflated(stream + after, chunk, helpers=0)
@@ -102,7 +90,6 @@ def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTE
         pieces, left, helped = inflated(stream + after, chunk, helpers)
         assert b"".join(piece.data for piece in pieces) == data
         assert left == after
-        assert_used_up(stream, pieces)
         used.append(helped)
     return all(used)
 
@@ -142,14 +129,15 @@ def test_block_boundaries_are_known_all_along(encoder: str, helpers: int) -> Non
     """Whether the runner passed them or a helper; a splice begins from them."""
     stream, begin = deflated(MIXED, encoder), 0
     with Threads(helpers, "inflate") as pool:
-        runners = Relay(Feed([stream]), (lambda: pool) if helpers else None)
+        feed = Feed(stream[at : at + 30_000] for at in range(0, len(stream), 30_000))
+        runners = Relay(feed, (lambda: pool) if helpers else None)
         data = b"".join(piece.data for piece in runners.pieces())
     assert data == MIXED
     assert_blocks_begin(stream, MIXED, runners.boundaries)
     for boundary in runners.boundaries:
-        assert boundary.offset - begin < 1_100_000
+        assert boundary.offset - begin < 900_000
         begin = boundary.offset
-    assert len(MIXED) - begin < 1_100_000
+    assert len(MIXED) - begin < 900_000
 
 
 def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +193,7 @@ def test_a_helper_stops_where_too_much_comes_out(monkeypatch: pytest.MonkeyPatch
     """It takes over all the same, and goes on from the middle of a chunk."""
     monkeypatch.setattr(legs, "MOST_AHEAD", 500_000)
     monkeypatch.setattr(legs, "JOINT", 500_000)
-    for size in range(1_100_000, 1_400_000, 20_000):
+    for size in range(600_000, 1_400_000, 20_000):
         data = noise(300_000).translate(LOW) + bytes(size)
         assert assert_as_by_one(data, deflated(data, "Huffman only"), 40_000, after=b"")
 
