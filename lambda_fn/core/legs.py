@@ -12,7 +12,7 @@ input alone: from there on the second one is as right as the first. Of some MiB 
 It remains to prove that a block begins where the second one began. Packed files within the model are stored as they
 are, so that their blocks are found first, and may even lead to the right 32 KiB; and somebody may have hidden headers
 among the symbols of a block. But nothing comes out of a header, while the bits of symbols always give bytes: so the
-first one, which is right, is watched while it passes there, and must be quiet. And how much the second one has made
+first one, which is right, is watched while it passes there, and must fall quiet. And how much the second one has made
 tells where in the first one's output it began: from there, and after the 32 KiB that are known there, decoding must
 give just what the first one has made. (isal may hold back two bytes when its input is used up. How many depends on the
 block's bits and on the portions they come in, which are the same for both but there.)
@@ -41,8 +41,9 @@ LEAD, QUIET = 2, 12
 """Bytes after the beginning of a header within which the block before it has given its last byte, and of which nothing
 comes after these. Of 96 bits within a block three bytes would come at least: the last 47 may belong to a length and a
 distance that are not complete, a literal has at most 15. And isal holds back two."""
-HELD_BACK = 2
-"""Bytes of output that isal may still owe when its input is used up: it decodes up to three literals at once."""
+HELD_BACK, LATELY = 2, 8
+"""Bytes of output that isal may still owe when its input is used up, as it decodes up to three literals at once; and of
+input in which more than these must have come, lest it is within another header that nothing comes."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 15 << 20
@@ -175,13 +176,13 @@ class Runner:
     def pass_header(self, chunk: bytes, position: int, at: int) -> tuple[Made, bool]:
         """What it makes of a chunk, and whether it reads a header that begins at this byte of it."""
         parts: list[Made] = []
-        cuts = (0, at + LEAD, at + LEAD + QUIET, len(chunk))
+        cuts = (0, max(0, at - LATELY), at + LEAD, at + LEAD + QUIET, len(chunk))
         for start, stop in zip(cuts, cuts[1:]):
             parts.append(self.make(chunk[start:stop], position - len(chunk) + stop, JOINT))
             if parts[-1].eof:
                 self.unfed = chunk[stop:]
                 break
-        quiet = len(parts) > 1 and parts[1].used_up and not parts[1].pieces
+        quiet = len(parts) > 2 and parts[1].size > HELD_BACK and parts[2].used_up and not parts[2].pieces
         pieces = [piece for made in parts for piece in made.pieces]
         return Made(pieces, parts[-1].used_up, parts[-1].eof), quiet
 
