@@ -16,6 +16,9 @@ first one, which is right, is watched while it passes there, and must fall quiet
 tells where in the first one's output it began: from there, and after the 32 KiB that are known there, decoding must
 give just what the first one has made. (isal may hold back two bytes when its input is used up. How many depends on the
 block's bits and on the portions they come in, which are the same for both but there.)
+
+In the same way whoever runs passes a block boundary now and then, so that one is always known not far back: a splice
+begins to walk from there.
 """
 
 from __future__ import annotations

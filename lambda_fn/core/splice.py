@@ -13,9 +13,9 @@ boundary, where the new data begins. It ends on a byte boundary too, and empty b
 byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
 aligned to bytes. The byte they share is the one new byte of the tail.
 
-How q and r are found is told in `walk`; near an end of the stream they are that end. Patches near each
-other share a neighbourhood. What goes, and is large, is not decoded again: there a second place was found just before
-its end. A neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
+How q and r are found is told in `walk`; near an end of the stream they are that end. Patches near each other share a
+neighbourhood. What goes, and is large, is not decoded again: there a second place is known not far before its end. A
+neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
 one member in the output. At last each new literal is decoded, with the tail's beginning after it, and compared with
 what it should hold. (Only what is larger than SMALL, and streamed, is not.)
 """

@@ -2,7 +2,7 @@
 
 When it has ended, the archive is known to be intact (every gzip CRC-32 and length, every tar header's checksum, an
 end where it belongs), and for each entry that the edit touches it is known where the deflate data can be entered
-before it, and, if the entry is large, just before its end. Nothing is extracted; memory is constant but for what is
+before it, and, if the entry is large, before its end. Nothing is extracted; memory is constant but for what is
 touched: 32 KiB where an entry lies apart.
 """
 
