@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import hyperparameters
-from .contents import contents_of_file, puts
+from .contents import contents_of_file, is_folder, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
@@ -93,7 +93,7 @@ def repack(
             _check(put[hyperparameters.ENTRY], paths.get(hyperparameters.ENTRY))
         return Wanted(_edit(put, places, remove, strip_root, if_present), _told(left_out))
 
-    places = [os.fspath(place) for place in folders.values()]
+    places = [_folder(os.fspath(place)) for place in folders.values()]
     given = [os.fspath(content) for content in files.values() if isinstance(content, os.PathLike)]
     with _job(request, wanted, [*places, *given], s3, limits, progress) as (job, asked):
         return _result(job, request, asked, began)
@@ -284,12 +284,21 @@ def _job(
 
 
 def _check_apart(request: _Given | Request, uris: Iterable[str]) -> None:
-    """Raises InvalidRequest if the model or the output lies in a local folder that is put in."""
-    for folder in filter(os.path.isdir, uris):
+    """Raises InvalidRequest if the model or the output lies in a folder that is put in."""
+    for folder in filter(is_folder, uris):
         for archive in (request.model_uri, request.output_uri):
-            inside = os.path.realpath(archive).startswith(os.path.join(os.path.realpath(folder), ""))
-            if inside and not archive.startswith("s3://"):
+            if _real(archive).startswith(os.path.join(_real(folder), "")):
                 raise InvalidRequest(f"{archive} lies in {folder}, which is put in; keep it in another place")
+
+
+def _real(uri: str) -> str:
+    """Where it lies, whatever links lead there."""
+    return uri if uri.startswith("s3://") else os.path.realpath(uri)
+
+
+def _folder(uri: str) -> str:
+    """Where a folder is asked for, S3 needs no slash at its end."""
+    return f"{uri.rstrip('/')}/" if uri.startswith("s3://") else uri
 
 
 class _Given(Value):
@@ -301,7 +310,7 @@ class _Given(Value):
 
 
 def _uris(request: Request) -> list[str]:
-    return [request.hyperparameters_uri or "", *request.files.values(), *request.folders.values()]
+    return [request.hyperparameters_uri or "", *request.files.values(), *map(_folder, request.folders.values())]
 
 
 def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -> Result:

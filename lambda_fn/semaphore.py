@@ -46,6 +46,16 @@ def _read(place: Place, access: S3Access) -> tuple[list[str], Mapping[str, str]]
         with named_errors(place, missing=SourceNotFound):
             answer = access.client.get_object(**access.on(place))
             with closing(answer["Body"]) as body:
-                return json.loads(body.read()), {"IfMatch": answer["ETag"]}
+                said, unchanged = body.read(), {"IfMatch": answer["ETag"]}
     except SourceNotFound:
         return [], {"IfNoneMatch": "*"}
+    return _holders(said), unchanged
+
+
+def _holders(said: bytes) -> list[str]:
+    """Who is in the list; nobody if it is none, since no task could start any more."""
+    try:
+        holders = json.loads(said)
+    except (ValueError, RecursionError):
+        return []
+    return [holder for holder in holders if isinstance(holder, str)] if isinstance(holders, list) else []

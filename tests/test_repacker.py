@@ -20,11 +20,13 @@ from lambda_fn.core.errors import (
     InvalidHyperparameters,
     InvalidRequest,
     MissingHyperparameters,
+    RepackError,
     SourceNotFound,
 )
 from lambda_fn.core.gzip import Limits
 from lambda_fn.repacker import forecast, repack, run
 from tests.archives import WANTED, Tar, entry, member, small
+from tests.stand_ins.faults import unreachable
 
 OLD = b'{"depth": 3, "rounds": 9}'
 
@@ -215,6 +217,24 @@ def test_an_archive_is_not_put_into_itself(tmp_path: Path) -> None:
             repack(source, tmp_path / "out.tar.gz", **given)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match=r"lies in .*, which is put in"):
         run(Request(str(source), str(tmp_path / "p/out.tar.gz"), files={"code": str(tmp_path / "p")}))
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "given"),
+    [
+        ("s3://b/in.tar.gz", "s3://b/code/out.tar.gz", {"folders": {"code": "s3://b/code/"}}),
+        ("s3://b/in.tar.gz", "s3://b/code/out.tar.gz", {"folders": {"code": "s3://b/code"}}),
+        ("s3://b/in.tar.gz", "s3://b/code/out.tar.gz", {"files": {"code": "s3://b/code/"}}),
+        ("s3://b/code/in.tar.gz", "s3://b/out.tar.gz", {"folders": {"code": "s3://b"}}),
+    ],
+)
+def test_an_archive_in_s3_is_not_put_into_itself(model: str, output: str, given: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"lies in .*, which is put in"):
+        run(Request(model, output, **given), s3=unreachable())
+    apart: Any = {name: {"code": "s3://b/cod/"} for name in given}
+    with pytest.raises(RepackError) as refused:
+        run(Request(model, output, **apart), s3=unreachable())
+    assert "lies in" not in str(refused.value)
 
 
 @pytest.mark.parametrize("given", [{5: b""}, [("a", b"")], {Path("a"): b""}])

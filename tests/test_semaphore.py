@@ -42,6 +42,13 @@ def test_there_are_so_many_places_and_no_more(deployment: Deployment, access: S3
     assert holders(deployment) == ["a", "b"]
 
 
+@pytest.mark.parametrize("said", [b"", b"\x1f\x8b", b"{}", b"[1]", b"[" * 9000], ids=lambda said: repr(said[:5]))
+def test_a_list_that_is_none_stops_no_task(deployment: Deployment, access: S3Access, uri: str, said: bytes) -> None:
+    deployment.client.put_object(Bucket=deployment.outputs, Key=KEY, Body=said)
+    take("a", 1, uri, access, all_run)
+    assert holders(deployment) == ["a"]
+
+
 def test_who_asks_again_has_one_place_still(deployment: Deployment, access: S3Access, uri: str) -> None:
     for _ in range(2):
         take("a", 1, uri, access, all_run)

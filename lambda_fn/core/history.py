@@ -27,6 +27,10 @@ Verify = Literal["once", "always", "never"]
 
 UNSURVEYED: Mapping[str, str] = {"surveyed": "no"}
 """In the note of an output that was made by believing a mark that nothing vouched for: nobody ever surveyed it."""
+UNPROVED: Mapping[str, str] = {"mark": "unproved"}
+"""In the note of an output that was surveyed, but whose mark says more than the survey has found to be so."""
+MODED: Mapping[str, str] = {"modes": "given"}
+"""In the note of an output of which something that was put in brought a mode, in place of the one in the source."""
 HELD = "held"
 """In a note: digests of what was put in but was in the source already, so that it stayed where it was."""
 
@@ -44,7 +48,11 @@ class History(Value):
         present = self.target.present
         if self.verify == "always" or self.source.etag is None or present is None or not self.edit.settled:
             return None
-        return present if self.note.items() <= present.note.items() and self._may_believe(present.note) else None
+        return (
+            present
+            if self.note.items() <= present.note.items() and self._may_believe(present.note, UNSURVEYED)
+            else None
+        )
 
     def trusted(self, head: Head) -> Optional[Survey]:
         """What the source's own mark says, if it is enough, and the request or the store allows to believe it."""
@@ -64,16 +72,26 @@ class History(Value):
         if output is None:
             return None
         opened.enter_context(closing(output))
-        head = self._head_of(output) if self._may_believe(output.note) else None
+        head = self._head_of(output) if self._may_believe(output.note, UNSURVEYED, UNPROVED) else None
         return (output, Survey(head, Search(self.edit, head.files), head.rest)) if head and head.rest else None
 
     @property
     def vouched(self) -> bool:
-        """Whether the store vouches for it that the source was surveyed."""
-        return self.source.ours and not UNSURVEYED.items() <= self.source.note.items()
+        """Whether the store vouches for it that the source was surveyed, and that its mark is true."""
+        return self.source.ours and not _says(self.source.note, UNSURVEYED, UNPROVED)
 
-    def _may_believe(self, note: Mapping[str, str]) -> bool:
-        return self.verify == "never" or not UNSURVEYED.items() <= note.items()
+    def unproved(self, head: Head, found: Survey) -> Mapping[str, str]:
+        """What a note says of a mark of somebody else's.
+
+        It may have lied, which the survey found out, but an output that is a copy of the source has it yet. And that
+        the rest holds no entry of our files' names is looked for in those that are put in, and not in the others.
+        """
+        lied = head.rest is not None and found.head.rest is None
+        others = found.search.carried.keys() - self.edit.put.keys()
+        return UNPROVED if lied or (others and not self.vouched) else {}
+
+    def _may_believe(self, note: Mapping[str, str], *doubts: Mapping[str, str]) -> bool:
+        return self.verify == "never" or not _says(note, *doubts)
 
     def remember(self) -> None:
         """The output was published: let later targets find it."""
@@ -83,8 +101,11 @@ class History(Value):
     def _head_of(self, output: Source) -> Optional[Head]:
         """Its head, if a repack of the source would differ from it in the front alone.
 
-        It would not if the source itself holds one of the contents: that entry stays where it is.
+        It would not if the source itself holds one of the contents: that entry stays where it is. And what brings no
+        mode takes the one in the source, which the output may not have.
         """
+        if _says(output.note, MODED) and any(content.mode is None for content in self.edit.put.values()):
+            return None
         if any(_short(content.identity) in output.note.get(HELD, "") for content in self.edit.put.values()):
             return None
         try:
@@ -115,7 +136,7 @@ class History(Value):
         contents = [put[name].identity for name in sorted(put)]
         modes = [f"{name} {put[name].mode:o}" for name in sorted(put) if put[name].mode is not None]
         overlay = hexadecimal("".join([*contents, *modes]).encode("utf-8", "surrogateescape"))
-        return {**self.made_of, "overlay": overlay}
+        return {**self.made_of, "overlay": overlay, **(MODED if modes else {})}
 
 
 def held(found: Survey) -> Mapping[str, str]:
@@ -126,8 +147,12 @@ def held(found: Survey) -> Mapping[str, str]:
 
 
 def carried_on(note: Mapping[str, str]) -> Mapping[str, str]:
-    """What a further output of the same source says of these contents, too."""
-    return {HELD: note[HELD]} if HELD in note else {}
+    """What a further output of the same source says, too."""
+    return {name: note[name] for name in (HELD, *UNSURVEYED, *UNPROVED) if name in note}
+
+
+def _says(note: Mapping[str, str], *doubts: Mapping[str, str]) -> bool:
+    return any(doubt.items() <= note.items() for doubt in doubts)
 
 
 def _short(identity: str) -> str:

@@ -45,7 +45,8 @@ class Job(Value):
         """What has to be done, from a survey; unless it is for show, the store may be `copying` meanwhile."""
         head = read_head(self.source)
         found = self._survey(head, copying)
-        return self._noted(plan(self.source, found, self.edit, self.limits), held(found))
+        made = plan(self.source, found, self.edit, self.limits)
+        return self._noted(made, {**held(found), **self._history.unproved(head, found)})
 
     def forecast(self) -> Optional[Plan]:
         """What `run` would do where it needs no survey, else None. Raises what `run` would raise for it."""
@@ -73,11 +74,11 @@ class Job(Value):
     def _noted(self, made: Plan, more: Mapping[str, str]) -> Plan:
         """The plan, with the note of what it makes.
 
-        There is none where what is put in depended on the source, or where a later look could not tell the source's
-        version: then nobody would believe it, and contents need not be read for it.
+        It does not say what it was made of where what is put in depended on the source, or where a later look could not
+        tell the source's version: then nobody would believe it, and contents need not be read for it.
         """
-        noted = self.edit.settled and self.source.etag is not None
-        return made._replace(note={**self._history.note, **more} if noted else {})
+        told = self.edit.settled and self.source.etag is not None
+        return made._replace(note={**(self._history.note if told else {}), **more})
 
     @property
     def _history(self) -> History:

@@ -42,6 +42,16 @@ def too_long() -> bytes:
     return forgery(OURS, theirs, crc=shifted ^ zlib.crc32(OURS + theirs), length=length)
 
 
+def referring_back() -> bytes:
+    """A rest that repeats the prefix by reference: with another prefix it would be something else."""
+    theirs = entry("again", OURS * 3).blocks + archives.small().data
+    compressor = zlib.compressobj(9, wbits=-15)
+    first = compressor.compress(OURS) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    second = compressor.compress(theirs) + compressor.flush()
+    figures = {"prefix": len(first), "rest": len(second), "crc": zlib.crc32(theirs), "length": len(theirs)}
+    return forged(figures, first, second, OURS + theirs)
+
+
 LARGE = Tar([*archives.small().parts, entry("noise", archives.noise(5 << 20))])
 OURS = entry(WANTED, b'{"depth": 6}\n', dialect=tarfile.USTAR_FORMAT).blocks
 FORGERIES = {
@@ -53,6 +63,7 @@ FORGERIES = {
     "a prefix with a shared header": forgery(archives.shared({"comment": "x"}).blocks + OURS, archives.small().data),
     "a prefix otherwise spelled": forgery(entry(f"./{WANTED}", b"x").blocks, archives.small().data),
     "an old entry in the rest": forgery(OURS, entry(f"./{WANTED}", b"x").blocks + archives.small().data),
+    "a rest that refers back": referring_back(),
     "a wrong CRC": forgery(OURS, archives.small().data, crc=7),
     "a wrong length": forgery(OURS, archives.small().data, length=7),
     "no prefix": forgery(OURS, archives.small().data, prefix=0),

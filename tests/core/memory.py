@@ -46,11 +46,12 @@ class MemoryTarget:
     def __init__(self) -> None:
         self.data: bytes | None = None
         self.recipe: Recipe | None = None
+        self.note: Mapping[str, str] = {}
 
     def publish(self, source: Source, recipe: Recipe, note: Mapping[str, str], progress: Progress) -> Published:
         assert self.data is None
         assert isinstance(source, MemorySource)
-        self.recipe = recipe
+        self.recipe, self.note = recipe, note
         parts: list[bytes | Late] = []
         for piece in recipe:
             if isinstance(piece, Copy):

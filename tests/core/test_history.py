@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
 
-from lambda_fn.core.edit import Content, Edit, IfPresent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambda_fn.core.edit import Content, Edit, IfPresent, Merge
 from lambda_fn.core.errors import RepackError
 from lambda_fn.core.history import UNSURVEYED, Verify
 from lambda_fn.core.repack import Job
+from lambda_fn.core.store import Source
 from tests.archives import WANTED, Tar, entry, member
+from tests.core.forgeries import FORGERIES
 from tests.core.memory import MemorySource, MemoryTarget, repacked
 
 PLAIN = member(Tar([entry("a"), entry("b", b"b")]).data)
@@ -96,3 +102,82 @@ def test_what_was_never_surveyed_is_not_vouched_for() -> None:
     vouched = Job(source, MemoryTarget(), edit, "never").forecast()
     assert vouched is not None
     assert not UNSURVEYED.items() <= vouched.note.items()
+
+
+def known(archive: bytes, note: Mapping[str, str]) -> MemorySource:
+    """An output of ours."""
+    source = MemorySource(archive)
+    source.ours, source.note = True, note
+    return source
+
+
+EDIT = Edit({WANTED: Content.of(b"{}")})
+FIRST: dict[str, Edit] = {
+    "what is there": Edit({WANTED: Content.of(b'{"depth": 6}\n')}),
+    "another file": Edit({"x": Content.of(b"1")}),
+    "laid over": Edit({WANTED: Merge.by(lambda held: b'{"depth": 7}')}),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("verify", ["once", "never"])
+def test_no_lie_of_a_mark_is_believed_of_the_output(forgery: str, first: str, verify: Verify) -> None:
+    output, plan = repacked(FORGERIES[forgery], FIRST[first], verify=verify)
+    source = known(output, plan.note)
+    assert told(Job(source, MemoryTarget(), EDIT, "once")) == told(Job(source, MemoryTarget(), EDIT, "always"))
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_no_lie_of_a_mark_is_believed_of_an_earlier_output(forgery: str) -> None:
+    output, plan = repacked(FORGERIES[forgery], FIRST["what is there"])
+
+    class Earlier:
+        def find(self, source: Source, made_of: Mapping[str, str]) -> Source:
+            return known(output, plan.note)
+
+        def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
+
+    model, target = MemorySource(FORGERIES[forgery]), MemoryTarget()
+    model.etag, target.memory = "e", Earlier()
+    assert told(Job(model, target, EDIT))[1] == told(Job(model, MemoryTarget(), EDIT, "always"))[1]
+
+
+edits = st.builds(
+    Edit,
+    put=st.dictionaries(
+        st.sampled_from([WANTED, "x"]),
+        st.builds(Content.of, st.sampled_from([b"{}", b'{"x": 1}']), st.sampled_from([None, 0o600])),
+        max_size=2,
+    ),
+    drop=st.sampled_from([(), (), ("b",)]),
+    if_present=st.sampled_from(["replace", "replace", "keep"]),
+)
+steps = st.lists(
+    st.tuples(st.integers(0, 3), edits, st.sampled_from(["once", "once", "never"])), min_size=2, max_size=6
+)
+
+
+@given(st.sampled_from([*SOURCES.values(), *FORGERIES.values()]), steps)
+def test_whatever_was_made_before_the_output_is_what_a_survey_makes(
+    model: bytes, steps: list[tuple[int, Edit, Verify]]
+) -> None:
+    model_source = MemorySource(model)
+    model_source.etag = "model"
+    sources = [model_source]
+
+    class Earlier:
+        def find(self, source: Source, made_of: Mapping[str, str]) -> Source | None:
+            return next((found for found in reversed(sources) if made_of.items() <= found.note.items()), None)
+
+        def remember(self, source: Source, made_of: Mapping[str, str]) -> None: ...
+
+    for number, edit, verify in steps:
+        source, target = sources[number % len(sources)], MemoryTarget()
+        target.memory = Earlier()
+        output = told(Job(source, target, edit, verify))[1]
+        if verify == "once":
+            assert output == told(Job(source, MemoryTarget(), edit, "always"))[1]
+        if target.data is not None:
+            sources.append(known(target.data, target.note))
+            sources[-1].etag = str(len(sources))

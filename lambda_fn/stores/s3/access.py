@@ -67,6 +67,16 @@ class S3Access:
     more_patient: Optional[Callable[[], Any]] = None
     """Makes a client that waits longer for answers; None: `client` is patient enough."""
 
+    def __post_init__(self) -> None:
+        """Raises InvalidRequest, before there is an output that could not be remembered."""
+        if self.known_sources is not None:
+            try:
+                Place.parse(f"{self.known_sources}pointer")
+            except InvalidRequest:
+                raise InvalidRequest(
+                    f"known sources lie under a prefix such as s3://bucket/known/, not {self.known_sources!r}"
+                ) from None
+
     @classmethod
     def default(
         cls,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
-from ...core.errors import InvalidRequest, SourceNotFound
+from ...core.errors import SourceNotFound
 from .access import S3Access
 from .failures import named_errors
 from .place import Place
@@ -36,10 +36,8 @@ def objects_below(uri: str, access: S3Access, deep: bool = True) -> Iterator[Lis
     Those of its folders are among them if `deep`. Raises SourceNotFound if there is no such bucket, AccessDenied,
     InvalidRequest, StoreUnavailable.
     """
-    bucket, _, prefix = uri[len("s3://") :].partition("/")
-    if not bucket:
-        raise InvalidRequest(f"{uri!r} is not the URI of a folder: s3://bucket/prefix/")
-    arguments = access.on(Place(bucket, prefix))
+    place = Place.of_folder(uri)
+    arguments = access.on(place)
     arguments["Prefix"] = arguments.pop("Key")
     if not deep:
         arguments["Delimiter"] = "/"
@@ -47,7 +45,7 @@ def objects_below(uri: str, access: S3Access, deep: bool = True) -> Iterator[Lis
         with named_errors(uri, missing=SourceNotFound):
             page: Mapping[str, Any] = access.client.list_objects_v2(**arguments)
         for found in page.get("Contents", ()):
-            yield Listed(f"s3://{bucket}/{found['Key']}", found["Size"], found["ETag"])
+            yield Listed(uri + found["Key"][len(place.key) :], found["Size"], found["ETag"])
         if not page.get("IsTruncated"):
             return
         arguments["ContinuationToken"] = page["NextContinuationToken"]

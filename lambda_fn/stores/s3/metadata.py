@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from . import checksum
 
-PREFIX = "repack-"
 NOTE = "repack-note"
 SIZE = "output-size"
 CHECKSUM = "output-checksum"
@@ -38,6 +37,7 @@ HEADERS = (
 ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 VERDICTS = ("GuardDutyMalwareScan", "av-", "fss-scan", "scan-result", "scan-status", "date-scanned")
 """How tags begin that a virus scanner gives to an object: they tell of its bytes, and the output has others."""
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 READABLE_CLASSES = ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY")
 """Storage classes an output takes over; the others cannot be asked for, or not be read at once."""
 
@@ -81,9 +81,17 @@ def kept(head: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     return arguments
 
 
-def lost(head: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a source says of itself that cannot be said again, a sentence each."""
+def lost(head: Mapping[str, Any], storage_class: Optional[str] = None) -> tuple[str, ...]:
+    """What a source says of itself that cannot be said again, a sentence each; its `storage_class` if none is given."""
     sentences = []
+    if head.get("StorageClass") in ARCHIVES and not storage_class:
+        sentences.append(f"the storage class {head['StorageClass']} is not carried over: an output can be read at once")
+    mode, until = head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate")
+    locks = [f"{mode} until {until}"] if mode else []
+    locks += ["a legal hold"] if head.get("ObjectLockLegalHoldStatus") == "ON" else []
+    if locks:
+        told = " and ".join(locks)
+        sentences.append(f"the source's object lock ({told}) is not carried over: the output's is as its bucket says")
     expires = head.get("ExpiresString")
     if expires and not head.get("Expires"):
         sentences.append(f"Expires is not carried over: {expires!r} is no date")
@@ -104,7 +112,7 @@ def user_metadata(head: Mapping[str, Any], note: Mapping[str, str], publication:
 
 def _own(head: Mapping[str, Any]) -> dict[str, str]:
     """What the source itself brought, as S3 takes it; without what is not ASCII, if that makes it too much."""
-    given = {name: value for name, value in head.get("Metadata", {}).items() if not name.startswith(PREFIX)}
+    given = {name: value for name, value in head.get("Metadata", {}).items() if name not in (NOTE, PUBLICATION)}
     own = {name: _ascii(value) for name, value in given.items()}
     return own if _fits(own) else {name: value for name, value in given.items() if value.isascii()}
 

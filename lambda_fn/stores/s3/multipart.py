@@ -53,6 +53,7 @@ class MultipartUpload:
         self._parts: dict[int, dict[str, Any]] = {}
         self._filling = threading.Lock()
         self._upload_id: Optional[str] = None
+        self._patient: Any = None
 
     def __enter__(self) -> MultipartUpload:
         return self
@@ -77,7 +78,7 @@ class MultipartUpload:
 
         def ask(version: Mapping[str, str]) -> Any:
             with named_errors(source.place, missing=SourceChanged, changed=SourceChanged):
-                return self.access.patient.upload_part_copy(
+                return self._patient.upload_part_copy(
                     **self._on(number),
                     **self.access.copying(source.place, version.get("VersionId"), source.etag),
                     CopySourceRange=f"bytes={part.start}-{part.stop - 1}",
@@ -104,7 +105,7 @@ class MultipartUpload:
             proof |= {self.crc.field: self.crc.encode(expected), "ChecksumType": "FULL_OBJECT"}
         with named_errors(self.place, missing=OutputChanged, changed=OutputChanged):
             try:
-                answer: Mapping[str, Any] = self.access.patient.complete_multipart_upload(
+                answer: Mapping[str, Any] = self._patient.complete_multipart_upload(
                     **self.access.on(self.place),
                     UploadId=self._upload_id,
                     MultipartUpload={"Parts": [self._parts[number] for number in sorted(self._parts)]},
@@ -114,6 +115,8 @@ class MultipartUpload:
             except ClientError as error:
                 if code(error) == "BadDigest" or (code(error) == "InvalidRequest" and OTHER_BYTES.search(str(error))):
                     raise OutputNotProved(f"{self.place}: S3 holds other bytes than were sent: {error}") from error
+                if code(error) == "InvalidPart" and self.access.is_aws:  # which takes parts of any sizes
+                    raise StoreUnavailable(f"{self.place}: S3 lost or changed a part after its answer") from error
                 raise
         self._upload_id = None
         return answer
@@ -130,6 +133,7 @@ class MultipartUpload:
 
     def begin(self, attributes: Mapping[str, Any]) -> None:
         """Open it, with checksums if the store takes any."""
+        self._patient = self.access.patient  # parts ask for it from several threads, and only one may make a client
         try:
             self._create({**attributes, "ChecksumAlgorithm": self.crc.name, "ChecksumType": "FULL_OBJECT"})
         except InvalidRequest as refused:

@@ -67,6 +67,15 @@ class Place:
             raise InvalidRequest(f"{uri!r} has control characters in its key, of which S3 cannot tell in its answers")
         return place
 
+    @classmethod
+    def of_folder(cls, uri: str) -> Place:
+        """Where objects lie whose keys begin with a prefix, which may be empty. Raises InvalidRequest."""
+        try:
+            below = cls.parse(f"{uri}*")
+        except InvalidRequest:
+            raise InvalidRequest(f"{uri!r} is not the URI of a folder: s3://bucket/prefix/") from None
+        return cls(below.bucket, below.key[:-1])
+
     @property
     def express(self) -> bool:
         """Whether it lies in a directory bucket of S3 Express, which has neither tags nor storage classes."""

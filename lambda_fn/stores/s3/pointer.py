@@ -72,9 +72,11 @@ def follow(pointer: Place, access: S3Access) -> Optional[Output]:
             named_errors(pointer),
             closing(access.client.get_object(**access.on(pointer), Range=f"bytes=0-{LIMIT - 1}")["Body"]) as body,
         ):
-            return Output(**json.loads(body.read()))
-    except (RepackError, ValueError, TypeError):
+            output = Output(**json.loads(body.read()))
+    except (RepackError, ValueError, TypeError, RecursionError):
         return None
+    texts = output.note.values() if isinstance(output.note, dict) else (None,)
+    return output if all(isinstance(text, str) for text in (output.uri, *texts)) else None
 
 
 def point(pointer: Place, access: S3Access, output: Output) -> tuple[str, ...]:

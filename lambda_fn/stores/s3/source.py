@@ -138,16 +138,10 @@ class S3Source:
 
     def tags(self) -> dict[str, str]:
         """The object's tags; none, and a warning, where we may not see them or the store has no such thing."""
-
-        def ask(version: Mapping[str, str]) -> Mapping[str, Any]:
-            with named_errors(self.place, missing=SourceChanged):
-                tags: Mapping[str, Any] = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
-            return tags
-
         if self.place.express:
             return {}
         try:
-            answer = self.pinned(ask)
+            answer = self._tagging()
         except (AccessDenied, InvalidRequest, SourceChanged) as refused:
             if code(refused.__cause__) == "NoSuchTagSet":
                 return {}
@@ -158,6 +152,26 @@ class S3Source:
         if answer.get("TagSet") is None:
             self.warnings += (f"tags are not carried over: the store gave no answer to what {self.place} has",)
         return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet") or ()}
+
+    def _tagging(self) -> Mapping[str, Any]:
+        """What S3 says of the tags of this version. Tags have rights of their own, and no condition pins them."""
+
+        def ask(version: Mapping[str, str]) -> Mapping[str, Any]:
+            with named_errors(self.place, missing=SourceChanged):
+                tags: Mapping[str, Any] = self.access.client.get_object_tagging(**self.access.on(self.place), **version)
+            if tags.get("VersionId") not in (None, self.version_id or "null"):
+                raise SourceChanged(f"{self.place} has a newer version by now")
+            return tags
+
+        if not self._version:
+            return ask({})
+        try:
+            return ask({"VersionId": self._version})
+        except AccessDenied as denied:
+            try:
+                return ask({})
+            except (AccessDenied, SourceChanged):
+                raise denied from denied.__cause__
 
     def is_there(self) -> bool:
         """Whether S3 still has these bytes, as far as it tells."""

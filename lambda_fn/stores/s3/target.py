@@ -52,8 +52,8 @@ class S3Target:
     def __init__(self, uri: str, access: S3Access) -> None:
         self.place = Place.of_output(uri)
         self.access = access
-        self._blind = False
-        """Whether what lies here may not be looked at."""
+        self._blind: Optional[AccessDenied] = None
+        """Why what lies here may not be looked at."""
         self._publication = uuid4().hex
         self._warnings: tuple[str, ...] = ()
         self._tagged = False
@@ -61,11 +61,12 @@ class S3Target:
         if not head and not self._blind:
             self._bucket_exists()
         self.present: Optional[Present] = None
+        note = (pointer.note_of(self.place, head, access) if head else None) or {}
         if head:
-            note = pointer.note_of(self.place, head, access) or {}
             etag = required(head, "ETag", self.place)
-            self.present = Present(head["ContentLength"], etag, head.get("VersionId"), note)
-        self._known = Known(self.place, access, self.present.note if self.present else {})
+            kept = note if self._as_asked(head) else {}
+            self.present = Present(head["ContentLength"], etag, head.get("VersionId"), kept)
+        self._known = Known(self.place, access, note)
         self._condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}
 
     @property
@@ -136,7 +137,18 @@ class S3Target:
         """Nothing is open between publications."""
 
     def _is(self, source: S3Source) -> bool:
-        return self.place == source.place and self._condition == {"IfMatch": source.etag}
+        same = self.place == source.place and self._condition == {"IfMatch": source.etag}
+        return same and self._as_asked(source.head)
+
+    def _as_asked(self, head: Mapping[str, Any]) -> bool:
+        """Whether an object has the key and the storage class that outputs shall have, as far as HEAD tells."""
+        key, storage_class = self.access.sse_kms_key_id, self.access.storage_class
+        if storage_class and not self.place.express and head.get("StorageClass", "STANDARD") != storage_class:
+            return False
+        if (key or self.access.sse_kms) and not str(head.get("ServerSideEncryption")).startswith("aws:kms"):
+            return False
+        # Keys are told by their ARNs, and which key an alias stands for is not told.
+        return key is None or "alias/" in key or str(head.get("SSEKMSKeyId")).endswith(key)
 
     def _copies(self, source: S3Source, recipe: Recipe, upload: MultipartUpload, begin: Callable[[], None]) -> bool:
         """Whether S3 copies from the source, found out by a part that is copied for a try where that is in doubt.
@@ -228,7 +240,7 @@ class S3Target:
             if self._blind and isinstance(failed, OutputChanged):
                 raise AccessDenied(
                     f"something lies at {self.place} that may not be looked at, so it is not replaced; permit "
-                    "s3:GetObject and, so that its absence can be seen, s3:ListBucket"
+                    f"s3:GetObject and, so that its absence can be seen, s3:ListBucket: {self._blind}"
                 ) from failed
             raise
 
@@ -299,11 +311,13 @@ class S3Target:
         own = self.access.ownership
         unwanted: tuple[str, ...] = ("StorageClass", "Tagging") if self.place.express else ()
         unwanted += metadata.ENCRYPTION if "ServerSideEncryption" in own else ()
+        if self.place.express and "Tagging" in attributes:
+            self._warn("tags are not carried over: S3 Express has none")
         attributes = {name: value for name, value in attributes.items() if name not in unwanted}
         attributes["Metadata"] = metadata.user_metadata(head, note, self._publication)
         if metadata.NOTE not in attributes["Metadata"] and self.access.known_sources is None:
             self._warn(metadata.NO_ROOM)
-        self._warn(*metadata.lost(head), *(model.warnings if model else ()))
+        self._warn(*metadata.lost(head, self.access.storage_class), *(model.warnings if model else ()))
         return {**attributes, **own}
 
     def _warn(self, *sentences: str) -> None:
@@ -317,7 +331,7 @@ class S3Target:
         except AccessDenied as denied:
             if not self._blind and (code(denied.__cause__) != "AccessDenied" or not self._may_write()):
                 raise
-            self._blind = True
+            self._blind = denied
         return {}
 
     def _may_write(self) -> bool:

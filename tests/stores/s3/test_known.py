@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.contract import Request, Result
+from lambda_fn.core.edit import Content
 from lambda_fn.core.errors import RepackError
 from lambda_fn.planner import plan
 from lambda_fn.repacker import repack
@@ -130,6 +131,19 @@ def test_content_that_the_source_holds_stays_where_it_is(s3: Any, bucket: str, p
     assert put("two", OLD, others={"x": b"1"}).bytes.read < len(MEDIUM)
 
 
+@pytest.mark.parametrize(("before", "now"), [(0o600, None), (None, 0o600), (0o755, 0o700)])
+@pytest.mark.parametrize("archive", [MEDIUM, MEDIUM_ONCE], ids=["new", "old"])
+def test_a_mode_that_an_earlier_output_was_given_is_not_another_ones(
+    s3: Any, bucket: str, put: Callable[..., Result], archive: bytes, before: int | None, now: int | None
+) -> None:
+    upload(s3, bucket, archive)
+    put("first", others={NAME: Content.of(b"{}", before)})
+    second = put("second", others={NAME: Content.of(NEW, now)})
+    assert (second.bytes.read < len(MEDIUM)) == (now is not None)
+    put("scanned", others={NAME: Content.of(NEW, now)}, verify="always")
+    assert object_of(s3, bucket, "second") == object_of(s3, bucket, "scanned")
+
+
 @pytest.mark.parametrize("change", ["source", "names", "bucket", "if_present", "verify"])
 def test_what_is_not_the_same_is_scanned(
     s3: Any, bucket: str, put: Callable[..., Result], remembering: S3Access, change: str
@@ -160,6 +174,10 @@ LIES: dict[str, bytes | dict[str, Any]] = {
     "an output of another source": {"uri": "s3://BUCKET/other"},
     "other bytes": {"checksum": "CRC64NVME:AAAAAAAAAAA="},
     "another size": {"size": 1},
+    "no text": {"uri": 1},
+    "no note": {"note": "source"},
+    "a note of no texts": {"note": {"held": 1}},
+    "something deep": b"[" * 9000,
     "something endless": {"uri": "s3://BUCKET/" + "x" * 100_000},
 }
 
@@ -241,5 +259,7 @@ def test_one_fault_at_any_request_is_got_over(
 
 def test_a_prefix_that_is_none_is_told(bucket: str, s3: Any, put: Callable[..., Result], access: S3Access) -> None:
     upload(s3, bucket, MEDIUM)
-    with pytest.raises(RepackError, match="s3://bucket/key"):
-        put("out", s3=replace(access, known_sources="known/"))
+    for none in ("known/", "s3://bucket", "s3:///known/"):
+        with pytest.raises(RepackError, match="known sources lie under a prefix"):
+            put("out", s3=replace(access, known_sources=none), verify="always")
+    assert "out" not in [found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]]

@@ -68,9 +68,16 @@ def test_text_that_has_no_room_in_ascii_is_told() -> None:
 
 
 def test_the_sources_own_metadata_stays_and_an_older_note_goes() -> None:
-    source = {"Metadata": {"owner": "Zoë", "run": "7", **metadata.user_metadata({}, {"old": "1"}, "before")}}
+    source = {
+        "Metadata": {
+            "owner": "Zoë",
+            "run": "7",
+            "repack-run": "8",
+            **metadata.user_metadata({}, {"old": "1"}, "before"),
+        }
+    }
     kept = metadata.user_metadata(source, NOTE, "now")
-    assert kept["run"] == "7"
+    assert (kept["run"], kept["repack-run"]) == ("7", "8")
     assert kept["owner"] == "=?utf-8?q?Zo=C3=AB?="
     assert parse_qs(kept[metadata.NOTE], keep_blank_values=True) == {name: [value] for name, value in NOTE.items()}
     assert metadata.publication_of({"Metadata": kept}) == "now"
@@ -126,10 +133,15 @@ def test_what_comes_from_outside_is_gzip() -> None:
     [
         ({"ExpiresString": "in three days"}, ["Expires", "in three days"]),
         ({"ExpiresString": "Thu, 26 Nov 2026 00:00:00 GMT", "Expires": "a date"}, []),
+        ({"StorageClass": "DEEP_ARCHIVE"}, ["DEEP_ARCHIVE"]),
+        ({"StorageClass": "GLACIER_IR"}, []),
+        ({"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": "2030-01-01"}, ["GOVERNANCE until 2030-01-01"]),
+        ({"ObjectLockLegalHoldStatus": "ON"}, ["a legal hold"]),
+        ({"ObjectLockLegalHoldStatus": "OFF"}, []),
         ({}, []),
     ],
 )
-def test_an_expiry_that_is_no_date_is_told(head: dict[str, Any], said: list[str]) -> None:
+def test_what_cannot_be_carried_over_is_told(head: dict[str, Any], said: list[str]) -> None:
     told = " ".join(metadata.lost(head))
     assert bool(told) == bool(said)
     assert all(word in told for word in said)
@@ -142,6 +154,10 @@ VERDICTS = {
     "scan-status": "clean",
     "date-scanned": "today",
 }
+
+
+def test_a_class_that_is_asked_for_is_no_loss() -> None:
+    assert metadata.lost({"StorageClass": "GLACIER"}, "STANDARD_IA") == ()
 
 
 def test_verdicts_of_scanners_tell_of_other_bytes() -> None:

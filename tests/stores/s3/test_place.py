@@ -51,6 +51,18 @@ def test_other_arns_are_refused(uri: str) -> None:
         Place.parse(uri)
 
 
+@pytest.mark.parametrize("bucket", ["bucket", f"{POINT}/mine", f"{POINT}:mine", f"{POINT}/mine/object"])
+@pytest.mark.parametrize("prefix", ["", "src/", "a b+c%2F//", "k?versionId=1/"])
+def test_a_folder_is_all_below_a_prefix(bucket: str, prefix: str) -> None:
+    assert Place.of_folder(f"s3://{bucket}/{prefix}") == Place(bucket.removesuffix("/object"), prefix)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///src/", "s3://bucket", f"s3://{POINT}/", "src/"])
+def test_what_is_no_folder_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidRequest, match="s3://bucket/prefix/"):
+        Place.of_folder(uri)
+
+
 def test_a_version_of_a_source_can_be_asked_for() -> None:
     assert Place.of_source("s3://b/k?versionId=abc.123_x") == (Place("b", "k"), "abc.123_x")
     assert Place.of_source("s3://b/k?versionId=") == (Place("b", "k?versionId="), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,35 @@ def test_a_note_that_finds_no_room_is_told(
     result = repack(f"s3://{bucket}/in", f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=access)
     again = repack(f"s3://{bucket}/out", f"s3://{bucket}/out", {"hyperparameters.json": OLD}, s3=access)
     assert ("no room" in " ".join(result.warnings)) == (again.bytes.read >= len(archive)) == (brought > 1000)
+
+
+@pytest.mark.parametrize("source", ["in", "out"])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"storage_class": "STANDARD_IA"}, {"StorageClass": "STANDARD_IA"}),
+        ({"sse_kms_key_id": "0c8d-1"}, {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "0c8d-1"}),
+        ({"sse_kms_key_id": "alias/own"}, {"ServerSideEncryption": "aws:kms"}),
+    ],
+    ids=str,
+)
+def test_what_is_made_already_is_made_again_as_it_is_asked_for_now(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, source: str, asked: dict[str, Any], said: dict[str, str]
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=SMALL)
+    repack(f"s3://{bucket}/in", f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=proxied)
+
+    def again() -> int:
+        proxy.reset()
+        access = replace(proxied, **asked)
+        repack(f"s3://{bucket}/{source}", f"s3://{bucket}/out", {"hyperparameters.json": NEW}, s3=access)
+        return proxy.operations.count("PutObject")
+
+    assert again() == 1
+    head = s3.head_object(Bucket=bucket, Key="out")
+    assert said.items() <= {**head, "SSEKMSKeyId": head.get("SSEKMSKeyId", "").rpartition("/")[2]}.items()
+    assert hyperparameters_in(object_of(s3, bucket, "out")) == [NEW]
+    assert again() == 0
 
 
 def tell(told: list[tuple[int, int]], done: int, total: int) -> None:

@@ -84,6 +84,25 @@ def test_without_the_right_to_name_versions_the_newest_is_read(
         source.read(7 * MiB, 8 * MiB)
 
 
+@pytest.mark.parametrize("newer", [False, True])
+def test_without_the_right_to_the_tags_of_a_version_no_others_are_taken_and_it_is_read_to_its_end(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes, newer: bool
+) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="in", Body=noise, Tagging="a=1")
+    source = S3Source(model, proxied)
+    if newer:
+        s3.put_object(Bucket=bucket, Key="in", Body=noise[::-1], Tagging="a=2")
+    refused = Refused(403, "AccessDenied", "User: x is not authorized to perform: s3:GetObjectVersionTagging")
+    proxy.fault = of("GetObjectTagging", "versionId=", refused)
+    published = S3Target(f"s3://{bucket}/out", proxied).publish(source, graft(len(noise)), {}, quiet)
+    assert content(s3, bucket) == b"head" + noise[10:-8] + b"trailer!"
+    assert [tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key="out")["TagSet"]] == (
+        [] if newer else ["1"]
+    )
+    assert ["s3:GetObjectVersionTagging" in warning for warning in published.warnings] == ([True] if newer else [])
+
+
 def test_a_version_that_was_asked_for_is_never_another(
     s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str, noise: bytes
 ) -> None:
@@ -148,6 +167,17 @@ def test_an_output_that_may_only_be_written_is_written(
             publish(proxied, model, recipe=recipe)
         assert content(s3, bucket) == b"old"
     assert not open_uploads(s3, bucket)
+
+
+def test_the_right_that_hides_an_output_is_named(
+    s3: Any, bucket: str, proxied: S3Access, proxy: Proxy, model: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="out", Body=b"old")
+    denied = Refused(403, "AccessDenied", "User: x is not authorized to perform: kms:Decrypt on this ciphertext")
+    proxy.fault = lambda seen: denied if seen.operation in ("HeadObject", "GetObject") and "/out" in seen.path else None
+    with pytest.raises(errors.AccessDenied, match=r"something lies at .* kms:Decrypt"):
+        publish(proxied, model)
+    assert content(s3, bucket) == b"old"
 
 
 def test_an_output_that_may_not_be_written_is_told_before_anything_is_read(
@@ -352,6 +382,23 @@ def test_a_condition_that_fails_inside_of_an_answer_is_a_changed_output(
         publish(proxied, model)
     assert proxy.operations.count("CompleteMultipartUpload") == 1
     assert not open_uploads(s3, bucket)
+
+
+@pytest.mark.parametrize(("aws", "expected"), [(True, errors.StoreUnavailable), (False, errors.InvalidRequest)])
+def test_a_part_that_is_refused_in_the_end_is_nobodys_mistake_where_sizes_do_not_matter(
+    bucket: str,
+    proxied: S3Access,
+    proxy: Proxy,
+    model: str,
+    aws: bool,
+    expected: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A copy that took too long may be done after its repetition, and changes the part's ETag if that is encrypted."""
+    monkeypatch.setattr(S3Access, "is_aws", aws)
+    proxy.fault = of("CompleteMultipartUpload", "", Refused(400, "InvalidPart"))
+    with pytest.raises(expected):
+        publish(proxied, model)
 
 
 def test_a_completion_that_fails_for_now_is_asked_for_again(

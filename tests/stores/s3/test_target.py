@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -21,7 +23,7 @@ from lambda_fn.core.errors import (
 from lambda_fn.core.recipe import Copy, Late, Literal, Made, Recipe
 from lambda_fn.core.store import Published
 from lambda_fn.stores.local import LocalSource
-from lambda_fn.stores.s3 import S3Access, S3Source, S3Target, checksum
+from lambda_fn.stores.s3 import Place, S3Access, S3Source, S3Target, checksum
 from tests.stand_ins.faults import Proxy
 from tests.stores.s3.models import SCALE
 
@@ -93,6 +95,18 @@ def test_a_graft_is_copied_inside_s3_and_proved(
 
 def replace_access(source: S3Source, access: S3Access) -> S3Source:
     return S3Source(str(source.place), access)
+
+
+def test_one_thread_makes_the_client_that_copies(bucket: str, s3: Any, access: S3Access, source: S3Source) -> None:
+    """A session makes no two clients at once."""
+    makers: list[threading.Thread] = []
+
+    def make() -> Any:
+        makers.append(threading.current_thread())
+        return s3
+
+    publish(S3Target(f"s3://{bucket}/out", replace(access, more_patient=make)), scanned(source))
+    assert makers == [threading.current_thread()]
 
 
 @pytest.mark.parametrize("start", [0, 10, 5_000_000 // SCALE, 12_345_678 // SCALE])
@@ -301,6 +315,26 @@ def test_the_sources_own_metadata_is_kept_and_ours_added(s3: Any, bucket: str, a
         assert output.tags() == {"team": "a+b"}
     publish(S3Target(f"s3://{bucket}/out", replace(access, storage_class="ONEZONE_IA")), output)
     assert s3.head_object(Bucket=bucket, Key="out")["StorageClass"] == "ONEZONE_IA"
+
+
+def test_a_lock_of_the_source_is_told(s3: Any, access: S3Access) -> None:
+    bucket = f"locked-{uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="in", Body=b"model", ObjectLockLegalHoldStatus="ON", ChecksumAlgorithm="CRC32")
+    target = S3Target(f"s3://{bucket}/out", access)
+    [warning] = publish(target, S3Source(f"s3://{bucket}/in", access), recipe=[Literal(b"small")]).warnings
+    assert "object lock (a legal hold) is not carried over" in warning
+    assert "ObjectLockLegalHoldStatus" not in s3.head_object(Bucket=bucket, Key="out")
+
+
+def test_tags_are_told_of_where_the_output_can_have_none(
+    s3: Any, bucket: str, access: S3Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket=bucket, Key="in", Body=b"model", Tagging="team=a")
+    monkeypatch.setattr(Place, "express", property(lambda place: place.key == "out"))
+    target = S3Target(f"s3://{bucket}/out", access)
+    [warning] = publish(target, S3Source(f"s3://{bucket}/in", access), recipe=[Literal(b"small")]).warnings
+    assert "tags are not carried over" in warning
 
 
 def write_anew(target: S3Target, source: Any, **changes: Any) -> Published:
