@@ -143,7 +143,7 @@ class Walk:
 
     def _last(self, find: Finder, offset: int, least: int, kept: int) -> Optional[Place]:
         """The last boundary before an offset that is found in steps that hold so much of the output before it."""
-        if self._skipped > offset - kept:
+        if self._skipped and self._skipped > offset - kept:
             self._begin(self._began)
         if self.offset < offset - kept:
             self._skip(offset - kept)
@@ -220,9 +220,11 @@ class Walk:
             for chunk in self._source.stream(self._at, stop):
                 data = chunk
                 while data and self.offset < offset and not self._decoder.eof:
-                    start = self._at
-                    self._before = (self._before + self._decode(data))[-WINDOW:]
+                    start, out = self._at, self._decode(data, min(STEP_OUT, offset - self.offset))
+                    self._before = (self._before + out)[-WINDOW:]
                     data = data[self._at - start :]
+                if data:
+                    break
 
     def _packed(self, size: int) -> int:
         """About as many bytes of the source as come to so much output of the run, and no more than there are."""
@@ -234,7 +236,7 @@ class Walk:
         if self._decoder.eof:
             return False
         start, phase, offset, crc, before = self._at, self._phase, self.offset, self._crc, self._decoder.copy()
-        out = self._decode(self._source.read(start, min(start + STEP_IN, self._source.size)))
+        out = self._decode(self._source.read(start, min(start + STEP_IN, self._source.size)), STEP_OUT)
         if self._at == start and not out and not self._decoder.eof:
             raise NoWayIn("its deflate data ends where it should not")
         self._steps.append(Step(start, self._at, phase, before, offset, crc, out))
@@ -249,10 +251,10 @@ class Walk:
         self._kept -= len(forgotten)
         self._before = (self._before + forgotten)[-WINDOW:]
 
-    def _decode(self, data: bytes) -> bytes:
-        """What comes next of the data from where it is, as much as fits into a step."""
+    def _decode(self, data: bytes, most: int) -> bytes:
+        """What comes next of the data from where it is, at most so much."""
         try:
-            out: bytes = self._decoder.decompress(begun(self._phase, data), STEP_OUT)
+            out: bytes = self._decoder.decompress(begun(self._phase, data), most)
         except DeflateError:
             raise NoWayIn("its deflate data cannot be decoded from where it was entered") from None
         left = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
