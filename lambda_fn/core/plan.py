@@ -152,7 +152,8 @@ def _held(name: str, found: Survey) -> Optional[bytes]:
     if hits is None:
         return found.search.carried[name].data if name in found.search.carried else None
     if hits.content is None:
-        raise EntryConflict(f"cannot keep {name}: only plain files are kept, of at most {PREFIX_LIMIT} bytes together")
+        kept = f"only plain files are kept, of at most {PREFIX_LIMIT} bytes together"
+        raise EntryConflict(f"cannot keep {name}: {kept}; give all that it shall hold, to replace it")
     return hits.content
 
 

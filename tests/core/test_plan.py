@@ -297,7 +297,8 @@ def test_what_cannot_be_kept_or_replaced_is_said() -> None:
     source = member(Tar([entry("./a", kind=b"2", link="b"), entry("w")]).data)
     with pytest.raises(EntryConflict) as conflict:
         repacked(source, {"a": b"1"}, if_present="keep")
-    assert str(conflict.value) == "cannot keep a: only plain files are kept, of at most 10485760 bytes together"
+    kept = "only plain files are kept, of at most 10485760 bytes together"
+    assert str(conflict.value) == f"cannot keep a: {kept}; give all that it shall hold, to replace it"
     with pytest.raises(EntryExists) as exists:
         repacked(source, {"a": b"1"}, if_present="error")
     assert str(exists.value) == "the archive already holds a; say if_present=replace to replace it"
