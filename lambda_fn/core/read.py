@@ -73,7 +73,7 @@ def _last(reader: Reader, path: str) -> tuple[Entry, Optional[bytes]]:
 
 
 def _reader(source: Source, limits: Limits, helpers: int) -> Reader:
-    return Reader(source.stream(), limits, helpers=helpers, remembered=0)
+    return Reader(source.stream(), limits, helpers=helpers)
 
 
 @contextmanager
