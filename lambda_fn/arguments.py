@@ -94,6 +94,19 @@ def _place(text: str) -> str:
     return text
 
 
+def _prefix(text: str) -> str:
+    if not text.startswith("s3://") or not text.endswith("/"):  # names are put right behind it
+        raise argparse.ArgumentTypeError(f"{text} is not s3://bucket/prefix/")
+    return text
+
+
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not ratio >= 1:  # nothing is above NaN, and so nothing would be refused
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1")
+    return ratio
+
+
 def _add_edits(edits: Group) -> None:
     def several(option: str, metavar: str, explained: str) -> None:
         edits.add_argument(option, metavar=metavar, action="append", default=[], help=explained)
@@ -150,7 +163,7 @@ def _add_limits(how: Group) -> None:
     how.add_argument(
         "--max-ratio",
         metavar="N",
-        type=float,
+        type=_ratio,
         default=Limits.ratio,
         help="refuse what is packed more densely than 1 to N as a bomb (default: %(default)s)",
     )
@@ -171,6 +184,7 @@ def _add_s3(s3: Group, writes: bool) -> None:
         s3.add_argument(
             "--known-sources",
             metavar="S3_PREFIX",
+            type=_prefix,
             help="s3://bucket/prefix/ where a checked SOURCE is remembered: the next output in that bucket needs none",
         )
 
@@ -231,9 +245,9 @@ def s3_of(options: argparse.Namespace) -> Optional[S3Access]:
     given = {name: value for name in S3_OPTIONS if (value := getattr(options, name, None))}
     if not given:
         return None
-    from .stores.s3 import S3Access
+    from .stores import s3_access
 
-    return S3Access.default(**given)
+    return s3_access(**given)
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

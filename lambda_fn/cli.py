@@ -1,7 +1,8 @@
 """The command line: repack, inspect, read and verify archives on the local disk or in S3.
 
 Results go to stdout; progress and errors go to stderr, an error as one line `error: NAME: sentence`. The exit status
-is 0 when all is done, 1 when something was refused or failed, 2 when the command line itself is wrong.
+is 0 when all is done, 1 when something was refused or failed, 2 when the command line itself is wrong. Ctrl-C ends it
+as it ends any other program, so that a shell's loop over many models ends with it.
 
 Most archives that somebody looks at are small, so that the start is most of the work: what one command alone needs is
 imported in it.
@@ -20,7 +21,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NoReturn, Optional
 
 from .arguments import limits_of, parser, request_of, s3_of
-from .core.errors import RepackError, of_archive
+from .core.errors import InvalidArchive, RepackError, of_archive
 from .listing import escaped
 from .progress import shown_progress
 
@@ -40,11 +41,12 @@ def main(arguments: Optional[list[str]] = None) -> int:
     """Run a command line; the exit status."""
     gc.freeze()  # what is imported lives to the end
     gc.set_threshold(OBJECTS)
+    replace_closed_streams()
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given).parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, terminate)
+    end_tidily()
     try:
         COMMANDS[options.command](options)
         sys.stdout.flush()
@@ -52,7 +54,9 @@ def main(arguments: Optional[list[str]] = None) -> int:
     except RepackError as error:
         print(f"error: {error.name}: {escaped(str(error))}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("error: Interrupted: nothing was written", file=sys.stderr)
+        print("error: Interrupted: it was stopped before its end; no output is half written", file=sys.stderr)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # that is a reader who has seen enough
             print(f"error: StoreUnavailable: cannot print: {error}", file=sys.stderr)
@@ -136,7 +140,12 @@ def verify_command(options: argparse.Namespace) -> None:
     """Print what a full survey says, which takes nothing that zlib refuses."""
     from .core.edit import Edit
 
-    found = surveyed(options, Edit(), lambda entry: None, strict=True)
+    try:
+        found = surveyed(options, Edit(), lambda entry: None, strict=True)
+    except InvalidArchive as error:
+        if options.json:
+            print(json.dumps({"intact": False, "error": error.name, "why": str(error)}))
+        raise
     if options.json:
         facts = {"intact": True, "entries": found.entries, "uncompressed_size": found.uncompressed_size}
         print(json.dumps({**facts, "warnings": found.warnings}))
@@ -212,6 +221,21 @@ def warn(warnings: Iterable[str]) -> None:
         print(f"warning: {escaped(warning)}", file=sys.stderr)
 
 
+def replace_closed_streams() -> None:
+    """Write to nowhere what a caller who closed stdout or stderr does not want; no archive is opened in their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it lives to the end
+
+
+def end_tidily() -> None:
+    """Leave nothing behind when somebody ends the process or closes its terminal, unless told to outlive that."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no terminals that hang up
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, terminate)
+
+
 def terminate(signum: int, frame: object) -> NoReturn:
-    """End by SIGTERM as by an error, so that nothing is left behind."""
+    """End by a signal as by an error, so that nothing is left behind."""
     raise SystemExit(128 + signum)

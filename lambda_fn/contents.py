@@ -36,8 +36,12 @@ FILES_LIMIT = 10_000
 """Files in one folder: more are most likely another folder than the one that was meant."""
 FETCHED_AT_ONCE = 8
 
-JUNK = (".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "._*")
-"""What version control, Python, notebooks and macOS leave in folders, and nobody wants in a model."""
+JUNK = (
+    *(".git", ".hg", ".svn"),
+    *("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"),
+    *(".DS_Store", "._*"),
+)
+"""What version control, Python, its tools, notebooks and macOS leave in folders, and nobody wants in a model."""
 ARCHIVES = (".tar.gz", ".tgz")
 SYMBOLIC_LINK = b"2"
 
@@ -74,7 +78,7 @@ def puts(
             inside, left = contents_of_folder(uri, s3, everything, room)
             left_out += left
         else:
-            inside = {"": contents_of_file(uri, s3, room)}
+            inside = {"": _of_file(uri, s3, room)}
         top = name.rstrip("/") if folder else name
         for path, content in inside.items():
             entry = path if top == "." else f"{top}/{path}" if path else top
@@ -83,6 +87,14 @@ def puts(
             if entry:
                 found[entry], given[entry] = content, uri
     return found, left_out
+
+
+def _of_file(uri: str, s3: Optional[S3Access], room: Room) -> Content:
+    try:
+        return contents_of_file(uri, s3, room)
+    except SourceNotFound as error:
+        hint = ", or end the URI of a folder with /" if uri.startswith("s3://") else ""
+        raise SourceNotFound(f"{error}{hint}") from None
 
 
 def is_folder(uri: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from typing import Collection, Iterator, Optional
+from typing import Any, Collection, Iterator, Mapping, Optional
 
 from .core.errors import InvalidHyperparameters
 from .core.tar import Entry
@@ -30,7 +30,9 @@ class Inspection:
         self._nested: Optional[str] = None
         self._scripts: set[str] = set()
         self._leaving = _Several()
+        self._outside = _Several()
         self._apple_doubles = _Several()
+        self._backslashes = _Several()
         for path in put:
             self._look_at(path)
 
@@ -54,6 +56,10 @@ class Inspection:
             self._scripts.add(path[len(CODE) :])
         if path.rpartition("/")[2].startswith("._"):
             self._apple_doubles.add(path)
+        if path == ".." or path.startswith("../"):
+            self._outside.add(path)
+        if "\\" in path:
+            self._backslashes.add(path)
 
     def warnings(self, held: Optional[bytes] = None) -> Iterator[str]:
         """What a person should know, a sentence each; `held` are the hyperparameters that the archive holds."""
@@ -68,9 +74,21 @@ class Inspection:
             )
         if self._leaving.count:
             yield f"{self._leaving} leads out of the archive, and most likely to nothing where it is extracted"
+        if self._outside.count:
+            yield f"{self._outside} lies outside of where the archive is extracted; readers leave it out, or refuse all"
         if self._apple_doubles.count:
             yield f"{self._apple_doubles} is a leftover of macOS, and no part of the model; --remove '._*' drops it"
-        script = _script(held) if held is not None else None
+        if self._backslashes.count:
+            yield f"{self._backslashes} is no file in a folder but one with backslashes in its name, except on Windows"
+        if held is not None:
+            yield from self._of_hyperparameters(held)
+
+    def _of_hyperparameters(self, held: bytes) -> Iterator[str]:
+        try:
+            script = _script(parse(held, f"the archive's {ENTRY}"))
+        except InvalidHyperparameters as error:
+            yield str(error)
+            return
         if script and self._scripts and len(self._scripts) <= SCRIPTS_LIMIT and script not in self._scripts:
             yield f"the hyperparameters name the script {script}, but there is no {CODE}{script}"
 
@@ -95,12 +113,8 @@ def _leaves(path: str, link: str) -> bool:
     return target == ".." or target.startswith(("/", "../"))
 
 
-def _script(held: bytes) -> Optional[str]:
+def _script(values: Mapping[str, Any]) -> Optional[str]:
     """The script that the hyperparameters name, relative to `code/`; SageMaker writes its values as JSON in JSON."""
-    try:
-        values = parse(held)
-    except InvalidHyperparameters:
-        return None
     script = next((value for key, value in values.items() if key.lower() == PROGRAM), None)
     if isinstance(script, str) and script.startswith('"'):
         try:

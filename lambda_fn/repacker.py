@@ -14,7 +14,14 @@ from .contents import contents_of_file, is_folder, puts
 from .contract import VERIFY, Bytes, Forecast, OutputFacts, Request, Result, SourceFacts
 from .core import read
 from .core.edit import Content, Edit, IfPresent, Merge
-from .core.errors import InvalidHyperparameters, InvalidRequest, MissingHyperparameters, SourceNotFound, of_archive
+from .core.errors import (
+    ArchiveTooLarge,
+    InvalidHyperparameters,
+    InvalidRequest,
+    MissingHyperparameters,
+    SourceNotFound,
+    of_archive,
+)
 from .core.gzip import Limits
 from .core.history import Verify
 from .core.plan import Plan
@@ -24,7 +31,7 @@ from .core.store import Progress, Source, Stages
 from .core.tar import Entry
 from .core.value import Value
 from .inspection import Inspection
-from .stores import access_for, open_source, open_target
+from .stores import access_for, local_path, open_source, open_target
 
 if TYPE_CHECKING:
     from .stores.s3 import S3Access
@@ -123,7 +130,8 @@ def forecast(
     with _job(request, partial(gather, request), _uris(request), s3, limits, progress) as (job, wanted):
         plan = job.forecast() or job.plan(copying=False)
         moved = Bytes(job.source.bytes_read, plan.uploaded, plan.copied)
-        return Forecast(**_account(request, wanted, plan, job.source, moved), output_size=plan.size)
+        warnings = _refused_later(plan, job.limits, plan.size)
+        return Forecast(**_account(request, wanted, plan, job.source, moved, warnings), output_size=plan.size)
 
 
 def likely(request: Request, s3: Optional[S3Access] = None) -> tuple[Optional[Plan], int]:
@@ -275,6 +283,9 @@ def _job(
 ) -> Iterator[tuple[Job, Wanted]]:
     """Everything opened: the target first, so that whoever reads newer inputs cannot be overtaken by older ones."""
     uris = list(uris)
+    for uri in (request.model_uri, request.output_uri, *uris):
+        if not uri.startswith("s3://"):
+            local_path(uri)  # or an error
     _check_apart(request, uris)
     s3 = access_for([request.model_uri, request.output_uri, *uris], s3)
     with closing(open_target(request.output_uri, s3)) as target:
@@ -283,8 +294,13 @@ def _job(
             yield Job(source, target, wanted.edit, request.verify, limits, Stages(progress), wanted.visit), wanted
 
 
-def _check_apart(request: _Given | Request, uris: Iterable[str]) -> None:
-    """Raises InvalidRequest if the model or the output lies in a folder that is put in."""
+def _check_apart(request: _Given | Request, uris: Sequence[str]) -> None:
+    """Raises InvalidRequest if the output is a file that is put in, or an archive lies in a folder that is."""
+    output = request.output_uri
+    for uri in uris:
+        there = os.path.isfile(uri) and os.path.exists(output)
+        if uri.rstrip("/") == output or (there and os.path.samefile(uri, output)):
+            raise InvalidRequest(f"{output} is put in, and would be replaced by the output; name another output")
     for folder in filter(is_folder, uris):
         for archive in (request.model_uri, request.output_uri):
             if _real(archive).startswith(os.path.join(_real(folder), "")):
@@ -318,12 +334,24 @@ def _result(job: Job, request: _Given | Request, wanted: Wanted, began: float) -
     held = plan.content.get(hyperparameters.ENTRY)
     read_twice = plan.source.bytes_read if plan.source is not job.source else 0
     moved = Bytes(job.source.bytes_read + read_twice, published.uploaded, published.copied)
+    later = _refused_later(plan, job.limits, published.size)
     return Result(
-        **_account(request, wanted, plan, job.source, moved, (*job.source.warnings, *published.warnings)),
+        **_account(request, wanted, plan, job.source, moved, (*job.source.warnings, *published.warnings, *later)),
         output=OutputFacts(published.etag, published.version_id, published.size, published.proof),
         hyperparameters_sha256=held.identity if held else None,
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _refused_later(plan: Plan, limits: Limits, size: Optional[int]) -> Iterator[str]:
+    """What the next repack, under the same limits, will say of the output because of what is put in."""
+    unpacked = plan.survey.uncompressed_size if plan.survey else None
+    if unpacked is None or size is None or plan.removed_count:
+        return
+    try:
+        limits.check(size, unpacked + sum(plan.content[name].size for name in plan.put if name in plan.content))
+    except ArchiveTooLarge as error:
+        yield f"of the output: {error}"
 
 
 def _account(

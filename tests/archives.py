@@ -163,10 +163,11 @@ def with_signed_sum(block: bytes) -> bytes:
     return block[:148] + b"%06o\0 " % total + block[156:]
 
 
-def sparse(pieces: list[tuple[int, int]], data: bytes, more: bytes = b"") -> bytes:
-    """An old GNU sparse file: where its pieces lie and how long they are, then these."""
+def sparse(pieces: list[tuple[int, int]], data: bytes, more: bytes = b"", size: int | None = None) -> bytes:
+    """An old GNU sparse file: where its pieces lie and how long they are, then these; it ends with the last."""
+    size = sum(pieces[-1]) if pieces and size is None else size or 0
     mapped = b"".join(b"%011o\0%011o\0" % piece for piece in pieces)
-    prefix = bytes(41) + mapped.ljust(96, b"\0") + (b"\1" if more else b"\0") + b"%011o" % (1 << 20)
+    prefix = bytes(41) + mapped.ljust(96, b"\0") + (b"\1" if more else b"\0") + b"%011o" % size
     return header("s", len(data), b"S", b"ustar  ", prefix=prefix) + more + padded(data)
 
 

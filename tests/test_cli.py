@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
@@ -290,6 +291,11 @@ def test_verify_says_intact_or_what_is_wrong(folder: Path) -> None:
         f"intact: 2 entries, {len(archives.small().data):,} bytes uncompressed\n",
     )
     assert json.loads(run("verify", "model.tar.gz", "--json", folder=folder).stdout)["intact"] is True
+    (folder / "cut.tar.gz").write_bytes((folder / "model.tar.gz").read_bytes()[:-9])
+    cut = run("verify", "cut.tar.gz", "--json", folder=folder)
+    said = json.loads(cut.stdout)
+    assert (cut.returncode, said["intact"], said["error"]) == (1, False, "InvalidArchive")
+    assert cut.stderr == f"error: InvalidArchive: {said['why']}\n"
     data = bytearray((folder / "model.tar.gz").read_bytes())
     data[-5] ^= 1
     (folder / "model.tar.gz").write_bytes(data)
@@ -401,6 +407,8 @@ def test_what_is_refused_is_one_line_and_status_1(arguments: list[str], name: st
         ["cat", "model.tar.gz"],
         ["repack", "model.tar.gz", "--output", "out", "--if-present", "maybe"],
         ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "high"],
+        ["repack", "model.tar.gz", "--output", "out", "--set", "a=1", "--max-ratio", "nan"],
+        ["repack", "s3://b/m", "--output", "s3://b/o", "--set", "a=1", "--known-sources", "s3://b/known"],
         ["repack", "model.tar.gz", "--output", "-", "--set", "a=1"],
         ["repack", "model.tar.gz", "--output", "out", "--hyperparameters", "-"],
         ["repack", "-", "--output", "out", "--set", "a=1"],
@@ -417,6 +425,16 @@ def test_a_missing_output_is_told_before_anything_else(folder: Path) -> None:
     done = run("repack", "nowhere", "--set", "a=False", folder=folder)
     assert done.stderr.endswith("error: the following arguments are required: --output\n")
     assert done.stderr.count("\n") == 2
+
+
+def test_the_root_may_be_stripped_after_something_was_put_beside_it(folder: Path) -> None:
+    (folder / "model.tar.gz").write_bytes(member(Tar([entry("m/w", b"1")]).data))
+    told = run("repack", "model.tar.gz", "--set", "a=1", "--output", "model.tar.gz", folder=folder).stderr
+    assert "repack --strip-root takes the folder away" in told
+    refused = run("repack", "model.tar.gz", "--strip-root", "--output", "model.tar.gz", folder=folder).stderr
+    assert refused.endswith("where an earlier repack put it; put it in once more in this one\n")
+    assert run("repack", "model.tar.gz", "--strip-root", "--set", "a=1", "--output", "o", folder=folder).stderr == ""
+    assert put_in(folder / "o").keys() == {WANTED, "w"}
 
 
 def test_a_setting_that_only_looks_like_json_is_told_what_to_write(folder: Path) -> None:
@@ -481,6 +499,39 @@ def test_a_stdout_that_is_full_is_an_error_of_one_line(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_who_closes_stdout_or_stderr_gets_the_archive_all_the_same(closed: str, folder: Path) -> None:
+    command = f"{sys.executable} -m lambda_fn repack model.tar.gz --set a=1 --output out.tar.gz {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=folder, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(put_in(folder / "out.tar.gz")[WANTED]) == {"a": 1}
+
+
+def test_what_shall_outlive_its_terminal_is_not_ended_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        cli.end_tidily()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == cli.terminate
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("option", [[], ["--region", "eu-west-1"]])
+def test_without_boto3_an_s3_uri_is_told_what_it_needs(option: list[str], folder: Path) -> None:
+    without = "import sys; sys.modules['botocore'] = None; from lambda_fn.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", without, "repack", "s3://b/m.tar.gz", "--set", "a=1", "--output", "out", *option]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        r"error: InvalidRequest: S3 cannot be reached without botocore\S*, .*pip install.*\n", done.stderr
+    )
 
 
 def test_main_answers_the_status_without_ending_the_process(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,6 +164,8 @@ JUNK = {
     ".DS_Store": b"1",
     "._inference.py": b"1",
     ".ipynb_checkpoints/a-checkpoint.py": b"1",
+    "lib/.mypy_cache/3.11/x.data.json": b"1",
+    ".svn/wc.db": b"1",
 }
 
 
@@ -374,6 +376,8 @@ def test_a_prefix_without_objects_or_with_impossible_ones_is_named(deployment: D
         contents_of_folder(f"s3://{deployment.models}/nowhere/", s3)
     with pytest.raises(SourceNotFound, match="does not exist"):
         contents_of_folder(f"s3://{deployment.models}-nowhere/src/", s3)
+    with pytest.raises(SourceNotFound, match="give an existing file to put in, or end the URI of a folder with /"):
+        puts({"code": f"s3://{deployment.models}/src"}, {}, s3)
     upload(deployment, {"src/a/": b"not nothing"})
     with pytest.raises(InvalidRequest, match="src/a/ is an object named like a folder"):
         contents_of_folder(f"s3://{deployment.models}/src/", s3)

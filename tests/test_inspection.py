@@ -59,6 +59,14 @@ def test_leftovers_of_macos_are_told_once_for_all() -> None:
     assert told.startswith("each of 2 entries, such as ._w, is a leftover of macOS")
 
 
+def test_folders_that_only_windows_sees_are_told() -> None:
+    (told,) = warnings(entry("model\\w"), entry("model\\code\\x.py"))
+    assert told.startswith("each of 2 entries, such as model\\w, is no file in a folder")
+    assert warnings(entry("w"), put=("code\\x.py",)) == [
+        "code\\x.py is no file in a folder but one with backslashes in its name, except on Windows"
+    ]
+
+
 @pytest.mark.parametrize("key", ["sagemaker_program", "SAGEMAKER_PROGRAM"])
 @pytest.mark.parametrize("as_sagemaker_does", [False, True])
 def test_a_script_that_is_not_there_is_told(key: str, as_sagemaker_does: bool) -> None:
@@ -75,6 +83,22 @@ def test_a_script_that_is_not_there_is_told(key: str, as_sagemaker_does: bool) -
     assert warnings(entry("w"), held=held("serve.py")) == [], "without code/ the script comes from elsewhere"
 
 
-@pytest.mark.parametrize("held", [b"no JSON", b"[]", b'{"sagemaker_program": 1}', b'{"sagemaker_program": "\\"x"}'])
+@pytest.mark.parametrize(
+    ("held", "says"), [(b"\xef\xbb\xbf{}", "a byte order mark"), (b'{"a": NaN}', "NaN"), (b"[]", "object")]
+)
+def test_hyperparameters_that_are_none_are_told(held: bytes, says: str) -> None:
+    (told,) = warnings(entry("w"), held=held)
+    assert told.startswith(f"the archive's {ENTRY} ")
+    assert says in told
+
+
+@pytest.mark.parametrize("name", ["..", "../w", "a/../../w"])
+def test_entries_outside_of_the_archive_are_told(name: str) -> None:
+    (told,) = warnings(entry("v"), entry(name))
+    assert told.endswith(" lies outside of where the archive is extracted; readers leave it out, or refuse all")
+    assert warnings(entry("v"), entry("..w")) == warnings(entry("v"), entry("a/../w")) == []
+
+
+@pytest.mark.parametrize("held", [b'{"sagemaker_program": 1}', b'{"sagemaker_program": "\\"x"}'])
 def test_what_names_no_script_is_another_matter(held: bytes) -> None:
     assert warnings(entry("w"), entry("code/x.py"), held=held) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn.core.place import SEARCH_LIMIT
+from lambda_fn.core.walk import SEARCH_LIMIT
 from tests import archives
 from tests.archives import WANTED, Tar, entry, gunzip, member
 from tests.pythons import PROMISED, UV, installed

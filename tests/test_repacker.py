@@ -219,6 +219,32 @@ def test_an_archive_is_not_put_into_itself(tmp_path: Path) -> None:
         run(Request(str(source), str(tmp_path / "p/out.tar.gz"), files={"code": str(tmp_path / "p")}))
 
 
+def test_an_output_does_not_replace_what_is_put_in(tmp_path: Path) -> None:
+    source, given = tmp_path / "model.tar.gz", tmp_path / "hyperparameters.json"
+    source.write_bytes(member(Tar([entry("a")]).data))
+    given.write_bytes(b"{}")
+    (tmp_path / "link").symlink_to(given)
+    for output in (str(given), str(tmp_path / "link")):
+        with pytest.raises(InvalidRequest, match="would be replaced by the output"):
+            run(Request(str(source), output, hyperparameters_uri=str(given)))
+    with pytest.raises(InvalidRequest, match="would be replaced by the output"):
+        run(Request(str(source), "s3://b/code.tar.gz", folders={"code": "s3://b/code.tar.gz"}))
+    assert given.read_bytes() == b"{}"
+
+
+def test_an_output_that_would_be_refused_as_a_bomb_is_told(tmp_path: Path) -> None:
+    source, output, limits = tmp_path / "model.tar.gz", tmp_path / "out.tar.gz", Limits(uncompressed=50_000)
+    source.write_bytes(member(Tar([entry("a")]).data))
+    assert repack(source, output, {"zeros": bytes(10_000)}, limits=limits).warnings == ()
+    (told,) = repack(source, output, {"zeros": bytes(100_000)}, limits=limits).warnings
+    assert told.startswith("of the output: the archive unpacks to more than 50000 bytes")
+    with pytest.raises(ArchiveTooLarge):
+        repack(output, tmp_path / "again", {"b": b""}, limits=limits)
+    (tmp_path / "zeros").write_bytes(bytes(100_000))
+    foreseen = forecast(Request(str(source), str(output), files={"z": str(tmp_path / "zeros")}), limits=limits)
+    assert foreseen.warnings == (told,)
+
+
 @pytest.mark.parametrize(
     ("model", "output", "given"),
     [

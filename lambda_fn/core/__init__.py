@@ -34,8 +34,7 @@ gzip and deflate
 
 The two tricks
     prefix      the graft: our entries in front of the source's data, and the mark that remembers where they end
-    place       where deflate data can be entered, found while the survey passes by
-    walk        from there on, block boundaries found exactly
+    walk        from a known place on, block boundaries found exactly
     splice      patches of the tar carried into deflate data, almost all of which stays
 
 The repack

@@ -13,6 +13,7 @@ gives the even phases; one of dynamic codes with 101 bits gives the odd ones.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from typing import Any, Collection, Iterator, Optional
@@ -27,6 +28,9 @@ STORED_LIMIT = 4 + (1 << 16)
 
 ALIGN = b"\0\0\xff\xff"
 """What an empty stored block has after its three header bits and the padding."""
+
+SEAL = bytes(byte & 0x7F for byte in os.urandom(16))
+"""What nobody can foresee."""
 
 HEADER = 400
 """Bytes that a dynamic block's header has at most: where fewer are known it cannot be told from chance."""
@@ -120,36 +124,64 @@ def decoder(window: bytes) -> Any:
     return strict_engine.decompressobj(RAW, zdict=window) if window else strict_engine.decompressobj(RAW)
 
 
-def decode_from(data: bytes, bit: int, window: bytes, most: int = 0) -> Optional[bytes]:
-    """What `data` from `bit` on decodes to after `window`, at most `most` bytes if not 0; None if it is not deflate."""
+def decode_from(data: bytes, bit: int, window: bytes) -> Optional[bytes]:
+    """What `data` from `bit` on decodes to after `window`; None if it is not deflate."""
+    at, phase = divmod(bit, 8)
     try:
-        return _decoded(decoder(window), data, bit, most)
+        return bytes(decoder(window).decompress(begun(phase, data[at:])))
     except DeflateError:
         return None
 
 
-def decode_between(data: bytes, bit: int, stop: int, window: bytes) -> Optional[bytes]:
-    """What `data` from `bit` up to `stop` decodes to after `window`, None if that is not a number of whole blocks."""
-    decode = decoder(window)
+def decode_up_to(decode: Any, data: bytes, bit: int, phase: int = 0) -> Optional[bytes]:
+    """What a decoder makes of `data` from bit `phase` up to `bit`, None if no block ends there.
+
+    A last block behind that bit tells: it holds bytes that nobody can foresee, and only who expects a block there gives
+    just these, and is at its end. Else its bits belong to symbols, a header or a stored block, and whatever comes of
+    them, and malice may choose what, is something else. One kind of block is not enough: the three bits with which a
+    stored one begins may pass for the padding of another, those of fixed codes for the end of a header.
+    """
+    if bit < phase:
+        return None
+    at = bit // 8
+    ends = [_sealed(data[at] if bit % 8 else 0, bit % 8, stored) for stored in (True, False)]
     try:
-        out = _decoded(decode, closed(data, stop, final=True), bit)
+        out: bytes = decode.decompress(begun(phase, data[:at])) if at else b""
+        found = set()
+        for end in ends if at else [begun(phase, end) for end in ends]:
+            last = decode.copy()
+            found.add(last.decompress(end))
+            if not last.eof or last.unused_data:
+                return None
     except DeflateError:
         return None
-    return out if decode.eof and not decode.unused_data else None
+    rest = found.pop()
+    return None if found or not rest.endswith(SEAL) else out + rest[: -len(SEAL)]
 
 
-def _decoded(decode: Any, data: bytes, bit: int, most: int = 0) -> bytes:
+def _sealed(byte: int, phase: int, stored: bool) -> bytes:
+    """A last block that holds the seal, from a bit of a byte on: a stored one, or one of fixed codes."""
+    bits = Bits()
+    bits.put(byte & (1 << phase) - 1, phase)
+    if stored:
+        bits.put(0b001, 3)
+        bits.put(0, -bits.count % 8)
+        bits.put(len(SEAL) | (len(SEAL) ^ 0xFFFF) << 16, 32)
+        bits.put(int.from_bytes(SEAL, "little"), 8 * len(SEAL))
+    else:
+        bits.put(0b011, 3)
+        for literal in SEAL:  # codes begin with their high bits
+            bits.put(int(f"{0x30 + literal:08b}"[::-1], 2), 8)
+        bits.put(0, 7)
+    return bits.value.to_bytes(-(-bits.count // 8), "little")
+
+
+def closed(data: bytes, bit: int) -> bytes:
+    """`data` up to `bit`, and from there to a byte boundary by an empty stored block."""
     at, phase = divmod(bit, 8)
-    out = decode.decompress(joined(phase, data[at]) if phase else b"")  # nothing: a header has more bits
-    return bytes(out + decode.decompress(memoryview(data)[at + bool(phase) :], most))
-
-
-def closed(data: bytes, bit: int, final: bool = False) -> bytes:
-    """`data` up to `bit`, and from there to a byte boundary by an empty stored block, which may be the last one."""
-    at, phase = divmod(bit, 8)
-    if not phase and not final:
+    if not phase:
         return data[:at]
-    low = (data[at] & (1 << phase) - 1 if phase else 0) | final << phase
+    low = data[at] & (1 << phase) - 1
     return data[:at] + low.to_bytes(2 if phase > 5 else 1, "little") + ALIGN
 
 
@@ -192,16 +224,6 @@ def numbers(data: bytes, bit: int) -> int:
     return int.from_bytes(data[at : at + 4], "little") >> phase & (1 << NUMBERS) - 1
 
 
-def is_quiet(data: bytes, bit: int, origin: int) -> bool:
-    """Whether nothing comes out of some QUIET bytes, from a multiple of QUIET in the source, of the header at `bit`.
-
-    `origin` is where in the source `data` begins.
-    """
-    at = bit // 8 + 1
-    at += -(origin + at) % QUIET
-    return decode_from(data[: at + QUIET], bit, UNKNOWN) == b""
-
-
 def _beginning(bits: int, count: int, alike: Collection[int]) -> int:
     """Where in the first `count` of the bits one of these numbers stands: all places are compared together."""
     everywhere = (1 << count) - 1
@@ -226,12 +248,6 @@ def _is_header(data: bytes, phase: int) -> bool:
     except DeflateError as error:
         return "too far back" in str(error)  # a reference to what is not known here
     return True
-
-
-def is_dynamic(data: bytes, bit: int) -> bool:
-    """Whether the block that begins at `bit` describes its codes."""
-    at, phase = divmod(bit, 8)
-    return int.from_bytes(data[at : at + 2], "little") >> phase & 0b110 == 0b100
 
 
 def _code_length_codes(bits: int, count: int) -> int:

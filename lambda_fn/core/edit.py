@@ -118,9 +118,15 @@ class Edit(Value):
 
 def check_name(name: str) -> None:
     """Raises InvalidRequest unless `name` is a path that lies inside the archive, spelled as readers will see it."""
-    if not name or "\0" in name or name != normal(name) or name == ".." or name.startswith("../"):
+    try:
+        encoded = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        encoded = b""
+    if not encoded or "\0" in name or name != normal(name) or name == ".." or name.startswith("../"):
         raise InvalidRequest(f"{name!r} cannot be a name in the archive; write it like code/inference.py")
-    if len(name.encode("utf-8", "surrogateescape")) > NAME_LIMIT:
+    if encoded.decode("utf-8", "surrogateescape") != name:  # what is there under this name would not be found
+        raise InvalidRequest(f"{name!r} is UTF-8 that was read as something else; set PYTHONUTF8=1 and try again")
+    if len(encoded) > NAME_LIMIT:
         raise InvalidRequest(f"{name[:60]!r}… has more than the {NAME_LIMIT} bytes that a path may have")
 
 

@@ -13,7 +13,7 @@ from typing import Callable, Generator, Iterable, Iterator, Optional
 from .errors import ArchiveTooLarge, InvalidArchive
 from .feed import PORTION, Feed
 from .inflate import CORES, PROVED, combine_crc32, crc32
-from .legs import Piece
+from .legs import Boundary, Piece
 from .relay import Relay
 from .threads import Threads
 from .value import Value
@@ -118,6 +118,33 @@ class Run:
         return (self.start, self.stop, self.crc, self.size) == (other.start, other.stop, other.crc, other.size)
 
 
+class Place(Value):
+    """A block boundary of a run, and all that a decoder needs to begin there."""
+
+    bit: int
+    """Of the source."""
+    offset: int
+    """In the tar."""
+    run: Run
+    window: bytes = b""
+    """The 32 KiB of output before it, fewer near the run's start."""
+    crc: int = 0
+    """CRC-32 of the run up to it."""
+
+    @classmethod
+    def at_start(cls, run: Run) -> Place:
+        return cls(8 * run.start, run.offset, run)
+
+    @classmethod
+    def at_end(cls, run: Run) -> Place:
+        return cls(8 * run.stop, run.offset + run.size, run, crc=run.crc)
+
+    @property
+    def size(self) -> int:
+        """Uncompressed bytes of the run up to it."""
+        return self.offset - self.run.offset
+
+
 def joined_runs(runs: Iterable[Run]) -> Run:
     """Runs one after the other as one: its length from 0, and what it holds."""
     whole = Run(0)
@@ -128,24 +155,10 @@ def joined_runs(runs: Iterable[Run]) -> Run:
     return whole
 
 
-class Recent:
-    """A piece of output, and where it stands."""
-
-    def __init__(self, run: Run, offset: int, crc: int, piece: Piece) -> None:
-        self.run = run
-        self.offset = offset
-        """Of its first byte in the tar as a whole."""
-        self.crc = crc
-        """CRC-32 of the run before it."""
-        self.data = piece.data
-        self.position = piece.position
-        """In the source, behind the input that the decoder had been given."""
-        self.needs_input = piece.needs_input
-        """Whether it had used up that input."""
-
-
 RECENT = 2 << 20
-"""Bytes of output, which hold several blocks of almost any deflate data."""
+"""Bytes of output of which the runs are known."""
+PLACES = 4
+"""Places that are known: the output between them is several times as much as is recent."""
 
 
 class Reader:
@@ -163,7 +176,6 @@ class Reader:
         helpers: int = 0,
         strict: bool = False,
         proved: int = PROVED,
-        remembered: int = RECENT,
         passed: Callable[[int], None] = lambda position: None,
     ) -> None:
         self._source, self._limits = source, limits
@@ -175,16 +187,16 @@ class Reader:
         """Whether all of the deflate data, and not its beginning alone, must be such as zlib reads."""
         self._proved = proved
         """Bytes of its beginning that must be so in any case."""
-        self._remembered = remembered
-        """Bytes of output that `recent` has at most, besides the last piece."""
         self._passed = passed
         """Told how much of the source has been read and checked."""
         self.runs: list[Run] = []
         """Of the first member: one, or with `cut` two."""
-        self.recent: deque[Recent] = deque()
-        """What came last, for a splice."""
+        self._recent: deque[Run] = deque()
+        self._places: deque[Place] = deque(maxlen=PLACES)
         self.members = self.uncompressed = 0
         self._pool: Optional[Threads] = None
+        self._relay: Optional[Relay] = None
+        self._often = False
 
     def chunks(self) -> Generator[bytes, None, None]:
         """The uncompressed bytes; to be closed where not all are taken, since threads may be at work.
@@ -210,6 +222,21 @@ class Reader:
             if self._pool:
                 self._pool.close()
             feed.close()
+
+    def look_often(self) -> None:
+        """Know more places from now on."""
+        self._often = True
+        if self._relay:
+            self._relay.look_often()
+
+    def run_at(self, offset: int) -> Run:
+        """The run in which an offset of the tar lies, which has just been passed."""
+        return next(run for run in reversed(self._recent) if run.offset <= offset < run.offset + run.size)
+
+    def place_before(self, offset: int) -> Optional[Place]:
+        """The last place of its run that is known before an offset that has just been passed."""
+        run = self.run_at(offset)
+        return next((place for place in reversed(self._places) if place.run is run and place.offset <= offset), None)
 
     @property
     def helped(self) -> bool:
@@ -252,12 +279,17 @@ class Reader:
     def _inflate(self, feed: Feed, runs: list[Run], member: int, stop: Optional[int] = None) -> Iterator[bytes]:
         run = Run(feed.position, offset=self.uncompressed, member=member)
         runs.append(run)
+        self._recent.append(run)
+        while self._recent[0].offset + self._recent[0].size < self.uncompressed - RECENT:
+            self._recent.popleft()
         relay = Relay(feed, self._help if self._helpers else None, self._strict, self._proved - feed.position)
+        self._relay = relay
+        if self._often:
+            relay.look_often()
         for piece in relay.pieces(stop):
             size = len(piece.data)
-            self.recent.append(Recent(run, self.uncompressed, run.crc, piece))
-            while self.uncompressed - self.recent[0].offset > self._remembered:
-                self.recent.popleft()
+            while relay.boundaries and relay.boundaries[0].offset <= run.size + size:
+                self._keep(relay.boundaries.popleft(), run, piece)
             run.crc = combine_crc32(run.crc, piece.crc, size)
             run.size += size
             self.uncompressed += size
@@ -269,6 +301,14 @@ class Reader:
         if stop is not None and (relay.eof or feed.position < stop):
             raise InvalidArchive("the archive is damaged: its first gzip member ends too early; pack the model again")
         run.stop = feed.position
+
+    def _keep(self, boundary: Boundary, run: Run, piece: Piece) -> None:
+        """Keep the place of a block that begins in the output that comes next."""
+        before = boundary.offset - run.size
+        if before < 0:  # one that helpers have told of too late
+            return
+        crc = int(crc32(piece.data[:before], run.crc))
+        self._places.append(Place(boundary.bit, run.offset + boundary.offset, run, boundary.window, crc))
 
     def _check_trailer(self, feed: Feed, runs: list[Run]) -> None:
         whole = joined_runs(runs)

@@ -12,10 +12,13 @@ input alone: from there on the second one is as right as the first. Of some MiB 
 It remains to prove that a block begins where the second one began. Packed files within the model are stored as they
 are, so that their blocks are found first, and may even lead to the right 32 KiB; and somebody may have hidden headers
 among the symbols of a block. But nothing comes out of a header, while the bits of symbols always give bytes: so the
-first one, which is right, is watched while it passes there, and must be quiet. And how much the second one has made
+first one, which is right, is watched while it passes there, and must fall quiet. And how much the second one has made
 tells where in the first one's output it began: from there, and after the 32 KiB that are known there, decoding must
 give just what the first one has made. (isal may hold back two bytes when its input is used up. How many depends on the
 block's bits and on the portions they come in, which are the same for both but there.)
+
+In the same way whoever runs passes a block boundary now and then, so that one is always known not far back: a splice
+begins to walk from there.
 """
 
 from __future__ import annotations
@@ -41,11 +44,20 @@ LEAD, QUIET = 2, 12
 """Bytes after the beginning of a header within which the block before it has given its last byte, and of which nothing
 comes after these. Of 96 bits within a block three bytes would come at least: the last 47 may belong to a length and a
 distance that are not complete, a literal has at most 15. And isal holds back two."""
+HELD_BACK, LATELY = 2, 8
+"""Bytes of output that isal may still owe when its input is used up, as it decodes up to three literals at once; and of
+input in which more than these must have come, lest it is within another header that nothing comes."""
 JOINT = 2 << 20
 """Bytes of a leg's output within which the helper has to be right."""
 MOST_AHEAD = 15 << 20
 """Bytes that a helper makes at most: no less than come of the longest leg, and than JOINT, within which it is asked
 about."""
+EVERY, OFTEN = 16 << 20, 2 << 20
+"""Bytes of output after which a runner looks for a block boundary, and where a splice will begin from one;"""
+LOOK_AGAIN, SELDOM = 512 << 10, 2
+"""and after which again if it found none, each time after twice as many; at last for such as do not begin alike."""
+SHOWN = 4 << 10
+"""Bytes behind one that are inflated again to prove it."""
 ALIKE = 16
 """Headers' numbers that are remembered, to look for those that begin alike."""
 TRIES = 4
@@ -55,12 +67,10 @@ TRIES = 4
 class Piece:
     """A piece of output."""
 
-    def __init__(self, data: bytes, position: int, needs_input: bool, crc: int) -> None:
+    def __init__(self, data: bytes, position: int, crc: int) -> None:
         self.data = data
         self.position = position
         """In the source, behind the input that the decoder had been given."""
-        self.needs_input = needs_input
-        """Whether it had used up that input."""
         self.crc = crc
         """CRC-32 of the data."""
 
@@ -80,11 +90,51 @@ class Made(Value):
         return sum(len(piece.data) for piece in self.pieces)
 
 
+class Boundary(Value):
+    """Where a block begins, as a runner has seen who passed there."""
+
+    bit: int
+    """Of the source."""
+    offset: int
+    """In the output."""
+    window: bytes
+    """The 32 KiB of output before it."""
+
+
+class Lookout:
+    """Looks out for blocks ahead of a runner, so that boundaries are known all along: a splice begins from them."""
+
+    def __init__(self, inflater: Inflater, alike: set[int], every: int) -> None:
+        self.inflater, self.alike = inflater, alike
+        self.every = every
+        """Bytes of output after which to look for the next one."""
+        self._looked = self._unfound = 0
+
+    def due(self, size: int) -> bool:
+        """Whether it is time for one after so much output."""
+        return size >= self._looked + (LOOK_AGAIN << self._unfound if self._unfound else self.every)
+
+    def block(self, chunk: bytes, size: int) -> Optional[int]:
+        """A bit of the chunk at which a block seems to begin, if it is time for one."""
+        stop = min(LIKELY, len(chunk) - SHOWN)
+        if stop <= 0 or not self.due(size):
+            return None
+        alike = self.alike if self.alike and self._unfound < SELDOM else None
+        self._looked, self._unfound = size, self._unfound + 1
+        return next(dynamic_blocks(chunk, 0, stop, alike), None)
+
+    def found(self, chunk: bytes, bit: int) -> None:
+        """There was one."""
+        self._unfound = 0
+        if len(self.alike) < ALIKE:
+            self.alike.add(numbers(chunk, bit))
+
+
 class Runner:
     """A decoder, and what it has already made of the next chunks."""
 
-    def __init__(self, decoder: Any, begin: int = 0) -> None:
-        self.decoder = decoder
+    def __init__(self, decoder: Any, begin: int = 0, lookout: Optional[Lookout] = None) -> None:
+        self.decoder, self.lookout = decoder, lookout
         self.begin = begin
         """The bit of a leg where it began, if it runs ahead."""
         self.made: deque[Made] = deque()
@@ -96,9 +146,16 @@ class Runner:
         """Whether it has decoded every chunk of its leg, up to no end of the stream."""
         self.unfed = b""
         """What it was not given any more of a chunk in which the stream ended."""
+        self.boundaries: deque[Boundary] = deque()
+        """Those that it has passed; offsets are in its own output."""
+        self.skipped = 0
+        """Bytes of its output that nobody asked for."""
+        self._size = 0
 
     def run(self, chunk: bytes, position: int) -> Iterator[Piece]:
         """What comes out until the chunk, which ends at `position`, is used up."""
+        if not self.made and self.lookout and self.lookout.due(self._size):
+            self.made.append(self.make_looking(chunk, position, JOINT))
         if self.made:
             made = self.made.popleft()
             yield from made.pieces
@@ -122,15 +179,33 @@ class Runner:
     def pass_header(self, chunk: bytes, position: int, at: int) -> tuple[Made, bool]:
         """What it makes of a chunk, and whether it reads a header that begins at this byte of it."""
         parts: list[Made] = []
-        cuts = (0, at + LEAD, at + LEAD + QUIET, len(chunk))
+        cuts = (0, max(0, at - LATELY), at + LEAD, at + LEAD + QUIET, len(chunk))
         for start, stop in zip(cuts, cuts[1:]):
             parts.append(self.make(chunk[start:stop], position - len(chunk) + stop, JOINT))
             if parts[-1].eof:
                 self.unfed = chunk[stop:]
                 break
-        quiet = len(parts) > 1 and parts[1].used_up and not parts[1].pieces
+        quiet = len(parts) > 2 and parts[1].size > HELD_BACK and parts[2].used_up and not parts[2].pieces
         pieces = [piece for made in parts for piece in made.pieces]
         return Made(pieces, parts[-1].used_up, parts[-1].eof), quiet
+
+    def make_looking(self, chunk: bytes, position: int, most: int) -> Made:
+        """What `make` does; if it is time to look for a block boundary, it passes one of the chunk with care."""
+        begin = self.lookout.block(chunk, self._size) if self.lookout else None
+        if not self.lookout or begin is None:
+            return self.make(chunk, position, most)
+        first, rest = chunk[: begin // 8 + SHOWN], chunk[begin // 8 + SHOWN :]
+        before, size = b"".join(piece.data[-WINDOW:] for piece in self.last), self._size
+        leg = Leg(position - len(chunk), [first], self.lookout.inflater)
+        made, quiet = self.pass_header(first, position - len(rest), begin // 8)
+        if quiet and (boundary := passed(leg, begin, before, made)):
+            self.boundaries.append(boundary._replace(offset=size + boundary.offset))
+            self.lookout.found(chunk, begin)
+        if made.eof:
+            self.unfed += rest
+            return made
+        more = self.make(rest, position, most)
+        return Made([*made.pieces, *more.pieces], more.used_up, more.eof)
 
     @property
     def unused(self) -> bytes:
@@ -140,7 +215,9 @@ class Runner:
     def behind(self, number: int) -> Runner:
         """The same one behind so many of the chunks."""
         for _ in range(number):
-            self.made.popleft()
+            self.skipped += self.made.popleft().size
+        while self.boundaries and self.boundaries[0].offset < self.skipped:
+            self.boundaries.popleft()
         return self
 
     def _inflate(self, chunk: bytes, position: int) -> Iterator[Piece]:
@@ -148,8 +225,9 @@ class Runner:
             data = self.decoder.decompress(chunk, CHUNK)
             chunk = b""
             if data:
-                piece = Piece(data, position, self.decoder.needs_input, crc32(data))
+                piece = Piece(data, position, crc32(data))
                 self.last.append(piece)
+                self._size += len(data)
                 yield piece
             if self.decoder.needs_input:
                 return
@@ -163,6 +241,8 @@ class Joint(Value):
     """Of the first chunks."""
     agreed: bool = False
     """Whether who ran ahead in that leg is right from there on."""
+    begin: Optional[Boundary] = None
+    """Where that one began, if it can be told."""
     error: Optional[Exception] = None
     """What is wrong with the next chunk."""
 
@@ -215,13 +295,21 @@ class Leg:
     """A stretch of the source, and who ran ahead in it."""
 
     def __init__(
-        self, position: int, chunks: list[bytes], inflater: Inflater, begin: Optional[Meeting] = None, misses: int = 0
+        self,
+        position: int,
+        chunks: list[bytes],
+        inflater: Inflater,
+        begin: Optional[Meeting] = None,
+        misses: int = 0,
+        every: int = EVERY,
     ) -> None:
         self.position = position
         """Of the first chunk, in the source."""
         self.chunks = chunks
         self.inflater = inflater
         self.begin, self.end = begin, Meeting()
+        self.every = every
+        """Bytes of output after which a helper looks for a block boundary."""
         self.misses = misses
         """Legs in a row in which helpers were of no use, when this one was sent."""
         self.ahead: Optional[Runner] = None
@@ -242,7 +330,7 @@ def join(runner: Runner, leg: Leg) -> Joint:
     """Let the runner go on into a leg until its helper is shown to be right."""
     made: list[Made] = []
     seen = bytearray().join(piece.data for piece in runner.last)
-    ahead, passed, position, quiet = leg.ahead, 0, leg.position, False
+    before, ahead, passed, position, quiet = len(seen), leg.ahead, 0, leg.position, False
     header = ahead.begin // 8 if ahead else 0
     for chunk, theirs in zip(leg.chunks, ahead.made if ahead else ()):
         at = leg.position + header - position
@@ -262,9 +350,21 @@ def join(runner: Runner, leg: Leg) -> Joint:
             break
         last = b"".join(piece.data for piece in theirs.pieces[-2:])[-WINDOW:]
         agreed = quiet and len(last) == WINDOW and seen.endswith(last)
-        if agreed and is_right(leg, len(made), bytes(seen), len(seen) - passed):
-            return Joint(runner, made, agreed=True)
+        begin = len(seen) - passed
+        if agreed and is_right(leg, len(made), bytes(seen), begin):
+            return Joint(runner, made, agreed=True, begin=_boundary(leg, bytes(seen), begin, before))
     return Joint(runner, made)
+
+
+def passed(leg: Leg, bit: int, before: bytes, made: Made) -> Optional[Boundary]:
+    """The boundary at this bit of a leg of one chunk, of which this was made after `before`; None if there is none."""
+    with suppress(*DeflateError):
+        leg.ahead = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN))
+        seen = b"".join([before, *(piece.data for piece in made.pieces)])
+        begin = len(seen) - leg.ahead.made[0].size
+        if is_right(leg, 1, seen, begin):
+            return _boundary(leg, seen, begin, len(before))
+    return None
 
 
 def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
@@ -278,6 +378,18 @@ def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
     return False
 
 
+def _boundary(leg: Leg, seen: bytes, begin: int, before: int) -> Optional[Boundary]:
+    """The boundary at which who ran ahead began, of whom it is known that this is right.
+
+    How much was made of it would be wrong by a byte or two if isal held back other bytes this time. What was seen
+    would have been otherwise then, unless it repeats itself after so many.
+    """
+    assert leg.ahead
+    if any(seen[begin:] == seen[begin - held : -held] for held in range(1, HELD_BACK + 1)):
+        return None
+    return Boundary(8 * leg.position + leg.ahead.begin, begin - before, seen[begin - WINDOW : begin])
+
+
 def run_ahead(leg: Leg, alike: set[int]) -> Optional[Runner]:
     """A runner from the first block of the leg that can be made out, None if there is none.
 
@@ -288,16 +400,17 @@ def run_ahead(leg: Leg, alike: set[int]) -> Optional[Runner]:
     found = chain(dynamic_blocks(begin, 0, min(stop, LIKELY), alike), dynamic_blocks(begin, 0, stop))
     for bit in islice(found, TRIES):
         with suppress(*DeflateError):
-            runner = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN))
+            lookout = Lookout(leg.inflater, alike, leg.every)
+            runner = run_from(bit, leg.position, leg.chunks, leg.inflater(UNKNOWN), lookout)
             if len(alike) < ALIKE:
                 alike.add(numbers(begin, bit))
             return runner
     return None
 
 
-def run_from(bit: int, position: int, chunks: list[bytes], decoder: Any) -> Runner:
+def run_from(bit: int, position: int, chunks: list[bytes], decoder: Any, lookout: Optional[Lookout] = None) -> Runner:
     """A runner that began with a new decoder at a bit of the chunks, the first of which lies at `position`."""
-    runner, most = Runner(decoder, bit), MOST_AHEAD
+    runner, most = Runner(decoder, bit, lookout), MOST_AHEAD
     skipped, phase = divmod(bit, 8)
     for chunk in chunks:
         position += len(chunk)
@@ -305,7 +418,7 @@ def run_from(bit: int, position: int, chunks: list[bytes], decoder: Any) -> Runn
         skipped = max(0, skipped - len(chunk))
         if given:
             given, phase = begun(phase, given), 0
-        made = runner.make(given, position, most)
+        made = runner.make_looking(given, position, most)
         runner.made.append(made)
         most -= made.size
         if made.eof or most <= 0:

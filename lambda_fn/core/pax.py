@@ -16,9 +16,9 @@ from .errors import InvalidArchive
 UNDERSTOOD = frozenset(("path", "linkpath", "size", "mtime", "uid", "gid", "uname", "gname"))
 SPARSE = "GNU.sparse."
 """What the keys of GNU tar's sparse files begin with."""
-REPEATED = frozenset(("GNU.sparse.offset", "GNU.sparse.numbytes"))
-"""Keys that GNU tar's sparse format 0.0 has once for each stretch of data."""
-MAPS = REPEATED | {"GNU.sparse.map"}
+MAP, OFFSET, LENGTH = "GNU.sparse.map", "GNU.sparse.offset", "GNU.sparse.numbytes"
+"""What GNU tar's sparse format 0.1 has for all stretches of data, and 0.0 by turns for each."""
+MAPS = frozenset((MAP, OFFSET, LENGTH))
 """Keys whose values grow with a file."""
 UNSHARED = ("path", "linkpath", "size", SPARSE)
 """What the keys begin with that say what one entry is: nonsense in a header for all that follow."""
@@ -27,13 +27,13 @@ VALUE_LIMIT = 64 << 10
 
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([^ \t=\0\n][^=\0\n]*)=")
 _TIME = r"-?[0-9]+(?:\.[0-9]*)?"
-_MAP = rb"[0-9]{1,19}(?:,[0-9]{1,19})*"
+_MAP = rb"[0-9]{1,19},[0-9]{1,19}(?:,[0-9]{1,19},[0-9]{1,19})*"
 _LINE = rb"\n[^\n=]{0,4}[0-9]{1,10}[^\n=]{0,4}(?:path|linkpath|size|GNU\.sparse\.[a-z]+)="
 """What node-tar takes for a record within a value: it has one character besides the digits before its key."""
 
 
 def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
-    """Those records that are looked at; of a sparse map only how many bytes it maps. Raises InvalidArchive.
+    """Those records that are looked at; of a sparse map only what it adds up to. Raises InvalidArchive.
 
     `offset` is where in the tar the header begins, and `shared` whether it is for all entries that follow.
     """
@@ -50,12 +50,12 @@ def read_records(data: bytes, offset: int, shared: bool) -> dict[str, str]:
             raise ambiguous(f"the value of {key!r} holds what some readers take for another record", offset)
         if key in UNDERSTOOD or key.startswith(SPARSE):
             check(key, value, offset, shared)
-            if key in found and key not in REPEATED:
+            if key in found and key != LENGTH:
                 raise ambiguous(f"{key!r} twice in one pax header", offset)
-            if key in MAPS:
-                found[key] = str(int(found.get(key, "0")) + mapped(key, value, offset))
-            else:
-                found[key] = value.decode("utf-8", "surrogateescape")
+            if key == LENGTH:
+                value = found.pop(OFFSET, "").encode("utf-8", "surrogateescape") + b"," + value
+            told = value.decode("utf-8", "surrogateescape")
+            found[key] = mapped(value, offset, found.get(key, "0")) if key in (MAP, LENGTH) else told
     return found
 
 
@@ -74,12 +74,12 @@ def check(key: str, value: bytes, offset: int, shared: bool) -> None:
         )
 
 
-def mapped(key: str, value: bytes, offset: int) -> int:
-    """Bytes of data that a part of a sparse map tells of: it has offsets and lengths by turns."""
+def mapped(value: bytes, offset: int, before: str = "0") -> str:
+    """What a sparse map, offsets and lengths by turns, adds up to: bytes of data, and where the last of them end."""
     if not re.fullmatch(_MAP, value):
         raise ambiguous("a sparse map that is none", offset)
     numbers = list(map(int, value.split(b",")))
-    return sum(numbers[1::2]) if key == "GNU.sparse.map" else numbers[0] if key == "GNU.sparse.numbytes" else 0
+    return f"{int(before.split()[0]) + sum(numbers[1::2])} {sum(numbers[-2:])}"
 
 
 def natural(key: str, records: Mapping[str, str], offset: int, default: int) -> int:
@@ -111,10 +111,11 @@ def sparse_size(records: Mapping[str, str], data_size: int, offset: int) -> Opti
         return None
     version = records.get("GNU.sparse.major"), records.get("GNU.sparse.minor")
     size = natural("GNU.sparse.realsize", records, offset, natural("GNU.sparse.size", records, offset, -1))
-    lengths = [int(records[key]) for key in ("GNU.sparse.map", "GNU.sparse.numbytes") if key in records]
-    in_headers, in_data = version == (None, None) and lengths == [data_size], version == ("1", "0") and not lengths
+    told = [records[key] for key in keys & MAPS]
+    in_headers = version == (None, None) and told == [f"{data_size} {size}"]
+    in_data = version == ("1", "0") and not told
     if size < 0 or not (in_headers or in_data):
-        raise ambiguous("records of a sparse file without its size, or whose map does not fit its data", offset)
+        raise ambiguous("records of a sparse file without its size, or whose map does not fit it", offset)
     return size
 
 

@@ -19,9 +19,8 @@ from . import recipe as recipes
 from .deflate import deflate
 from .edit import Content, Edit, Merge
 from .errors import EntryConflict, EntryExists, SourceChanged
-from .gzip import TRAILER_SIZE, Limits, Run
+from .gzip import TRAILER_SIZE, Limits, Place, Run
 from .header import Attributes, header
-from .place import NoWayIn, Place
 from .prefix import PREFIX_LIMIT, Head, Prefix, Written, make_prefix
 from .recipe import Copy, Late, Made, Piece, Recipe
 from .recipe import Literal as LiteralPiece
@@ -29,9 +28,10 @@ from .rewrite import rewritten
 from .search import NAMES, Search
 from .splice import Member, Patch, Spliced, splice
 from .store import Published, Source
-from .survey import Survey, budget
+from .survey import Survey
 from .tar import BLOCK, padded
 from .value import Value
+from .walk import NoWayIn, budget
 
 Method = Literal["unchanged", "graft", "splice", "rewrite"]
 
@@ -152,7 +152,8 @@ def _held(name: str, found: Survey) -> Optional[bytes]:
     if hits is None:
         return found.search.carried[name].data if name in found.search.carried else None
     if hits.content is None:
-        raise EntryConflict(f"cannot keep {name}: only plain files are kept, of at most {PREFIX_LIMIT} bytes together")
+        kept = f"only plain files are kept, of at most {PREFIX_LIMIT} bytes together"
+        raise EntryConflict(f"cannot keep {name}: {kept}; give all that it shall hold, to replace it")
     return hits.content
 
 

@@ -68,12 +68,12 @@ def _last(reader: Reader, path: str) -> tuple[Entry, Optional[bytes]]:
         raise EntryNotFound(f"the archive holds no {path}; inspect lists what it holds")
     if not _plain(last):
         what = "a directory" if last.is_directory else f"a link to {last.link}" if last.link else "no plain file"
-        raise EntryConflict(f"{path} is {what}, and has no bytes of its own to read")
+        raise EntryConflict(f"{path or 'the root'} is {what}, and has no bytes of its own to read")
     return last, data
 
 
 def _reader(source: Source, limits: Limits, helpers: int) -> Reader:
-    return Reader(source.stream(), limits, helpers=helpers, remembered=0)
+    return Reader(source.stream(), limits, helpers=helpers)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Callable, Generator, Iterator, Optional
 from .errors import InvalidArchive
 from .feed import Feed
 from .inflate import DeflateError, Proof, inflater, strict_inflater
-from .legs import FINE, FINE_IN, MOST_AHEAD, Leg, Meeting, Piece, Runner, join
+from .legs import EVERY, FINE, FINE_IN, MOST_AHEAD, OFTEN, Boundary, Leg, Lookout, Meeting, Piece, Runner, join
 from .threads import Task, Threads
 
 ALONE = 512 << 10
@@ -31,8 +31,7 @@ SPARE, EXPANDING = 2, 2
 """Legs more than helpers, so that none of them waits for the runner, or for the next one at a meeting. Where more than
 so many bytes come of one, a single spare leg and longer legs take a tenth less time."""
 LEAST_IN, MOST_IN, USUAL_OUT = 512, 256 << 10, 512 << 10
-"""Bytes fed at a time at least and at most, and inflated from them at most where that can be had: where the input was
-used up, a splice knows its place."""
+"""Bytes fed at a time at least and at most, and inflated from them at most where that can be had."""
 MOST_ALONE = 64
 """Legs that the runner does alone at most after the helper was of no use."""
 
@@ -53,13 +52,18 @@ class Relay:
     ) -> None:
         self._feed, self._helpers = feed, helpers
         self._inflater = strict_inflater if strict else inflater
-        self._runner = Runner(self._inflater())
+        self._alike: set[int] = set()
+        self._lookout = Lookout(self._inflater, self._alike, EVERY)
+        self._runner = Runner(self._inflater(), lookout=self._lookout)
+        self.boundaries: deque[Boundary] = deque()
+        """Block boundaries that were passed, or will be in what comes next, to be taken."""
+        self._origin = 0
+        """Where in the output that of the runner begins."""
         self._proof = Proof(proved) if proved > 0 and not strict else None
         self._begin = self._position = feed.position
         self._size = 0
         self._misses = self._alone = 0
         self._stored = False
-        self._alike: set[int] = set()
         self._proving: Optional[Task[None]] = None
         self._unproved: list[bytes] = []
 
@@ -67,6 +71,10 @@ class Relay:
     def eof(self) -> bool:
         """Whether the stream came to its end."""
         return self._runner.eof
+
+    def look_often(self) -> None:
+        """Know more block boundaries from now on."""
+        self._lookout.every = OFTEN
 
     def pieces(self, stop: Optional[int] = None) -> Iterator[Piece]:
         """The output up to the stream's end, or to `stop` in the source; then the feed goes on from there.
@@ -93,9 +101,15 @@ class Relay:
         self._position += len(chunk)
         before = self._size
         for piece in self._runner.run(chunk, self._position):
+            self._know(self._origin, self._runner.boundaries)
             self._size += len(piece.data)
             yield piece
         self._feed.portion = max(LEAST_IN, min(MOST_IN, len(chunk) * USUAL_OUT // max(1, self._size - before)))
+
+    def _know(self, origin: int, boundaries: deque[Boundary]) -> None:
+        while boundaries:
+            boundary = boundaries.popleft()
+            self.boundaries.append(boundary._replace(offset=origin + boundary.offset))
 
     def _legs(self, helpers: Threads) -> Iterator[Piece]:
         """All that is left, in legs: of the runner's own as long as help is of no use, else of the helpers."""
@@ -146,7 +160,7 @@ class Relay:
             self._prove(self._proof, helpers, chunks)
         else:
             self._unproved = []
-        return Leg(start, chunks, self._inflater, begin, self._misses) if chunks else None
+        return Leg(start, chunks, self._inflater, begin, self._misses, self._lookout.every) if chunks else None
 
     def _prove(self, proof: Proof, helpers: Threads, chunks: list[bytes]) -> None:
         """Let one helper at a time see to it; chunks that come meanwhile wait here, so that no helper has to."""
@@ -180,9 +194,11 @@ class Relay:
             raise joint.error
         self._runner.made.extend(joint.made)
         number = len(joint.made)
+        self._know(self._size, deque([joint.begin] if joint.begin else []))
         left = yield from self._through(leg.chunks[:number])
         if joint.agreed and leg.ahead:
             self._runner, self._misses = leg.ahead.behind(number), 0
+            self._origin = self._size - self._runner.skipped
         else:
             self._misses = leg.misses + 1
             self._alone = min(2**self._misses - 1, MOST_ALONE)

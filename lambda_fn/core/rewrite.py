@@ -26,7 +26,7 @@ def rewritten(
     Raises InvalidArchive, ArchiveTooLarge, and what reading the source raises.
     """
     with closing(read_ahead(source.stream())) as chunks:
-        reader = Reader(chunks, limits, proved=0, remembered=0)  # it was surveyed; the other cores compress
+        reader = Reader(chunks, limits, proved=0)  # it was surveyed; the other cores compress
         yield from _edited(Stream(reader.chunks()), head, edit, going)
 
 

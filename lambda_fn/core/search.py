@@ -173,7 +173,7 @@ class Search:
             self._count(name)
             del self.carried[name]
         elif self.edit.strip_root and name not in self.edit.put:
-            self._refuse(f"{name} lies at its top, where an earlier repack put it")
+            self._refuse(f"{name} lies at its top, where an earlier repack put it; put it in once more in this one")
         elif name not in self.edit.put or written.directory != self.edit.put[name].directory:
             self._stays(name, written.directory, f"an earlier repack put {name} into the archive")
 

@@ -13,9 +13,9 @@ boundary, where the new data begins. It ends on a byte boundary too, and empty b
 byte at which the tail's first block begins (see `blocks`), since the tail must not be shifted: stored blocks in it are
 aligned to bytes. The byte they share is the one new byte of the tail.
 
-How q and r are found is told in `place` and `walk`; near an end of the stream they are that end. Patches near each
-other share a neighbourhood. What goes, and is large, is not decoded again: there a second place was found just before
-its end. A neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
+How q and r are found is told in `walk`; near an end of the stream they are that end. Patches near each other share a
+neighbourhood. What goes, and is large, is not decoded again: there a second place is known not far before its end. A
+neighbourhood may begin in one gzip member and end in another; what lies between them goes, and the two are
 one member in the output. At last each new literal is decoded, with the tail's beginning after it, and compared with
 what it should hold. (Only what is larger than SMALL, and streamed, is not.)
 """
@@ -31,20 +31,23 @@ from typing import Generator, Iterable, Iterator, Mapping, Optional, Sequence, U
 from .blocks import WINDOW, closed, decode_from, joined
 from .deflate import deflate
 from .errors import InvalidArchive
-from .gzip import TRAILER_SIZE, Run, joined_runs, parse_header
+from .gzip import TRAILER_SIZE, Place, Run, joined_runs, parse_header
 from .inflate import RAW, combine_crc32, crc32
-from .place import Effort, NoWayIn, Place
 from .recipe import Copy, Literal, Made, Piece
 from .store import Source
 from .threads import Task, Threads
 from .value import Value
-from .walk import PROVED_IN, Nearby, Walk, decoded
+from .walk import Effort, Nearby, NoWayIn, Walk, decoded
 
 SMALL = 8 << 20
 """Bytes of a neighbourhood up to which it is encoded in one go, by an encoder that is the same everywhere; a larger one
 is streamed through the fastest one at hand, on which its bytes depend."""
+FAR = 2 << 20
+"""Bytes of output that are not decoded again to come to what follows a patch."""
 ENCODED_BESIDE = 2
 """Neighbourhoods that wait or are being encoded while the next one is searched."""
+FOLLOWING = 4 << 10
+"""Bytes of the tail that are decoded behind a literal to prove that they join."""
 HELD = 16 << 20
 """Bytes of literals that a recipe holds; further ones are encoded again when they are written."""
 
@@ -103,6 +106,8 @@ def neighbourhoods(source: Nearby, waiting: deque[Patch], effort: Effort) -> Ite
         if patch.behind and patch.behind.offset > walk.offset:
             walk = Walk(source, patch.behind, runs, effort)
             origin = patch.behind
+        elif patch.stop - origin.offset > FAR:
+            origin = walk.last_before(patch.stop)
         following = waiting[0] if waiting else None
         if following and following.start < patch.stop + WINDOW:
             items.append(Take(origin, patch.stop, following.start))
@@ -269,7 +274,7 @@ def _joining(source: Nearby, around: Neighbourhood, plain: bytes) -> bytes:
     data = compressor.compress(plain) + compressor.flush(zlib.Z_FINISH if around.ends_run else zlib.Z_SYNC_FLUSH)
     literal = opening + data + join
     at = -(-around.end.bit // 8)
-    following = source.read(at, min(at + PROVED_IN, around.end.run.stop)) if not around.ends_run else b""
+    following = source.read(at, min(at + FOLLOWING, around.end.run.stop)) if not around.ends_run else b""
     found = decode_from(literal + following, around.begin.bit % 8, window)
     expected = b""
     if around.end.size < around.end.run.size:  # else the last block is empty: some encoders flush before they end

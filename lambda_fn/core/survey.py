@@ -2,7 +2,7 @@
 
 When it has ended, the archive is known to be intact (every gzip CRC-32 and length, every tar header's checksum, an
 end where it belongs), and for each entry that the edit touches it is known where the deflate data can be entered
-before it, and, if the entry is large, just before its end. Nothing is extracted; memory is constant but for what is
+before it, and, if the entry is large, before its end. Nothing is extracted; memory is constant but for what is
 touched: 32 KiB where an entry lies apart.
 """
 
@@ -15,8 +15,7 @@ from typing import Callable, Iterable, Iterator, Optional
 from .digest import sha256
 from .edit import Edit, Merge
 from .errors import InvalidArchive
-from .gzip import HELPERS, Limits, Reader, Recent, Run
-from .place import Effort, Passed, Place, enter
+from .gzip import HELPERS, Limits, Place, Reader, Run
 from .prefix import PREFIX_LIMIT, Head
 from .search import STAYS, Search, Shared, Verdict
 from .store import Progress, Source
@@ -30,13 +29,6 @@ PLACES = 1000
 """Places that are kept, with 32 KiB each; what lies beyond is reached from the last of them."""
 MANY = 20_000
 """Touched entries up to which each is remembered; with more of them, the archive is rewritten."""
-EFFORT = 64 << 20
-"""Bytes that may be decoded to find boundaries, besides eight times the source."""
-
-
-def budget(source: Source, more: int = 0) -> Effort:
-    """What may be decoded of a source to find boundaries, and so much more."""
-    return Effort(EFFORT + 8 * source.size + more)
 
 
 class Touch:
@@ -103,25 +95,19 @@ def survey(
     What is found wrong with helpers is looked at again by one alone, so that errors and their positions are the same
     for any number of cores. Raises InvalidArchive, ArchiveTooLarge, EntryConflict, and what the stream raises.
     """
-
-    def tell(position: int) -> None:
-        passed.forget(reader.recent[0])
-        progress(position, source.size)
-
     visits = Visits(visit)
-    passed = Passed(source, (stream or source.stream)())
     reader = Reader(
-        passed,
+        (stream or source.stream)(),
         limits,
         cut=head.rest_start if head.rest else None,
         helpers=HELPERS if helpers is None else helpers,
         strict=strict,
-        passed=tell,
+        passed=lambda position: progress(position, source.size),
     )
     again = partial(
         survey, source, edit=edit, limits=limits, progress=progress, stream=stream, touched=touched, strict=strict
     )
-    surveyor = Surveyor(source, head, edit, reader, passed, touched)
+    surveyor = Surveyor(head, edit, reader, touched)
     try:
         surveyor.pass_all(visits)
     except InvalidArchive:
@@ -178,21 +164,18 @@ class Visits:
 class Surveyor:
     """Passes by the entries and remembers what is touched."""
 
-    def __init__(
-        self, source: Source, head: Head, edit: Edit, reader: Reader, passed: Passed, touched: Callable[[], None]
-    ) -> None:
-        self._edit, self._reader, self._passed, self._touched = edit, reader, passed, touched
+    def __init__(self, head: Head, edit: Edit, reader: Reader, touched: Callable[[], None]) -> None:
+        self._edit, self._reader, self._touched = edit, reader, touched
         self._prefix_size = head.prefix.size
         self._search = Search(edit, head.files)
         self._found = Survey(head, self._search, Run(0))
-        self._effort = budget(source)
-        self._alike: set[int] = set()
         self._places = self._entries = self._held = 0
         self._sizes: dict[str, int] = {}
         """Of what is held, by path."""
         self._reached = 0
         """Up to where a walk comes that begins at the last place."""
-        self._large: Optional[Touch] = None
+        self._place: Optional[Place] = None
+        """The last one that was kept."""
         self.second_tar = False
         """Whether there is more than zeros behind the end."""
 
@@ -204,13 +187,11 @@ class Surveyor:
                 if entry.type != SHARED_RECORDS:
                     visit(entry)
                 self.pass_by(entry, tar)
-            self._enter_behind()
             for piece in tar.rest():
                 self.second_tar = self.second_tar or bool(bytes(piece).strip(b"\0"))
 
     def pass_by(self, entry: Entry, tar: Stream) -> None:
         """Look at one entry, whose data comes next in the tar."""
-        self._enter_behind()
         self._entries += entry.type != SHARED_RECORDS
         if entry.start < self._prefix_size:
             return
@@ -220,20 +201,21 @@ class Surveyor:
             return
         if entry.type != SHARED_RECORDS:
             self._touched()
+        self._reader.look_often()
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
-        run = run_at(self._reader.recent, entry.start)
+        run = self._reader.run_at(entry.start)
         touch = Touch(entry, verdict, run)
-        touch.data_run = run_at(self._reader.recent, touch.data - 1)
-        if entry.start - self._reached > GAP and self._places < PLACES:
-            touch.before = enter(self._passed, self._reader.recent, entry.start, self._effort, self._alike)
-            self._places += touch.before is not None
+        touch.data_run = self._reader.run_at(touch.data - 1)
+        if entry.start - self._reached > GAP:
+            touch.before = self._place_before(entry.start)
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(verdict.name, entry, tar)
         for _ in tar.pieces(max(0, stop - tar.position)):
             pass
-        touch.runs = run, run_at(self._reader.recent, stop - 1)
+        touch.runs = run, self._reader.run_at(stop - 1)
         self._reached = stop
-        self._large = touch if stop - entry.start > SKIPPED else None
+        if stop - entry.start > SKIPPED:
+            touch.behind = self._place_before(stop - 1)
         self._remember(touch, entry.type == SHARED_RECORDS)
 
     def finish(self, rest: Run) -> Survey:
@@ -242,12 +224,14 @@ class Surveyor:
         self._found.rest, self._found.entries = rest, self._entries
         return self._found
 
-    def _enter_behind(self) -> None:
-        """The end of a large entry is entered when some of what follows it is known, and it is recent yet."""
-        if self._large and self._places < PLACES:
-            self._large.behind = enter(self._passed, self._reader.recent, self._large.stop, self._effort, self._alike)
-            self._places += self._large.behind is not None
-        self._large = None
+    def _place_before(self, offset: int) -> Optional[Place]:
+        """Where the tar can be entered before an offset that has just been passed; None if that is not known."""
+        place = self._reader.place_before(offset)
+        if place is None or place is self._place or self._places == PLACES:
+            return None
+        self._places += 1
+        self._place = place
+        return place
 
     def _look_inside(self, name: str, entry: Entry, tar: Stream) -> None:
         """Digest what the entry holds where it could be just what is put in, and keep it where that is asked for."""
@@ -285,11 +269,6 @@ class Surveyor:
                 record.names.update([verdict.name] if verdict.name else [])
         else:
             found.shared.clear()
-
-
-def run_at(recent: Iterable[Recent], offset: int) -> Run:
-    """The run in which an offset of the tar lies, which has just been passed."""
-    return next(piece.run for piece in reversed(list(recent)) if piece.offset <= offset)
 
 
 def _warnings(head: Head, second_tar: bool) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Iterable, Iterator, Literal, Mapping, Optional
 
 from .errors import InvalidArchive
 from .names import disputed, normal, readings
-from .pax import SPARSE, VALUE_LIMIT, ambiguous, natural, read_records, sparse_size, time
+from .pax import SPARSE, VALUE_LIMIT, ambiguous, mapped, natural, read_records, sparse_size, time
 from .ustar import (
     BLOCK,
     CHECKSUM,
@@ -53,8 +53,6 @@ WATCHED_LIMIT = 100
 REGULAR = (b"0", b"\0", b"7", b"S")
 HARD_LINK, SYMBOLIC_LINK, DIRECTORY, DUMPED_DIRECTORY = b"1", b"2", b"5", b"D"
 SPARSE_FILE, LABEL, SHARED_RECORDS, SOLARIS_RECORDS, SOLARIS_ACL = b"S", b"V", b"g", b"X", b"A"
-LISTED = (b"Y", b"N", b"D", b"R", b"T", b"X")
-"""What a name begins with in the list that GNU tar's incremental dumps have of a directory."""
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 """Links, devices, directories: GNU tar and Python read no data after them, whatever the size field says."""
 EXTENDED = {b"x": "pax header", b"X": "pax header", b"g": "shared pax header", b"L": "long name", b"K": "long link"}
@@ -68,6 +66,8 @@ _NUMBER = re.compile(rb" *([0-7]+) *(?:\0[0-7 \0]*)?|[ \0]*")
 """Digits, and what an earlier number may have left behind the NUL that ends them."""
 _TIMES = rb"(?s)(?:[0-7]{11}[ \0]|[\x80\xff].{11}|\0{12}){2}"
 """What GNU tar has in the prefix's place: times of access and of change."""
+_LISTED = rb"[YNDRTX][^/\\]{123}\0{388}"
+"""A list of names, each behind a letter, that ends before a header's size: GNU tar's incremental dumps have such."""
 _LINE_BREAK = rb"[\n\r]|\xe2\x80[\xa8\xa9]"
 
 
@@ -78,7 +78,7 @@ class Place:
         self.summed = summed
         """Whether they look at its checksum: commons-compress does not."""
         self.listed = listed
-        """Whether a list of names belongs there, each behind a letter."""
+        """Whether a list of names belongs there, and no more than one block of it."""
         self.blocks = b""
         """As much of the two blocks there as has passed."""
 
@@ -90,7 +90,7 @@ class Place:
             return None
         if checksum(block) is not None:
             return True
-        data = self.summed or block == bytes(BLOCK) or (self.listed and block[:1] in LISTED)
+        data = self.summed or block == bytes(BLOCK) or (self.listed and re.match(_LISTED, block))
         return not data and has_numbers(block)
 
 
@@ -122,6 +122,13 @@ class Stream:
     def read(self, size: int) -> bytes:
         """The next `size` bytes; fewer only at the end."""
         return b"".join(self.pieces(size))
+
+    def peek(self, size: int) -> bytes:
+        """The same, which are still to be read."""
+        if len(self._chunk) < size:
+            position, found = self.position, self.read(size)
+            self._chunk, self.position = memoryview(found + self._chunk), position
+        return bytes(self._chunk[:size])
 
     def skip(self, size: int) -> bool:
         """Pass over the next `size` bytes; whether there were as many."""
@@ -275,6 +282,8 @@ def entries_and_records(stream: Stream) -> Iterator[Entry]:
         watch(stream, stated, entry)
         if headers.type == SPARSE_FILE:
             entry = with_sparse_map(entry, stream)
+        elif f"{SPARSE}major" in entry.records:
+            check_sparse_map(entry, stream)
         yield entry
         complete = stream.skip(entry.stop - stream.position)
         check_watched(stream)
@@ -348,8 +357,11 @@ def watch(stream: Stream, stated: int, entry: Entry) -> None:
     if padded(stated) != entry.padded_size or entry.type == SPARSE_FILE:
         place = Place(summed=entry.type in (DIRECTORY, SPARSE_FILE) or entry.data_size > 0)
         stream.watch(stream.position + padded(stated), place)
-    if entry.data_size and entry.name.endswith("/"):  # to some a directory without data
-        stream.watch(stream.position, Place(summed=False, listed=entry.type == DUMPED_DIRECTORY))
+    if entry.data_size and entry.name.endswith("/"):
+        if entry.type not in (DUMPED_DIRECTORY, SOLARIS_ACL):
+            raise ambiguous("data behind a name like a directory's", entry.start)
+        listed = entry.type == DUMPED_DIRECTORY and entry.data_size <= BLOCK
+        stream.watch(stream.position, Place(summed=False, listed=listed))
     elif entry.data_size and (entry.type == LABEL or any(name.endswith("/") for name in entry.other_names)):
         stream.watch(stream.position, Place())
     if len(stream.watched) > WATCHED_LIMIT:
@@ -412,11 +424,24 @@ def with_sparse_map(entry: Entry, stream: Stream) -> Entry:
         blocks.append(block)
         maps.append(block[FURTHER_MAP])
         more = block[FURTHER_MORE]
-    mapped = b"".join(maps)
-    size = sum(number(mapped[at : at + 12]) for at in range(12, len(mapped), 24))
-    if size != entry.data_size or entry.header[MAGIC] != GNU_MAGIC:
-        raise ambiguous("a sparse file whose map does not fit its data", entry.start)
+    fields = b"".join(maps)
+    pieces = [(number(fields[at : at + 12]), number(fields[at + 12 : at + 24])) for at in range(0, len(fields), 24)]
+    end = next((sum(piece) for piece in reversed(pieces) if any(piece)), 0)
+    fits = (sum(length for _, length in pieces), end) == (entry.data_size, entry.size)
+    if not fits or entry.header[MAGIC] != GNU_MAGIC:
+        raise ambiguous("a sparse file whose map does not fit it", entry.start)
     return entry._replace(blocks=b"".join(blocks))
+
+
+def check_sparse_map(entry: Entry, stream: Stream) -> None:
+    """Raises InvalidArchive unless a sparse map at the front of the data, a number on each line, fits the file."""
+    head = stream.peek(min(entry.data_size, HEADER_LIMIT))
+    count = re.match(rb"[0-9]{1,6}\n", head)
+    lines = head.split(b"\n", 2 * int(count[0]) + 1)[:-1] if count else []
+    data = entry.data_size - padded(len(b"\n".join(lines)) + 1)
+    adds_up = mapped(b",".join(lines[1:]), entry.start) == f"{data} {entry.size}"
+    if not (adds_up and len(lines) == 2 * int(lines[0]) + 1):
+        raise ambiguous("a sparse file whose map does not fit it", entry.start)
 
 
 def interpret(headers: Headers, stated: int, records: Mapping[str, str], shared: Mapping[str, str]) -> Entry:
@@ -475,7 +500,11 @@ def header_names(block: bytes, start: int) -> list[str]:
         return [name]
     if magic == USTAR_MAGIC:
         return [f"{text(block[STAR_PREFIX])}/{name}", whole] if block[STAR_END] == STAR else [whole]
-    return [whole, name] if magic.startswith(b"ustar\0") else [name, whole]
+    if magic.startswith(b"ustar\0"):
+        return [whole, name]
+    if not name:  # to some a directory without data
+        raise ambiguous("a prefix without a name, in another format than ustar", start)
+    return [name, whole]
 
 
 def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[int, int]:
@@ -497,6 +526,8 @@ def sizes(stated: int, records: Mapping[str, str], headers: Headers) -> tuple[in
     sparse = sparse_size(records, size, start) if records else None
     if sparse is not None and headers.type not in REGULAR:
         raise ambiguous("records of a sparse file at what is no file", start)
+    if sparse is not None and (headers.own[MAGIC] != USTAR_MAGIC or b"\0" in headers.own[PREFIX].rstrip(b"\0")):
+        raise ambiguous("records of a sparse file in a header of another format than ustar", start)
     return size, size if sparse is None else sparse
 
 

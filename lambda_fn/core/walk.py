@@ -1,8 +1,8 @@
 """The walk: from a place on, block boundaries are found exactly.
 
 A `Walk` decodes on step by step, and keeps a copy of the decoder from before each step. From such a copy, the data up
-to a candidate is decoded with an empty last block behind it: the decoder then comes to its end just if a block ends at
-the candidate. (Within the very last block a chance end is final, too; so what follows must decode as it did.)
+to a candidate is decoded with a last block behind it: the decoder takes it for one just if a block ends at the
+candidate.
 
 Which boundary is the last before an offset, or the first after one, does not depend on where the walk began, nor on how
 the survey was fed, as long as it lies in what a walk keeps. That is why the same archive and edit give the same bytes,
@@ -17,36 +17,24 @@ from collections import OrderedDict, deque
 from heapq import merge
 from typing import Any, Callable, Iterator, Mapping, Optional
 
-from .blocks import (
-    HEADER,
-    QUIET,
-    STORED_LIMIT,
-    WINDOW,
-    begun,
-    closed,
-    decode_from,
-    decoder,
-    dynamic_blocks,
-    stored_ends,
-)
-from .gzip import TRAILER_SIZE, Run, parse_header
+from .blocks import HEADER, QUIET, STORED_LIMIT, WINDOW, begun, decode_up_to, decoder, dynamic_blocks, stored_ends
+from .gzip import TRAILER_SIZE, Place, Run, parse_header
 from .inflate import DeflateError, crc32, inflater
-from .place import SEARCH_LIMIT, Effort, NoWayIn, Place
 from .store import Source
 from .value import Value
 
+SEARCH_LIMIT = 1 << 20
+"""Bytes of compressed data in which a boundary must be found."""
+EFFORT = 64 << 20
+"""Bytes that may be decoded to find boundaries, besides eight times the source."""
 STEP_IN, STEP_OUT = 8 << 10, 256 << 10
 """Bytes that a step of a walk reads at most, and decodes."""
 KEPT_OUT, KEPT_STEPS = 8 << 20, 512
 """Bytes of output that a walk keeps, to find the last boundary in them; and steps, since each has its decoder."""
 READ, READ_KEPT = 256 << 10, 8
 """Bytes that a source is asked for at a time where much of it is looked at, and how often that is kept."""
-PROOF = 64
-"""Bytes of output that must follow from a boundary as they did."""
-PROVED_IN = 4 << 10
-"""Bytes of data that are decoded from a boundary to prove it."""
 ENDING = 3
-"""Bytes of them in which the block before may have ended."""
+"""Bytes in which the block before a header may have ended without giving any."""
 LEAP = 2 << 10
 """Bytes of a step's data that are decoded at once where nothing is looked for."""
 NEAR = 512 << 10
@@ -57,6 +45,28 @@ HEADER_READ = 64 << 10
 """Bytes in which a gzip header is looked for."""
 
 
+class NoWayIn(Exception):
+    """There is no boundary where one is needed; the text says why, for the plan."""
+
+
+class Effort:
+    """What may still be decoded to find boundaries: an archive made to be slow is rewritten."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def spend(self, size: int) -> None:
+        """Raises NoWayIn when it is used up."""
+        self.left -= size
+        if self.left < 0:
+            raise NoWayIn("block boundaries cost too much to find")
+
+
+def budget(source: Source, more: int = 0) -> Effort:
+    """What may be decoded of a source to find boundaries, and so much more."""
+    return Effort(EFFORT + 8 * source.size + more)
+
+
 class Nearby:
     """A source read in small ranges near each other, by several threads, of which it is asked for larger ones, once."""
 
@@ -64,6 +74,7 @@ class Nearby:
         self._source, self.size = source, source.size
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self.stream = source.stream
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range."""
@@ -116,7 +127,7 @@ class Walk:
         self._at, self._phase = divmod(place.bit, 8)
         self._decoder = decoder(place.window)
         self._steps: deque[Step] = deque()
-        self._kept = 0
+        self._kept = self._skipped = 0
         self._before = place.window
         """The 32 KiB before the first step that is kept."""
 
@@ -127,14 +138,23 @@ class Walk:
         """
         if self._soon_encoded(offset - self.run.offset):
             return Place.at_start(self.run)
+        near = self._last(self._headers, offset, offset - NEAR, 2 * NEAR)
+        return near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
+
+    def _last(self, find: Finder, offset: int, least: int, kept: int) -> Optional[Place]:
+        """The last boundary before an offset that is found in steps that hold so much of the output before it."""
+        if self._skipped and self._skipped > offset - kept:
+            self._begin(self._began)
+        if self.offset < offset - kept:
+            self._skip(offset - kept)
+            self._skipped = self.offset
         while self.offset <= offset and self._step():
             pass
         self._step()
-        for find, least in ((self._headers, offset - NEAR), (self._candidates, 0)):
-            for step in reversed(self._steps):
-                for place in self._boundaries(step, find, least, offset, last_first=True):
-                    return place
-        return self._began
+        for step in reversed(self._steps):
+            for place in self._boundaries(step, find, least, offset, last_first=True):
+                return place
+        return None
 
     def first_after(self, offset: int) -> Place:
         """The first boundary from which on nothing refers back to before this offset of the tar. Raises NoWayIn.
@@ -142,6 +162,7 @@ class Walk:
         Near the run's end it is that, likewise.
         """
         while self.offset < offset:
+            self._skip(offset - WINDOW)
             if not self._step():
                 self._cross()
         if self._soon_encoded(self.run.offset + self.run.size - offset):
@@ -186,30 +207,62 @@ class Walk:
         start = member + head.size
         self._begin(Place.at_start(self._runs.get(start) or Run(start, offset=self.offset, member=member)))
 
+    def _skip(self, offset: int) -> None:
+        """Decode to this offset of the tar, or to the run's end, without keeping any steps."""
+        if offset <= self.offset:
+            return
+        while self._steps:
+            self._forget()
+        while self.offset < offset and not self._decoder.eof:
+            stop = self._at + self._packed(offset - self.offset)
+            if stop == self._at:
+                raise NoWayIn("its deflate data ends where it should not")
+            for chunk in self._source.stream(self._at, stop):
+                data = chunk
+                while data and self.offset < offset and not self._decoder.eof:
+                    start, out = self._at, self._decode(data, min(STEP_OUT, offset - self.offset))
+                    self._before = (self._before + out)[-WINDOW:]
+                    data = data[self._at - start :]
+                if data:
+                    break
+
+    def _packed(self, size: int) -> int:
+        """About as many bytes of the source as come to so much output of the run, and no more than there are."""
+        share = (self.run.stop - self.run.start) / self.run.size if self.run.size else 1.0
+        return min(READ + int(size * share), self._source.size - self._at)
+
     def _step(self) -> bool:
         """Decode a step; whether there was one in this run."""
         if self._decoder.eof:
             return False
-        data = self._source.read(self._at, min(self._at + STEP_IN, self._source.size))
-        before = self._decoder.copy()
+        start, phase, offset, crc, before = self._at, self._phase, self.offset, self._crc, self._decoder.copy()
+        out = self._decode(self._source.read(start, min(start + STEP_IN, self._source.size)), STEP_OUT)
+        if self._at == start and not out and not self._decoder.eof:
+            raise NoWayIn("its deflate data ends where it should not")
+        self._steps.append(Step(start, self._at, phase, before, offset, crc, out))
+        self._kept += len(out)
+        while self._kept - len(self._steps[0].out) > KEPT_OUT or len(self._steps) > KEPT_STEPS:
+            self._forget()
+        return True
+
+    def _forget(self) -> None:
+        """The first step that is kept."""
+        forgotten = self._steps.popleft().out
+        self._kept -= len(forgotten)
+        self._before = (self._before + forgotten)[-WINDOW:]
+
+    def _decode(self, data: bytes, most: int) -> bytes:
+        """What comes next of the data from where it is, at most so much."""
         try:
-            out = self._decoder.decompress(begun(self._phase, data), STEP_OUT)
+            out: bytes = self._decoder.decompress(begun(self._phase, data), most)
         except DeflateError:
             raise NoWayIn("its deflate data cannot be decoded from where it was entered") from None
         left = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
         used = len(data) - len(left)
         self._effort.spend(len(out) + used)
-        if not used and not out and not self._decoder.eof:
-            raise NoWayIn("its deflate data ends where it should not")
-        self._steps.append(Step(self._at, self._at + used, self._phase, before, self.offset, self._crc, out))
-        self._kept += len(out)
-        while self._kept - len(self._steps[0].out) > KEPT_OUT or len(self._steps) > KEPT_STEPS:
-            forgotten = self._steps.popleft().out
-            self._kept -= len(forgotten)
-            self._before = (self._before + forgotten)[-WINDOW:]
         self._at, self._phase = self._at + used, 0
         self.offset, self._crc = self.offset + len(out), int(crc32(out, self._crc))
-        return True
+        return out
 
     def _boundaries(self, step: Step, find: Finder, least: int, most: int, last_first: bool = False) -> Iterator[Place]:
         """The boundaries in a step at offsets from `least` to `most`, in order or the last first."""
@@ -253,30 +306,12 @@ class Walk:
 
     def _proved(self, step: Step, data: bytes, bit: int) -> Optional[Place]:
         """The boundary at a bit of the step's data, None if no block ends there."""
-        decode = step.decoder.copy()
-        try:
-            out = decode.decompress(begun(step.phase, closed(data, bit, final=True)), len(step.out) + STEP_OUT)
-        except DeflateError:
-            return None
-        self._effort.spend(len(out) + bit // 8)
-        if bit < step.phase or not decode.eof or decode.unused_data:
+        self._effort.spend(bit // 8 + len(step.out) * bit // (8 * (step.stop - step.start)))
+        out = decode_up_to(step.decoder.copy(), data, bit, step.phase)
+        if out is None:
             return None
         place = Place(8 * step.start + bit, step.offset + len(out), self.run, self._window(step, out))
-        return place._replace(crc=int(crc32(out, step.crc))) if self._goes_on(place) else None
-
-    def _goes_on(self, place: Place) -> bool:
-        """Whether decoding from there gives what follows: within the last block, a chance end of it is final, too."""
-        at, phase = divmod(place.bit, 8)
-        decoded = decode_from(self._source.read(at, min(at + PROVED_IN, self._source.size)), phase, place.window)
-        known = b"".join(
-            step.out[max(0, place.offset - step.offset) :]
-            for step in self._steps
-            if place.offset < step.offset + len(step.out) and step.offset < place.offset + PROVED_IN
-        )
-        if decoded is None:
-            return False
-        size = min(len(decoded), len(known))
-        return decoded[:size] == known[:size] and (size >= PROOF or self._decoder.eof)
+        return place._replace(crc=int(crc32(out, step.crc)))
 
     def _window(self, step: Step, out: bytes) -> bytes:
         """The 32 KiB before a boundary, to which `out` leads from where the step begins.

@@ -98,7 +98,10 @@ def _model(value: Any) -> Any:
         return value
     if isinstance(value, str) and value.startswith("s3://"):
         return s3_input(value, ARCHIVE_SUFFIXES)
-    return _file(_local(value), "model.tar.gz")
+    path = _file(_local(value), "model.tar.gz")
+    if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        raise ValueError(f"{path} is no {' or '.join(ARCHIVE_SUFFIXES)}: pack the model with tar -czf, or name it so")
+    return path
 
 
 def _hyperparameters(value: Any) -> Any:
@@ -347,6 +350,7 @@ class RepackStepConfig(StepConfig):
             raise ValueError(str(error)) from error
         if CODE in self.folders and self.code is not None:
             raise ValueError("code/ is given twice, by code and by folders; give it once")
+        self._check_entry_point()
         if ENTRY in self.files:
             raise ValueError(f"{ENTRY} is given by files; give it by hyperparameters, which checks it")
         if self.hyperparameters_required == "unless_in_model" and self.if_present == "error":
@@ -355,6 +359,12 @@ class RepackStepConfig(StepConfig):
                 "say replace or keep"
             )
         return self
+
+    def _check_entry_point(self) -> None:
+        """Raises ValueError if a local folder, which becomes all of code/, lacks the script and nothing may add it."""
+        alone = isinstance(self.code, Path) and self.code.is_dir() and not self.dependencies and not self.files
+        if alone and self.entry_point is not None and not (self.code / self.entry_point).is_file():
+            raise ValueError(f"entry_point is {self.entry_point}, but there is no such file in {self.code}")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -37,12 +37,11 @@ class Wanted:
 def wanted(config: RepackStepConfig) -> Wanted:
     """What the config asks for. Raises ValueError for what cannot be packed, and where an entry is given twice."""
     found, over = Wanted(), dict[str, Content]()
+    all_of_it = isinstance(config.code, Path) and config.code.is_dir()
     try:
-        if isinstance(config.code, Path) and config.code.is_dir():
-            found.folders[CODE] = packed(_folder(config.code))
-        elif isinstance(config.code, Path):
+        if isinstance(config.code, Path) and not all_of_it:
             _add(over, _below(f"{CODE}/{config.code.name}", config.code), config.code)
-        elif config.code is not None:
+        elif config.code is not None and not all_of_it:
             found.files[f"{CODE}/"] = input_of(config.code, ARCHIVE_SUFFIXES)
         for dependency in config.dependencies:
             _add(over, _dependency(dependency), dependency)
@@ -51,14 +50,25 @@ def wanted(config: RepackStepConfig) -> Wanted:
                 _add(over, _below(name, given), given)
             else:
                 found.files[name] = given
-        for name, given in config.folders.items():
-            here = isinstance(given, Path)
-            found.folders[name] = packed(_folder(given)) if here else input_of(given, ARCHIVE_SUFFIXES)
+        folders = {CODE: config.code, **config.folders} if all_of_it else config.folders
+        _add(_replaced(folders, found), over, "files or dependencies")
     except RepackError as error:
         raise ValueError(str(error)) from error
     if over:
         found.files[ROOT] = packed(over)
     return found
+
+
+def _replaced(folders: Mapping[str, Any], found: Wanted) -> dict[str, Content]:
+    """Note the folders to replace; what is in those that are known now."""
+    inside = dict[str, Content]()
+    for name, given in folders.items():
+        if isinstance(given, Path):
+            found.folders[name] = packed(_folder(given))
+            _add(inside, _below(name, given), given)
+        else:
+            found.folders[name] = input_of(given, ARCHIVE_SUFFIXES)
+    return inside
 
 
 def packed(contents: Mapping[str, Content]) -> bytes:

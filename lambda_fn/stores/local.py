@@ -69,8 +69,6 @@ class LocalSource:
         self.bytes_read = 0
         self._counting = threading.Lock()  # a stream may be read in another thread
         with named_errors(path):
-            if "\0" in path:
-                raise InvalidRequest(f"{path!r} is no path")
             if os.path.exists(path) and not os.path.isfile(path):
                 raise SourceNotFound(f"{path} is not a file")
             self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -120,9 +118,8 @@ class LocalTarget:
 
     def __init__(self, path: str) -> None:
         """Raises AccessDenied, InvalidRequest."""
-        if "\0" in path:
-            raise InvalidRequest(f"{path!r} is no path")
-        self.path = os.path.realpath(path)
+        with _unwritable(path):  # there may be no folder any more that it is relative to
+            self.path = os.path.realpath(path)
         self.ahead: Optional[CopiesAhead] = self
         self._temporary: Optional[str] = None
         self._made_folders: list[str] = []
@@ -145,7 +142,7 @@ class LocalTarget:
 
     def anticipate(self, source: Source, shift: int) -> Iterator[bytes]:
         """`source.stream()`, the source copied into the temporary file meanwhile."""
-        self._open()
+        self._open(source)
         at, self._anticipated, self._ahead = shift, None, True
         for chunk in source.stream():
             if self._ahead:
@@ -163,7 +160,7 @@ class LocalTarget:
         """Make the output as the recipe says. Raises AccessDenied, StoreFull, SourceChanged."""
         if self._is(source) and recipe == [Copy(0, source.size)]:
             return Published(source.size, None, None, 0, 0, None)
-        self._open()
+        self._open(source)
         if any(isinstance(piece, Made) and piece.size is None for piece in recipe):
             self._anticipated = None  # so that nothing stands where it was foreseen
         with named_errors(self.path):
@@ -226,7 +223,8 @@ class LocalTarget:
             with suppress(OSError):  # somebody else has put something there
                 os.rmdir(self._made_folders.pop())
 
-    def _open(self) -> None:
+    def _open(self, source: Source) -> None:
+        """Make the temporary file: whoever may not read a local source may not read its output, unless one is there."""
         if self._fd >= 0:
             return
         folder = os.path.dirname(self.path)
@@ -240,9 +238,17 @@ class LocalTarget:
                 os.mkdir(path)
             self._temporary = os.path.join(folder, f".repack-{os.urandom(8).hex()}")
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-            self._fd = os.open(self._temporary, flags, 0o666)
+            allowed = os.fstat(source.fd).st_mode if isinstance(source, LocalSource) else 0o666
+            self._fd = os.open(self._temporary, flags, 0o600 | allowed & 0o066)
             if os.path.exists(self.path):
-                os.fchmod(self._fd, os.stat(self.path).st_mode & 0o777)
+                self._resemble(os.stat(self.path))
+
+    def _resemble(self, present: os.stat_result) -> None:
+        """Give the temporary file the owner, the group and the permissions of the output that is there."""
+        for user, group in ((-1, present.st_gid), (present.st_uid, -1)):
+            with suppress(PermissionError):  # who is neither root nor in that group cannot
+                os.fchown(self._fd, user, group)
+        os.fchmod(self._fd, present.st_mode & 0o777)  # last: a new owner may take some of it away
 
     def _appear(self, size: int) -> None:
         assert self._temporary

@@ -1,4 +1,4 @@
-"""Archives whose mark lies, each in another way."""
+"""Archives that lie: by a mark, each in another way, or by blocks that only seem to begin."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import struct
 import tarfile
 import zlib
 
+from lambda_fn.core.blocks import _CODE_LENGTH_ORDER, Bits
 from lambda_fn.core.crc import combine_crc32
 from tests import archives
 from tests.archives import WANTED, Tar, entry, member
+from tests.hunt.streams import codes
 
 
 def forged(mark: dict[str, int], deflated: bytes, rest: bytes, whole: bytes) -> bytes:
@@ -72,3 +74,40 @@ FORGERIES = {
     "a length beyond the truth": too_long(),
     "a short rest": forgery(OURS, archives.small().data, rest=3),
 }
+
+
+LITERALS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Bytes by their codes of eight bits, which begin with the high ones; 255 has nine, as the end of the block has."""
+
+
+def header() -> bytes:
+    """A dynamic block's header of whole bytes that tells of just these codes, and of two distances."""
+    bits, widths = Bits(), {8: 1, 16: 2, 9: 3, 1: 3}
+    words = codes([widths.get(symbol, 0) for symbol in range(19)])
+    for value, count in ((0b100, 3), (0, 5), (1, 5), (14, 4)):
+        bits.put(value, count)
+    for symbol in _CODE_LENGTH_ORDER[:18]:
+        bits.put(widths.get(symbol, 0), 3)
+    bits.put(*words[8])
+    for again in [6] * 41 + [5, 3]:
+        bits.put(*words[16])
+        bits.put(again - 3, 2)
+    for length in (9, 9, 1, 1):
+        bits.put(*words[length])
+    assert bits.count % 8 == 0
+    return bits.value.to_bytes(bits.count // 8, "little")
+
+
+HIDDEN = header().translate(LITERALS)
+"""What that header stands for where its bits are literals of such a block: from there, too, all decodes to the same."""
+
+
+def one_block(data: bytes) -> bytes:
+    """Deflate data of one such block, and an empty one."""
+    assert 255 not in data
+    bits = Bits()
+    bits.value = int.from_bytes(header() + data.translate(LITERALS), "little")
+    bits.count = 8 * (len(header()) + len(data))
+    bits.put(0x1FF, 9)
+    bits.put(0b011, 10)
+    return bits.value.to_bytes(-(-bits.count // 8), "little")

@@ -87,6 +87,18 @@ def test_what_cannot_be_a_name_is_refused(name: str) -> None:
         Edit(folders=frozenset({name}))
 
 
+def test_what_is_no_text_is_no_name() -> None:
+    with pytest.raises(InvalidRequest, match="cannot be a name in the archive"):
+        check_name("\ud800")
+    check_name(b"caf\xe9".decode("utf-8", "surrogateescape"))
+
+
+def test_utf_8_that_was_read_as_bytes_is_refused_since_it_would_be_another_name_than_the_archives() -> None:
+    check_name("é")
+    with pytest.raises(InvalidRequest, match="set PYTHONUTF8=1"):
+        check_name("é".encode().decode("ascii", "surrogateescape"))
+
+
 def test_a_file_cannot_hold_another() -> None:
     for put, folders in (({"a", "a/b"}, ()), ({"a"}, ("a/b",)), ({"a"}, ("a",))):
         with pytest.raises(InvalidRequest, match="a cannot be a file and"):

@@ -6,27 +6,29 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterable
+from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.core import inflate, relay
+from lambda_fn.core import inflate, legs, relay
 from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive
 from lambda_fn.core.gzip import (
     HEADER_LIMIT,
     LEAST_IN_MEMBERS,
     Header,
     Limits,
+    Place,
     Reader,
-    Recent,
     Run,
     joined_runs,
     parse_header,
     trailer,
 )
 from lambda_fn.core.inflate import PROVED, PROVED_AT_ONCE
-from tests.archives import member, noise
+from tests.archives import SINGLE, member, noise
+from tests.core.contents import FIXED_CODES, HEADERS, LEVELS_BETWEEN, skewed, words
 
 TEXT = b"some text, some more text, and some more " * 50
 
@@ -253,35 +255,34 @@ def test_how_much_was_read_is_told() -> None:
     assert told[-1] == len(data)
 
 
-def test_it_is_known_of_what_input_each_piece_was_made() -> None:
-    """Where all of it was used up, what follows the piece can be had from what follows in the source."""
-    plain = noise(100_000) + bytes(3 << 20) + noise(100_000)
-    data = member(plain)
-    reader = Reader(cut(data, 10_000), remembered=len(plain))
-    list(reader.chunks())
-    assert any(piece.needs_input for piece in reader.recent)
-    for piece in reader.recent:
-        end = piece.offset + len(piece.data)
-        ahead = len(zlib.decompressobj(-15).decompress(data[10 : piece.position])) - end
-        assert ahead >= 0 and (ahead <= 2 or not piece.needs_input), "isal may hold back two bytes"
+@cache
+def plain() -> bytes:
+    return b"".join(words(400_000, seed) + skewed(200_000, seed) for seed in range(4))
 
 
-def test_what_came_last_is_remembered() -> None:
-    data = noise(300_000) + TEXT * 100
-    reader = Reader(cut(member(data), 10_000), remembered=100_000)
-    at = 0
+@pytest.mark.parametrize("helpers", [0, 2])
+@pytest.mark.parametrize("encoder", sorted(SINGLE.keys() - FIXED_CODES - HEADERS - LEVELS_BETWEEN - {"zlib 0"}))
+def test_where_the_tar_can_be_entered_is_known_all_along(
+    encoder: str, helpers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By zlib, of data shifted to a byte boundary: no block in it is a stored one, which that would spoil."""
+    monkeypatch.setattr(relay, "EVERY", 50_000)
+    monkeypatch.setattr(legs, "LOOK_AGAIN", 1)
+    packed = SINGLE[encoder](plain())
+    reader, at, places = Reader(cut(packed, 20_000), helpers=helpers), 0, set[Place]()
     for piece in reader.chunks():
         at += len(piece)
-        held = list(reader.recent)
-        assert b"".join(one.data for one in held) == data[held[0].offset : at]
-        assert held[-1].offset - held[0].offset <= 100_000
-        for one in held:
-            assert isinstance(one, Recent)
-            assert one.crc == zlib.crc32(data[: one.offset])
-    assert at == len(data)
-    reader = Reader(cut(member(data), 10_000), remembered=0)
-    for piece in reader.chunks():
-        assert [one.data for one in reader.recent] == [piece], "the last one in any case"
+        place = reader.place_before(at - 1)
+        if place:
+            assert place.offset < at
+            places.add(place)
+    assert places
+    for place in sorted(places, key=lambda place: place.offset)[::4]:
+        assert place.crc == zlib.crc32(plain()[: place.offset])
+        assert place.window == plain()[place.offset - (1 << 15) : place.offset]
+        start, phase = divmod(place.bit, 8)
+        shifted = (int.from_bytes(packed[start:], "little") >> phase).to_bytes(len(packed) - start, "little")
+        assert zlib.decompressobj(-15, zdict=place.window).decompress(shifted) == plain()[place.offset :]
 
 
 def said(data: bytes, **how: int) -> str:
@@ -344,7 +345,7 @@ def test_it_is_known_in_which_member_each_piece_lies() -> None:
     data = member(TEXT) + member(b"second") + member(b"third")
     reader = Reader(cut(data, 10))
     assert b"".join(reader.chunks()) == TEXT + b"second" + b"third"
-    runs = {id(piece.run): piece.run for piece in reader.recent}.values()
+    runs = [reader.run_at(offset) for offset in (len(TEXT) - 1, len(TEXT) + 5, len(TEXT) + 6)]
     starts = [0, len(member(TEXT)), len(member(TEXT) + member(b"second"))]
     assert [(run.member, run.start, run.offset, run.size) for run in runs] == [
         (starts[0], starts[0] + 10, 0, len(TEXT)),
@@ -352,7 +353,7 @@ def test_it_is_known_in_which_member_each_piece_lies() -> None:
         (starts[2], starts[2] + 10, len(TEXT) + 6, 5),
     ]
     assert [run.stop for run in runs] == [starts[1] - 8, starts[2] - 8, len(data) - 8]
-    assert reader.runs == [next(iter(runs))]
+    assert reader.runs == runs[:1]
     assert (reader.members, reader.uncompressed) == (3, len(TEXT) + 11)
 
 

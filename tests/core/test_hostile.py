@@ -16,7 +16,9 @@ from lambda_fn.core.crc import combine_crc32
 from lambda_fn.core.errors import EntryConflict, InvalidArchive, InvalidRequest, RepackError
 from lambda_fn.core.history import Verify
 from tests import archives, readers
-from tests.archives import WANTED, checksummed, entry, header, member, pax, record
+from tests.archives import WANTED, Tar, checksummed, entry, header, member, pax, record
+from tests.core import forgeries
+from tests.core.contents import words
 from tests.core.memory import repacked
 from tests.hunt import streams
 from tests.programs import at_hand
@@ -167,6 +169,21 @@ def test_a_mark_whose_prefix_ends_within_a_block_is_none(verify: Verify, tmp_pat
     with pytest.raises(RepackError):
         repack(str(source), str(output), {WANTED: NEW}, verify=verify)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_where_blocks_only_seem_to_begin_nothing_is_cut(
+    helpers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Headers hidden in a block, behind which all decodes as it does in truth: what follows proves nothing."""
+    monkeypatch.setattr("lambda_fn.core.survey.HELPERS", helpers)
+    monkeypatch.setattr("lambda_fn.core.relay.EVERY", 100_000)
+    layers = [entry(f"layer{at}", (words(4_000, at) + forgeries.HIDDEN) * 300) for at in range(4)]
+    tar = Tar([*layers[:3], entry(WANTED, b"old", old=True), layers[3]])
+    deflated = forgeries.one_block(tar.data)
+    output = sent(member_of(deflated, tar.data), tmp_path)
+    assert archives.gunzip(output.read_bytes()).endswith(tar.without_old)
+    assert_all_agree(output)
 
 
 @pytest.mark.parametrize("verify", ["once", "always", "never"])

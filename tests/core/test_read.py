@@ -47,6 +47,11 @@ def test_what_cannot_be_read_is_named(name: str, error: type[Exception]) -> None
         read(archive, name)
 
 
+def test_the_root_is_named_too() -> None:
+    with pytest.raises(EntryConflict, match=r"^the root is a directory"):
+        read(member(Tar([entry("./", kind=b"5"), entry("a")]).data), ".")
+
+
 def test_a_damaged_archive_gives_nothing() -> None:
     archive = member(Tar([entry("a", noise(9000)), entry("b")]).data)
     with pytest.raises(InvalidArchive):

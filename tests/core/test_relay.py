@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import tracemalloc
 import zlib
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import event, given
@@ -16,8 +17,7 @@ from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
 from lambda_fn.core.feed import Feed
 from lambda_fn.core.gzip import Limits
-from lambda_fn.core.legs import Piece
-from lambda_fn.core.place import HELD_BACK
+from lambda_fn.core.legs import Boundary, Piece
 from lambda_fn.core.prefix import read_head
 from lambda_fn.core.relay import Relay
 from lambda_fn.core.survey import survey
@@ -40,6 +40,8 @@ def short_legs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "ALONE", 30_000)
     monkeypatch.setattr(relay, "AHEAD", 400_000)
     monkeypatch.setattr(relay, "LEAST_LEG", 400_000)
+    monkeypatch.setattr(relay, "EVERY", 200_000)
+    monkeypatch.setattr(legs, "LOOK_AGAIN", 20_000)
 
 
 def deflated(data: bytes, encoder: str = "zlib 6") -> bytes:
@@ -58,19 +60,24 @@ def inflated(stream: bytes, chunk: int, helpers: int) -> tuple[list[Piece], byte
         left = b"".join(iter(feed.take, b""))
         feed.close()
     assert all(piece.crc == zlib.crc32(piece.data) for piece in pieces)
+    assert_blocks_begin(stream, b"".join(piece.data for piece in pieces), runners.boundaries)
     return pieces, left, runners._runner is not first
 
 
-def assert_used_up(stream: bytes, pieces: list[Piece]) -> None:
-    """Where all input is said to be used up, as much has come out as zlib makes of it, or up to two bytes less."""
-    decode = zlib.decompressobj(-15)
-    made = size = position = 0
-    for piece in pieces:
-        size += len(piece.data)
-        if piece.needs_input:
-            made += len(decode.decompress(stream[position : piece.position]))
-            position = piece.position
-            assert made - HELD_BACK <= size <= made
+def assert_blocks_begin(stream: bytes, data: bytes, boundaries: Iterable[Boundary]) -> None:
+    """By zlib, whose decoder comes to its end where an empty last block of fixed codes takes the place of a block."""
+    decode, begin = zlib.decompressobj(-15), 0
+    for boundary in boundaries:
+        at, phase = divmod(boundary.bit, 8)
+        decode.decompress(stream[begin:at])
+        begin, ended = at, decode.copy()
+        last = stream[at] & (1 << phase) - 1 | 0b011 << phase
+        ended.decompress(last.to_bytes(2, "little") + b"\0")
+        assert ended.eof
+        assert boundary.window == data[boundary.offset - (1 << 15) : boundary.offset]
+        after = int.from_bytes(stream[at : at + 100_000], "little") >> phase
+        follows = zlib.decompressobj(-15, zdict=boundary.window).decompress(after.to_bytes(100_000, "little"), 1000)
+        assert data[boundary.offset :].startswith(follows)
 
 
 def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTER) -> bool:
@@ -83,7 +90,6 @@ def assert_as_by_one(data: bytes, stream: bytes, chunk: int, after: bytes = AFTE
         pieces, left, helped = inflated(stream + after, chunk, helpers)
         assert b"".join(piece.data for piece in pieces) == data
         assert left == after
-        assert_used_up(stream, pieces)
         used.append(helped)
     return all(used)
 
@@ -115,6 +121,23 @@ def test_the_helper_is_of_use_to_the_standard_librarys_inflate(monkeypatch: pyte
     monkeypatch.setattr(inflate, "_new", inflate._Inflater)
     for encoder in ("zlib 6", "isal 1"):
         assert assert_as_by_one(MIXED, deflated(MIXED, encoder), 40_000)
+
+
+@pytest.mark.parametrize("helpers", [0, 1, 3])
+@pytest.mark.parametrize("encoder", ["zlib 1", "zlib 6", "isal 1", "Huffman only"])
+def test_block_boundaries_are_known_all_along(encoder: str, helpers: int) -> None:
+    """Whether the runner passed them or a helper; a splice begins from them."""
+    stream, begin = deflated(MIXED, encoder), 0
+    with Threads(helpers, "inflate") as pool:
+        feed = Feed(stream[at : at + 30_000] for at in range(0, len(stream), 30_000))
+        runners = Relay(feed, (lambda: pool) if helpers else None)
+        data = b"".join(piece.data for piece in runners.pieces())
+    assert data == MIXED
+    assert_blocks_begin(stream, MIXED, runners.boundaries)
+    for boundary in runners.boundaries:
+        assert boundary.offset - begin < 900_000
+        begin = boundary.offset
+    assert len(MIXED) - begin < 900_000
 
 
 def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

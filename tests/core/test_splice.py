@@ -17,12 +17,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lambda_fn import repack
-from lambda_fn.core import splice, survey
+from lambda_fn.core import splice, survey, walk
 from lambda_fn.core.edit import Content, Edit
 from lambda_fn.core.errors import InvalidArchive
-from lambda_fn.core.gzip import Run
+from lambda_fn.core.gzip import Place, Run
 from lambda_fn.core.inflate import RAW
-from lambda_fn.core.place import Place
 from lambda_fn.core.recipe import Literal, Made
 from lambda_fn.core.repack import Job
 from lambda_fn.core.walk import Nearby
@@ -174,11 +173,11 @@ def test_the_spliced_archive_is_marked_so_that_the_next_repack_is_a_graft(tmp_pa
     assert gunzip(output.read_bytes()).startswith(entry(WANTED, b"{}", mtime=1_700_000_000).blocks)
 
 
-@pytest.mark.parametrize(("effort", "method"), [(survey.EFFORT, "splice"), (-(1 << 40), "rewrite")])
+@pytest.mark.parametrize(("effort", "method"), [(walk.EFFORT, "splice"), (-(1 << 40), "rewrite")])
 def test_an_archive_that_mocks_boundaries_is_given_up_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effort: int, method: str
 ) -> None:
-    monkeypatch.setattr(survey, "EFFORT", effort)
+    monkeypatch.setattr(walk, "EFFORT", effort)
     tar = deep("mocking", 1 << 20)
     output, result = repacked(tmp_path, ENCODERS["zlib 0"](tar.data), [WANTED])
     assert result.method == method

@@ -335,10 +335,22 @@ AMBIGUOUS = {
     "a sparse map that others take for data": sparse([], WANTED[:512], bytes(12) + b"%011o\0" % 512 + bytes(488))
     + FILE,
     "records of a sparse file without a map": pax(record("GNU.sparse.name", "a")) + FILE,
-    "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "0,0"))
+    "records of a sparse file at a directory": pax(record("GNU.sparse.size", "9"), record("GNU.sparse.map", "9,0"))
     + header("d", kind=b"5"),
     "records of a sparse file that has a map": pax(record("GNU.sparse.realsize", "1024")) + sparse([], b"") + INSIDE,
     "a sparse file's name in records, and a map": pax(record("GNU.sparse.name", "a")) + sparse([], b"") + FILE,
+    **{
+        f"records of a sparse file in {kind}'s format": pax(
+            record("GNU.sparse.size", "512"), record("GNU.sparse.numblocks", "1"), record("GNU.sparse.map", "512,0")
+        )
+        + header(magic=magic, prefix=prefix)
+        + FILE
+        for kind, magic, prefix in (
+            ("v7", b"", b""),
+            ("GNU tar", b"ustar  ", b""),
+            ("star", b"ustar\x0000", bytes(131) + b"11213575217 " * 2),
+        )
+    },
     "a line break behind the NUL of a name": header("a\0\nb"),
     "nothing but a line break behind the NUL of a name": header("a\0\n"),
     "a line break between X's behind the NUL of a name": header("a\0X\nX"),
@@ -377,10 +389,25 @@ AMBIGUOUS = {
     + WANTED[:148]
     + bytes(8)
     + WANTED[156:512],
-    "a directory's data that is a header but for the sum": header("d/", 512, b"Z")
-    + WANTED[:148]
-    + bytes(8)
-    + WANTED[156:512],
+    "a list of names, then an entry in what is still the list": header("d/", 512 + len(WANTED), b"D", b"ustar  ")
+    + archives.padded(b"Yfoo\0\0")
+    + WANTED,
+    "a list of names with a size where a header has one": header("d/", 512, b"D", b"ustar  ")
+    + b"Yfoo".ljust(124, b"\0")
+    + b"00000001000\0".ljust(388, b"\0")
+    + FILE,
+    "a list of names that is a path": header("d/", 512, b"D", b"ustar  ") + archives.padded(b"Y/../file\0\0") + FILE,
+    "a list of names that is a path of Windows": header("d/", 9, b"D", b"ustar  ")
+    + archives.padded(b"Y\\..\\file")
+    + FILE,
+    "data behind a name like a directory's": header("d/", 600, b"Z") + archives.padded(b"x" * 600) + FILE,
+    "data behind a pax path like a directory's": pax(record("path", "d/"))
+    + header("d", 600, b"Z")
+    + archives.padded(b"x" * 600)
+    + FILE,
+    "data behind a label like a directory's": header("d/", 600, b"V") + archives.padded(b"x" * 600) + FILE,
+    "a prefix without a name in v7": header("", 9, magic=b"", prefix=b"p") + archives.padded(b"x" * 9) + FILE,
+    "a prefix without a name in GNU tar's format": header("", kind=b"5", magic=b"ustar  ", prefix=b"p") + FILE,
     "a sparse file without GNU tar's magic": header("s", kind=b"S"),
     "a part of several volumes": header(kind=b"M"),
     "a list of names": header(kind=b"N"),
@@ -397,6 +424,8 @@ def test_what_readers_take_in_two_ways_is_refused(case: str, chunk: int) -> None
     assert re.search(r"at its byte \d+", str(caught.value))
 
 
+TIMES = b"13640052170\0" * 2
+"""Of access and of change, where GNU tar has them."""
 HONEST = {
     "a zero block at the end": (FILE + bytes(512), ["file"]),
     "one zero block and zeros": (FILE + bytes(512) + bytes(3000), ["file"]),
@@ -436,6 +465,24 @@ HONEST = {
     "a size in both headers": (pax(record("size", "2")) + header(size=2) + bytes(512) + FILE, ["file", "file"]),
     "a signed checksum": (with_signed_sum(header("na\udcffve", 9)) + bytes(512) + FILE, ["na\udcffve", "file"]),
     "an unknown type": (header("a", 9, b"Z") + bytes(512) + FILE, ["a", "file"]),
+    "an unknown type called like a directory": (header("d/", 0, b"Z") + FILE, ["d/", "file"]),
+    "a directory all of whose name is a prefix": (header("", kind=b"5", prefix=b"p/q") + FILE, ["p/q/", "file"]),
+    "one of Plexus": (header("", kind=b"5", magic=b"ustar\0\0\0", prefix=b"p/q") + FILE, ["p/q/", "file"]),
+    "no name beside times": (header("", magic=b"ustar  ", prefix=TIMES) + FILE, ["", "file"]),
+    "a list of names that ends where a header has a mode": (
+        header("d/", 103, b"D", b"ustar  ") + archives.padded(b"Y" + b"7" * 99 + b"56\0\0") + FILE,
+        ["d/", "file"],
+    ),
+    "a longer list of names in an incremental dump": (
+        header("d/", 600, b"D", b"ustar  ") + archives.padded(b"Y123\0" * 120) + FILE,
+        ["d/", "file"],
+    ),
+    "a sparse file in a long folder": (
+        pax(record("GNU.sparse.size", "512"), record("GNU.sparse.numblocks", "1"), record("GNU.sparse.map", "512,0"))
+        + header(prefix=b"p" * 155)
+        + FILE,
+        ["p" * 155 + "/file", "file"],
+    ),
     "no magic": (header("a", magic=b"") + FILE, ["a", "file"]),
     "Plexus's magic": (header("a", magic=b"ustar\0\0\0") + FILE, ["a", "file"]),
     "Dart's magic": (header("a", magic=b"ustar  \x30") + FILE, ["a", "file"]),
@@ -456,7 +503,6 @@ def test_a_directory_of_an_incremental_dump_is_a_directory() -> None:
     assert found.is_directory and found.data_size == 9
 
 
-TIMES = b"13640052170\0" * 2
 PREFIXES: dict[str, tuple[bytes, bytes, list[str]]] = {
     "ustar": (b"ustar\x0000", b"p", ["p/file"]),
     "ustar, longer than star's": (b"ustar\x0000", b"p" * 140, ["p" * 140 + "/file"]),
@@ -483,7 +529,7 @@ def test_the_prefix_is_read_as_readers_do_by_the_magic(case: str) -> None:
 
 def test_what_stands_behind_the_sizes_of_a_sparse_file_is_not_theirs() -> None:
     size = b"\x80" + (9 << 30).to_bytes(11, "big")
-    prefix = bytes(41) + bytes(97) + size
+    prefix = bytes(41) + size.ljust(97, b"\0") + size
     (found,) = read(header("s", kind=b"S", magic=b"ustar  ", prefix=prefix, end=b"7"))
     assert found.size == 9 << 30
     (found,) = read(header("s", magic=b"ustar  ", prefix=bytes(41) + b"\0" + b"7" * 95 + b"\1" + b"7" * 12))
@@ -533,7 +579,7 @@ def test_a_hundred_places_are_watched_at_a_time() -> None:
 @pytest.mark.parametrize("length", [b"50000000000\0", b"\x80" + (9 << 30).to_bytes(11, "big")])
 def test_pieces_of_a_sparse_file_may_be_of_any_size(length: bytes) -> None:
     size = number(length)
-    prefix = bytes(41) + (b"00000000000\0" + length + b"7" * 11 + b"\0").ljust(97, b"\0") + length
+    prefix = bytes(41) + (b"00000000000\0" + length * 2).ljust(97, b"\0") + length
     block = header("s", 0, b"S", b"ustar  ", prefix=prefix)
     first = next(entries(Stream([archives.checksummed(block[:124] + length + block[136:])])))
     assert (first.data_size, first.size) == (size, size)
@@ -559,7 +605,8 @@ def test_stars_prefix_is_shorter() -> None:
                 record("GNU.sparse.realsize", "9"),
                 record("path", "b"),
             )
-            + FILE,
+            + header("file", 512)
+            + archives.padded(b"1\n9\n0\n"),
             {"a", "b", "file"},
         ),
         (header("../a/../file"), {"../file", "file", "a/file"}),
@@ -621,6 +668,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
     "places that are watched for ever": lambda size: header("d", 1 << 32, b"5") * 99 + FILE * (size // 2048),
     "shared records": lambda size: pax(record("uid", "1"), kind=b"g") * (size // 1024),
     "directories with sizes": lambda size: header("d", 8 << 9, b"5") * (size // 512),
+    "sparse files": lambda size: in_data(b"1\n9\n0\n", b"", 9) * (size // 2048),
     "slashes": lambda size: pax(record("path", "/" * (size // 10) + "a")) + FILE,
     "a value full of line breaks": lambda size: pax(record("a", "\n1 " * (size // 3))) + FILE,
 }
@@ -688,12 +736,64 @@ def test_all_pieces_of_a_sparse_map_count() -> None:
     more = b"".join(b"%011o\0%011o\0" % (0, size) for size in range(512, 22 * 512, 512)).ljust(504, b"\0") + bytes(8)
     pieces = [(at << 20, size) for at, size in enumerate(sizes)]
     data = bytes(sum(sizes) + sum(range(512, 22 * 512, 512)))
-    (found, after) = read(sparse(pieces, data, more) + FILE)
-    assert (found.data_size, found.size, found.sparse, after.name) == (len(data), 1 << 20, True, "file")
+    (found, after) = read(sparse(pieces, data, more, size=21 * 512) + FILE)
+    assert (found.data_size, found.size, found.sparse, after.name) == (len(data), 21 * 512, True, "file")
     assert found.stop == after.start
-    for wrong in (data[:-512], data + bytes(512)):
-        with pytest.raises(InvalidArchive, match="a sparse file whose map does not fit its data"):
-            read(sparse(pieces, wrong, more) + FILE)
+    for wrong, size in ((data[:-512], 21 * 512), (data + bytes(512), 21 * 512), (data, 20 * 512), (data, 22 * 512)):
+        with pytest.raises(InvalidArchive, match="a sparse file whose map does not fit it"):
+            read(sparse(pieces, wrong, more, size) + FILE)
+
+
+def in_data(mapped: bytes, data: bytes, size: int, stated: int = 0) -> bytes:
+    """A sparse file of GNU tar's format 1.0: its map lies in front of its data."""
+    about = {"major": "1", "minor": "0", "name": "s", "realsize": str(size)}
+    records = pax(*(record(f"GNU.sparse.{key}", value) for key, value in about.items()))
+    content = archives.padded(mapped) + data
+    return records + header("GNUSparseFile.0/s", stated or len(content)) + archives.padded(content)
+
+
+@pytest.mark.parametrize("chunk", [100, 512, 100_000])
+@pytest.mark.parametrize(
+    ("mapped", "data", "size"),
+    [
+        (b"1\n9\n0\n", b"", 9),
+        (b"1\n0\n600\n", b"x" * 600, 600),
+        (b"2\n0\n600\n9000\n0\n", b"1\n" * 300, 9000),
+        (b"127\n" + b"0\n0\n" * 126 + b"7\n5\n", b"1\n3\n5", 12),
+    ],
+)
+def test_a_sparse_map_in_front_of_the_data_is_read(mapped: bytes, data: bytes, size: int, chunk: int) -> None:
+    found, after = read(in_data(mapped, data, size) + FILE, chunk)
+    assert (found.name, found.size, found.sparse, after.name) == ("s", size, True, "file")
+
+
+def test_a_sparse_map_in_front_of_the_data_is_still_to_be_read() -> None:
+    stream = Stream([in_data(b"1\n0\n600\n", b"x" * 600, 600) + FILE])
+    found = next(entries(stream))
+    assert stream.position == found.start + len(found.blocks)
+    assert stream.read(found.data_size) == archives.padded(b"1\n0\n600\n") + b"x" * 600
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        in_data(b"1\n0\n0\n", WANTED, 0),
+        in_data(b"1\n512\n0\n", WANTED, 512),
+        in_data(b"1\n0\n512\n", b"x" * 512, 2048),
+        in_data(b"1\n0\n1024\n", b"x" * 512, 1024),
+        in_data(b"0\n", b"", 512),
+        in_data(b"2\n0\n512\n", b"x" * 512, 512),
+        in_data(b"1\n0\n512", b"x" * 512, 512),
+        in_data(b"1\n0\n+512\n", b"x" * 512, 512),
+        in_data(b"# a comment\n1\n0\n512\n", b"x" * 512, 512),
+        in_data(b"9" * 30 + b"\n", b"", 512),
+        pax(*(record(f"GNU.sparse.{key}", "1" if key == "major" else "0") for key in ("major", "minor", "realsize")))
+        + FILE,
+    ],
+)
+def test_a_sparse_map_that_does_not_fit_what_is_behind_it_is_refused(entry: bytes) -> None:
+    with pytest.raises(InvalidArchive, match="the tar is ambiguous at its byte 1024: a sparse "):
+        read(FILE * 2 + entry + FILE)
 
 
 def test_a_sparse_map_has_an_end() -> None:
@@ -729,9 +829,12 @@ SAID = {
     "a size that leads behind the end": "what follows the end is where some readers go on",
     "a size on a link": "a header that some readers take for an entry's, and others for data",
     "records of a sparse file at a directory": "records of a sparse file at what is no file",
+    "records of a sparse file in v7's format": "records of a sparse file in a header of another format than ustar",
     "records of a sparse file that has a map": "a sparse map and records of a sparse file",
     "a sparse map at what is no sparse file": "a sparse map that goes on, at what is no sparse file",
-    "a sparse map of more than its data": "a sparse file whose map does not fit its data",
+    "a sparse map of more than its data": "a sparse file whose map does not fit it",
+    "data behind a name like a directory's": "data behind a name like a directory's",
+    "a prefix without a name in v7": "a prefix without a name, in another format than ustar",
     "a line break behind the NUL of a name": "a line break behind the NUL that ends a name",
     "a line break in the name of Solaris's header": "a line break behind the NUL that ends a name",
     "a line break behind the NUL of a link": "a line break behind the NUL that ends a name",

@@ -11,9 +11,20 @@ import pytest
 
 from lambda_fn.core import walk as walking
 from lambda_fn.core.blocks import WINDOW
-from lambda_fn.core.gzip import Reader, Run
-from lambda_fn.core.place import SEARCH_LIMIT, Effort, NoWayIn, Place
-from lambda_fn.core.walk import HEADER_READ, KEPT_OUT, READ, READ_KEPT, SOON_OUT, STEP_OUT, Nearby, Walk
+from lambda_fn.core.gzip import Place, Reader, Run
+from lambda_fn.core.walk import (
+    HEADER_READ,
+    KEPT_OUT,
+    READ,
+    READ_KEPT,
+    SEARCH_LIMIT,
+    SOON_OUT,
+    STEP_OUT,
+    Effort,
+    Nearby,
+    NoWayIn,
+    Walk,
+)
 from tests.archives import SINGLE, member, noise
 from tests.core.contents import FIXED_CODES, HEADERS, LEVELS_BETWEEN, skewed, words
 from tests.core.memory import MemorySource

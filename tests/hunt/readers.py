@@ -108,7 +108,8 @@ def by_lister(command: Sequence[str], files: Sequence[Path]) -> list[Names]:
         into.mkdir()
         done = subprocess.run([*command, str(file)], cwd=into, capture_output=True)
         shutil.rmtree(into, ignore_errors=True)
-        searching = done.returncode and command[0] == "tar"  # GNU tar, for a header behind what is none; it says so
+        # GNU tar and bsdtar look for a header behind what is none; they say so, and fail
+        searching = done.returncode and (command[0] == "tar" or b"Retrying" in done.stderr)
         lines = done.stdout.splitlines()
         if command[0] == "bsdtar":
             lines = [re.sub(rb"\\([0-7]{3}|.)", unescaped, line) for line in lines]

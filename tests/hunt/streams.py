@@ -14,11 +14,16 @@ LENGTHS = 257
 """The first symbol that stands for a length: 3 bytes, no extra bits."""
 
 
-def stream(rng: random.Random, incomplete: float = 0.0, blocks: int = 4) -> bytes:
-    """A complete stream whose blocks have codes that nobody else would choose; some of them incomplete."""
+def stream(rng: random.Random, incomplete: float = 0.0, blocks: int = 4, begins: list[int] | None = None) -> bytes:
+    """A complete stream whose blocks have codes that nobody else would choose; some of them incomplete.
+
+    The bits at which its blocks begin are added to `begins`.
+    """
     bits, written = Bits(), 0
     count = rng.randint(1, blocks)
     for at in range(count):
+        if begins is not None:
+            begins.append(bits.count)
         kind = rng.choice(["dynamic", "dynamic", "dynamic", "fixed", "stored"])
         bits.put(int(at == count - 1), 1)
         if kind == "dynamic":

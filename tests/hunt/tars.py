@@ -10,6 +10,8 @@ from tests.archives import checksummed, padded, record
 
 NAMES = ["a", "dir/b", "./c", "d/", "hyperparameters.json", "x/../hyperparameters.json", "long/" + "n" * 110]
 MAGICS = [b"ustar\x0000", b"ustar\x0000", b"ustar\x0000", b"ustar  \0", b"ustar\0\0\0", bytes(8), b"ustar  0"]
+LISTED = "Yfoo"
+"""What an incremental dump of GNU tar holds of a directory: a list of names, each behind a letter."""
 KINDS = b"\0" + b"0000055761234SDVZA"
 
 
@@ -31,10 +33,27 @@ def member(rng: random.Random) -> bytes:
     data = rng.choice([b"", b"", b"x" * rng.randint(1, 1200), hidden(rng), hidden(rng)])
     stated = len(data) if rng.random() < 0.85 else rng.choice([0, 1, 512, 513, 1024, len(data) + 512])
     kind = bytes([rng.choice(KINDS)]) if rng.random() < 0.4 else b"0"
+    if kind == b"D" and rng.random() < 0.8:
+        data = padded(LISTED.encode()) + data
+        return header(rng, "d/", len(data) if len(data) > 512 else len(LISTED) + 2, kind) + padded(data)
+    if kind == b"S" and rng.random() < 0.5:
+        return sparse(rng)
     if kind in b"12345" and rng.random() < 0.8:
         data = b""
         stated = stated if rng.random() < 0.4 else 0
     return header(rng, rng.choice(NAMES), stated, kind) + padded(data)
+
+
+def sparse(rng: random.Random) -> bytes:
+    """A sparse file whose map lies in front of its data, and may tell of more or less than there is."""
+    data = rng.choice([b"", b"x" * 512, hidden(rng), hidden(rng)])
+    at, length = rng.choice([0, 0, 512]), rng.choice([len(data), len(data), 0, 512])
+    size = at + length if rng.random() < 0.7 else rng.choice([0, 512, 2048])
+    about = {"major": "1", "minor": "0", "realsize": str(size)}
+    records = b"".join(record(f"GNU.sparse.{key}", value) for key, value in about.items())
+    content = padded(b"1\n%d\n%d\n" % (at, length)) + data
+    parts = header(rng, "pax", len(records), b"x"), padded(records), header(rng, "s", len(content), b"0")
+    return b"".join(parts) + padded(content)
 
 
 def hidden(rng: random.Random) -> bytes:

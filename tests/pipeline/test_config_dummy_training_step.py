@@ -150,6 +150,7 @@ def test_a_pipeline_variable_is_refused_where_it_would_come_too_late(name: str) 
         ({"pipeline_s3_loc": "models/p"}, r"give s3://bucket/prefix or a pipeline variable, not 'models/p'"),
         ({"pipeline_s3_loc": "s3://"}, "give s3://bucket/prefix"),
         ({"pretrained_model_path": "/nowhere/model.tar.gz"}, "there is no file /nowhere/model.tar.gz"),
+        ({"pretrained_model_path": __file__}, r"\.py is no \.tar\.gz or \.tgz: pack the model with tar -czf"),
         ({"pretrained_model_path": ""}, "give a path, an S3 URI or a pipeline variable"),
         ({"pretrained_model_path": "s3://"}, "give s3://bucket/prefix"),
         (

@@ -241,6 +241,10 @@ def test_the_environment_tells_the_sdk_to_leave_the_model_alone(build: Build, pl
         ({"files": {"../a": "serve.py"}}, "cannot be a name in the archive"),
         ({"remove": ["!a"]}, "is no pattern of entries to remove"),
         ({"code": "src", "folders": {"code": "src"}}, "code/ is given twice"),
+        (
+            {"code": "src", "entry_point": "infer.py"},
+            r"entry_point is infer\.py, but there is no such file",
+        ),
         ({"files": {"hyperparameters.json": "serve.py"}}, "give it by hyperparameters"),
         ({"hyperparameters_required": "unless_in_model", "if_present": "error"}, "expects what if_present"),
     ],
@@ -257,6 +261,8 @@ def test_a_config_that_cannot_be_is_refused(
     ("settings", "says"),
     [
         ({"dependencies": ["serve.py", "other/serve.py"]}, r"code/lib/serve\.py is given twice"),
+        ({"code": "src", "files": {"code/run.sh": "serve.py"}}, r"code/run\.sh is given twice"),
+        ({"folders": {"a": "src", "a/pkg": "src/pkg"}}, r"a/pkg/__init__\.py is given twice"),
         ({"files": {f"{n}": f"s3://models/{n}.txt" for n in range(7)}}, "7 files and folders lie in S3, and a job has"),
         ({"files": {"big": "big.bin"}}, "at most 64 MiB are packed"),
         ({"where": "lambda", "function_arn": ARN}, "there is nothing for"),
