@@ -39,6 +39,8 @@ LEAP = 2 << 10
 """Bytes of a step's data that are decoded at once where nothing is looked for."""
 NEAR = 512 << 10
 """Bytes of output in which boundaries are found by their headers."""
+MARGIN = 64 << 10
+"""Bytes of it more that are kept, lest a boundary at its beginning lies before what is kept."""
 SOON_IN, SOON_OUT = 48 << 10, 320 << 10
 """Bytes of data up to an end of a run, and what comes of them, that are encoded sooner than a boundary is found."""
 HEADER_READ = 64 << 10
@@ -138,7 +140,7 @@ class Walk:
         """
         if self._soon_encoded(offset - self.run.offset):
             return Place.at_start(self.run)
-        near = self._last(self._headers, offset, offset - NEAR, 2 * NEAR)
+        near = self._last(self._headers, offset, offset - NEAR, NEAR + MARGIN)
         return near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
 
     def _last(self, find: Finder, offset: int, least: int, kept: int) -> Optional[Place]:
