@@ -17,6 +17,7 @@ from lambda_fn.core.errors import ArchiveTooLarge, InvalidArchive
 from lambda_fn.core.gzip import (
     HEADER_LIMIT,
     LEAST_IN_MEMBERS,
+    RECENT,
     Header,
     Limits,
     Place,
@@ -275,6 +276,7 @@ def test_where_the_tar_can_be_entered_is_known_all_along(
         place = reader.place_before(at - 1)
         if place:
             assert place.offset < at
+            assert reader.place_before(place.offset) is place
             places.add(place)
     assert places
     for place in sorted(places, key=lambda place: place.offset)[::4]:
@@ -283,6 +285,38 @@ def test_where_the_tar_can_be_entered_is_known_all_along(
         start, phase = divmod(place.bit, 8)
         shifted = (int.from_bytes(packed[start:], "little") >> phase).to_bytes(len(packed) - start, "little")
         assert zlib.decompressobj(-15, zdict=place.window).decompress(shifted) == plain()[place.offset :]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_more_places_are_known_of_all_that_follows_where_that_is_asked_for(
+    asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "OFTEN", 50_000)
+    monkeypatch.setattr(legs, "LOOK_AGAIN", 1)
+    packed = member(plain())
+    reader, at, within = Reader(cut(packed + packed, 20_000)), 0, set[int]()
+    for piece in reader.chunks():
+        if asked and at == 0:
+            reader.look_often()
+        at += len(piece)
+        place = reader.place_before(at - 1)
+        within |= {place.run.member} if place else set()
+    assert within == ({0, len(packed)} if asked else set())
+
+
+def test_a_run_begins_and_ends_at_places() -> None:
+    run = Run(10, 30, crc=7, size=100, offset=1000)
+    first, last = Place.at_start(run), Place.at_end(run)
+    assert (first, first.size) == (Place(80, 1000, run), 0)
+    assert (last, last.size) == (Place(240, 1100, run, crc=7), 100)
+
+
+def test_the_run_that_ended_last_is_known_yet() -> None:
+    large = noise(RECENT + 1000)
+    reader = Reader(cut(member(large) + member(TEXT), 10_000))
+    list(reader.chunks())
+    assert reader.run_at(len(large) - 1).member == 0
+    assert reader.run_at(len(large)).member == len(member(large))
 
 
 def said(data: bytes, **how: int) -> str:
