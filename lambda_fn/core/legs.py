@@ -195,7 +195,7 @@ class Runner:
         if not self.lookout or begin is None:
             return self.make(chunk, position, most)
         first, rest = chunk[: begin // 8 + SHOWN], chunk[begin // 8 + SHOWN :]
-        before, size = b"".join(piece.data[-WINDOW:] for piece in self.last), self._size
+        before, size = b"".join(piece.data[-WINDOW:] for piece in self.last)[-WINDOW:], self._size
         leg = Leg(position - len(chunk), [first], self.lookout.inflater)
         made, quiet = self.pass_header(first, position - len(rest), begin // 8)
         if quiet and (boundary := passed(leg, begin, before, made)):

@@ -53,8 +53,9 @@ class Relay:
         self._feed, self._helpers = feed, helpers
         self._inflater = strict_inflater if strict else inflater
         self._alike: set[int] = set()
-        self._lookout = Lookout(self._inflater, self._alike, EVERY)
-        self._runner = Runner(self._inflater(), lookout=self._lookout)
+        self._every = EVERY
+        """Bytes of output after which a block boundary is looked for."""
+        self._runner = Runner(self._inflater(), lookout=Lookout(self._inflater, self._alike, EVERY))
         self.boundaries: deque[Boundary] = deque()
         """Block boundaries that were passed, or will be in what comes next, to be taken."""
         self._origin = 0
@@ -74,7 +75,8 @@ class Relay:
 
     def look_often(self) -> None:
         """Know more block boundaries from now on."""
-        self._lookout.every = OFTEN
+        self._every = OFTEN
+        self._begin_to_look()
 
     def pieces(self, stop: Optional[int] = None) -> Iterator[Piece]:
         """The output up to the stream's end, or to `stop` in the source; then the feed goes on from there.
@@ -105,6 +107,11 @@ class Relay:
             self._size += len(piece.data)
             yield piece
         self._feed.portion = max(LEAST_IN, min(MOST_IN, len(chunk) * USUAL_OUT // max(1, self._size - before)))
+
+    def _begin_to_look(self) -> None:
+        """Have the runner look for blocks as often as is wanted now."""
+        if self._runner.lookout:
+            self._runner.lookout.every = self._every
 
     def _know(self, origin: int, boundaries: deque[Boundary]) -> None:
         while boundaries:
@@ -160,7 +167,7 @@ class Relay:
             self._prove(self._proof, helpers, chunks)
         else:
             self._unproved = []
-        return Leg(start, chunks, self._inflater, begin, self._misses, self._lookout.every) if chunks else None
+        return Leg(start, chunks, self._inflater, begin, self._misses, self._every) if chunks else None
 
     def _prove(self, proof: Proof, helpers: Threads, chunks: list[bytes]) -> None:
         """Let one helper at a time see to it; chunks that come meanwhile wait here, so that no helper has to."""
@@ -199,6 +206,7 @@ class Relay:
         if joint.agreed and leg.ahead:
             self._runner, self._misses = leg.ahead.behind(number), 0
             self._origin = self._size - self._runner.skipped
+            self._begin_to_look()
         else:
             self._misses = leg.misses + 1
             self._alone = min(2**self._misses - 1, MOST_ALONE)

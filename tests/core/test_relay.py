@@ -140,6 +140,25 @@ def test_block_boundaries_are_known_all_along(encoder: str, helpers: int) -> Non
     assert len(MIXED) - begin < 900_000
 
 
+def test_where_more_boundaries_are_asked_for_who_runs_knows_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the runner has been a helper, who began before they were asked for, and has no help from then on."""
+    monkeypatch.setattr(relay, "EVERY", 1 << 30)
+    monkeypatch.setattr(relay, "OFTEN", 100_000)
+    data = MIXED + skewed(6_000_000, 1)
+    stream = deflated(data, "zlib 1")
+    feed = Feed(stream[at : at + 30_000] for at in range(0, len(stream), 30_000))
+    with Threads(1, "inflate") as pool:
+        runners = Relay(feed, lambda: pool)
+        first = runners._runner
+        for _ in runners.pieces():
+            if runners._runner is not first:
+                runners.look_often()
+                monkeypatch.setattr(legs, "run_ahead", lambda leg, alike: None)
+        assert runners._runner is not first
+    assert_blocks_begin(stream, data, runners.boundaries)
+    assert sum(boundary.offset > len(MIXED) for boundary in runners.boundaries) > 20
+
+
 def test_helpers_join_their_legs_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where the runner comes from a leg of its own it may be the last at the meeting."""
     by: list[str] = []
