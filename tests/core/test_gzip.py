@@ -294,14 +294,14 @@ def test_more_places_are_known_of_all_that_follows_where_that_is_asked_for(
     monkeypatch.setattr(relay, "OFTEN", 50_000)
     monkeypatch.setattr(legs, "LOOK_AGAIN", 1)
     packed = member(plain())
-    reader, at, within = Reader(cut(packed + packed, 20_000)), 0, set[int]()
+    reader, at, places = Reader(cut(packed + packed, 20_000)), 0, list[Place]()
     for piece in reader.chunks():
         if asked and at == 0:
             reader.look_often()
         at += len(piece)
-        place = reader.place_before(at - 1)
-        within |= {place.run.member} if place else set()
-    assert within == ({0, len(packed)} if asked else set())
+        places += [place for place in [reader.place_before(at - 1)] if place]
+    assert {place.run.member for place in places} == ({0, len(packed)} if asked else set())
+    assert not asked or reader.place_before(places[0].offset) is None, "each holds 32 KiB, so few are held at a time"
 
 
 def test_a_run_begins_and_ends_at_places() -> None:
