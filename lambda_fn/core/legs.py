@@ -198,7 +198,7 @@ class Runner:
         before, size = b"".join(piece.data[-WINDOW:] for piece in self.last)[-WINDOW:], self._size
         leg = Leg(position - len(chunk), [first], self.lookout.inflater)
         made, quiet = self.pass_header(first, position - len(rest), begin // 8)
-        if quiet and (boundary := passed(leg, begin, before, made)):
+        if quiet and made.used_up and (boundary := passed(leg, begin, before, made)):
             self.boundaries.append(boundary._replace(offset=size + boundary.offset))
             self.lookout.found(chunk, begin)
         if made.eof:
