@@ -201,13 +201,14 @@ class Surveyor:
             return
         if entry.type != SHARED_RECORDS:
             self._touched()
-        self._reader.look_often()
         stop = entry.stop if verdict.gone or verdict.name else entry.start + len(entry.blocks)
         run = self._reader.run_at(entry.start)
         touch = Touch(entry, verdict, run)
         touch.data_run = self._reader.run_at(touch.data - 1)
         if entry.start - self._reached > GAP:
             touch.before = self._place_before(entry.start)
+            if self._reached:  # who touches two places will touch more
+                self._reader.look_often()
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(verdict.name, entry, tar)
         for _ in tar.pieces(max(0, stop - tar.position)):
