@@ -141,7 +141,8 @@ class Walk:
         if self._soon_encoded(offset - self.run.offset):
             return Place.at_start(self.run)
         near = self._last(self._headers, offset, offset - NEAR, NEAR + MARGIN)
-        return near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
+        self._began = near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
+        return self._began
 
     def _last(self, find: Finder, offset: int, least: int, kept: int) -> Optional[Place]:
         """The last boundary before an offset that is found in steps that hold so much of the output before it."""

@@ -213,3 +213,12 @@ def test_what_costs_too_much_to_find_is_given_up() -> None:
     there = Walk(Nearby(MemorySource(packed)), Place.at_start(run), {run.start: run}, Effort(100_000))
     with pytest.raises(NoWayIn, match="cost too much"):
         there.last_before(900_000)
+
+
+def test_where_blocks_are_large_a_walk_does_not_decode_all_of_it_for_each_patch() -> None:
+    compressor, size = zlib.compressobj(wbits=31), 96 << 20
+    packed = compressor.compress(bytes(size)) + compressor.flush()
+    run = Run(10, len(packed) - 8, zlib.crc32(bytes(size)), size)
+    there = Walk(Nearby(MemorySource(packed)), Place.at_start(run), {}, Effort(4 * size))
+    for offset in range(10 << 20, size, 10 << 20):
+        there.first_after(there.last_before(offset).offset)
