@@ -155,8 +155,8 @@ def joined_runs(runs: Iterable[Run]) -> Run:
     return whole
 
 
-RECENT = 2 << 20
-"""Bytes of output of which the runs are known."""
+RECENT = 3 << 20
+"""Bytes of output of which the runs are known: more than an entry's extended headers and sparse map have together."""
 PLACES = 4
 """Places that are known: the output between them is several times as much as is recent."""
 

@@ -198,7 +198,7 @@ class Runner:
         before, size = b"".join(piece.data[-WINDOW:] for piece in self.last)[-WINDOW:], self._size
         leg = Leg(position - len(chunk), [first], self.lookout.inflater)
         made, quiet = self.pass_header(first, position - len(rest), begin // 8)
-        if quiet and (boundary := passed(leg, begin, before, made)):
+        if quiet and made.used_up and (boundary := passed(leg, begin, before, made)):
             self.boundaries.append(boundary._replace(offset=size + boundary.offset))
             self.lookout.found(chunk, begin)
         if made.eof:
@@ -381,11 +381,11 @@ def is_right(leg: Leg, number: int, seen: bytes, begin: int) -> bool:
 def _boundary(leg: Leg, seen: bytes, begin: int, before: int) -> Optional[Boundary]:
     """The boundary at which who ran ahead began, of whom it is known that this is right.
 
-    How much was made of it would be wrong by a byte or two if isal held back other bytes this time. What was seen
-    would have been otherwise then, unless it repeats itself after so many.
+    How much was made of it would be wrong by a byte or two, more or less, if isal held back other bytes this time. What
+    was seen would have been otherwise then, unless it repeats itself after so many.
     """
     assert leg.ahead
-    if any(seen[begin:] == seen[begin - held : -held] for held in range(1, HELD_BACK + 1)):
+    if any(seen[begin + held :] == seen[begin:-held] for held in range(1, HELD_BACK + 1)):
         return None
     return Boundary(8 * leg.position + leg.ahead.begin, begin - before, seen[begin - WINDOW : begin])
 

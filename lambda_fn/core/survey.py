@@ -211,8 +211,8 @@ class Surveyor:
                 self._reader.look_often()
         if verdict.name is not None and entry.type in REGULAR and not entry.sparse:
             self._look_inside(verdict.name, entry, tar)
-        for _ in tar.pieces(max(0, stop - tar.position)):
-            pass
+        if not tar.skip(max(0, stop - tar.position)):  # its reader is about to say that the tar is cut off
+            return
         touch.runs = run, self._reader.run_at(stop - 1)
         self._reached = stop
         if stop - entry.start > SKIPPED:

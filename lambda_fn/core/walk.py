@@ -141,7 +141,8 @@ class Walk:
         if self._soon_encoded(offset - self.run.offset):
             return Place.at_start(self.run)
         near = self._last(self._headers, offset, offset - NEAR, NEAR + MARGIN)
-        return near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
+        self._began = near or self._last(self._candidates, offset, 0, KEPT_OUT) or self._began
+        return self._began
 
     def _last(self, find: Finder, offset: int, least: int, kept: int) -> Optional[Place]:
         """The last boundary before an offset that is found in steps that hold so much of the output before it."""
@@ -335,12 +336,13 @@ class Walk:
 def _leapt(step: Step, data: bytes, least: int) -> tuple[Any, int, int]:
     """A decoder not far before an offset, or at the beginning of the step; where in the data it is, and its offset."""
     decode, at, offset = step.decoder.copy(), 0, step.offset
-    while True:
+    while at + LEAP < step.stop - step.start:
         there = decode.copy()
         out = decode.decompress(data[at : at + LEAP] if at else begun(step.phase, data[:LEAP]))
-        if offset + len(out) >= least or at + LEAP >= step.stop - step.start:
+        if offset + len(out) >= least:
             return there, at, offset
         at, offset = at + LEAP, offset + len(out)
+    return decode, at, offset
 
 
 def decoded(source: Nearby, place: Place) -> Iterator[bytes]:

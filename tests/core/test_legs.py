@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.core.blocks import _CODE_LENGTH_ORDER, Bits
 from lambda_fn.core.inflate import inflater, strict_inflater
-from lambda_fn.core.legs import FINE_IN, Joint, Leg, Made, Runner, join
+from lambda_fn.core.legs import FINE_IN, Joint, Leg, Lookout, Made, Runner, _boundary, join
 from tests.archives import noise
 from tests.core.contents import CONTENTS, content, skewed, words
 from tests.hunt import streams
@@ -135,3 +135,28 @@ def test_headers_hidden_among_symbols_mislead_nobody() -> None:
         runner, leg, _ = met(stream, begin)
         assert leg.ahead, "a header is found"
         assert not join(runner, leg).agreed
+
+
+@pytest.mark.parametrize("begin", [98_500, 100_000, 103_500])
+def test_a_boundary_is_told_only_where_all_that_comes_of_the_chunk_is_seen(begin: int) -> None:
+    """Of weights that are all alike more comes than is made at a time, and it resembles itself wherever it is cut."""
+    data = noise(100_000) + b"abcdefgh" * 2_000_000
+    stream = deflated(data)
+    runner = Runner(inflater(), lookout=Lookout(inflater, set(), 1))
+    for at, stop in ((0, begin), (begin, begin + 12_000)):
+        for _ in runner.run(stream[at:stop], stop):
+            pass
+    for boundary in runner.boundaries:
+        at, phase = divmod(boundary.bit, 8)
+        decode = zlib.decompressobj(-15)
+        before = decode.decompress(stream[:at] + bytes([stream[at] & (1 << phase) - 1]))
+        assert boundary.offset == len(before)
+
+
+@pytest.mark.parametrize("unit", [b"\0", b"ab"])
+def test_where_what_repeats_began_cannot_be_told_to_the_byte(unit: bytes) -> None:
+    """Whether isal held back more or less the second time."""
+    leg = Leg(0, [], inflater)
+    leg.ahead = Runner(inflater())
+    for begin in range(40_000, 40_000 + 2 * len(unit) + 1):
+        assert _boundary(leg, noise(40_000) + unit * 1000, begin, 0) is None

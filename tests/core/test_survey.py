@@ -12,7 +12,7 @@ from lambda_fn.core.gzip import Limits
 from lambda_fn.core.prefix import read_head
 from lambda_fn.core.survey import survey
 from tests import archives
-from tests.archives import ENCODERS, WANTED, Tar, entry, gunzip, member
+from tests.archives import ENCODERS, WANTED, Tar, entry, gunzip, member, members, noise, padded
 from tests.core.forgeries import FORGERIES, LARGE
 from tests.core.memory import MemorySource, repacked
 
@@ -138,3 +138,24 @@ def test_entries_are_told_of_once_though_a_mark_lied() -> None:
     assert head.rest
     survey(source, head, Edit(), Limits(), lambda done, total: None, visit=lambda one: told.append(one.name))
     assert told == [WANTED, *(part.name for part in LARGE.parts)]
+
+
+@pytest.mark.parametrize("left", [512, 512 + 100, 512 + 5000])
+def test_a_tar_cut_off_inside_what_goes_is_refused_as_inside_what_stays(left: int) -> None:
+    packed = member(entry("weights", noise(3000)).blocks + entry("log", noise(5000)).blocks[:left])
+    for edit in (Edit({}, drop=("log",)), Edit({}, drop=("weights",))):
+        with pytest.raises(InvalidArchive, match="the tar is cut off inside 'log'"):
+            repacked(packed, edit)
+
+
+def test_an_entry_with_the_largest_headers_is_found_though_members_are_small() -> None:
+    """They are read to their end before it is known that the entry is touched."""
+    pieces = 79_000
+    data = padded(b"".join([b"%d\n" % pieces, *(b"%d\n512\n" % (1024 * at) for at in range(pieces))]))
+    records = {"major": "1", "minor": "0", "name": "log", "realsize": str(1024 * pieces - 512)}
+    records = {f"GNU.sparse.{key}": value for key, value in records.items()} | {"comment": "x" * ((1 << 20) - 200)}
+    log = entry("GNUSparseFile.0/log", data + bytes(512 * pieces), records=records).blocks
+    weights, read = entry("weights", noise(3000)).blocks, 3 << 20
+    packed = members(weights + log[:read], 300) + member(log[read:] + bytes(1024))
+    output, _ = repacked(packed, Edit({}, drop=("log",)))
+    assert gunzip(output) == weights + bytes(1024)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 import pytest
@@ -213,3 +214,25 @@ def test_what_costs_too_much_to_find_is_given_up() -> None:
     there = Walk(Nearby(MemorySource(packed)), Place.at_start(run), {run.start: run}, Effort(100_000))
     with pytest.raises(NoWayIn, match="cost too much"):
         there.last_before(900_000)
+
+
+def test_where_blocks_are_large_a_walk_does_not_decode_all_of_it_for_each_patch() -> None:
+    compressor, size = zlib.compressobj(wbits=31), 96 << 20
+    packed = compressor.compress(bytes(size)) + compressor.flush()
+    run = Run(10, len(packed) - 8, zlib.crc32(bytes(size)), size)
+    there = Walk(Nearby(MemorySource(packed)), Place.at_start(run), {}, Effort(4 * size))
+    for offset in range(10 << 20, size, 10 << 20):
+        there.first_after(there.last_before(offset).offset)
+
+
+@pytest.mark.parametrize("zeros", range(750_000, 1_000_000, 50_000))
+def test_what_zlib_cannot_read_behind_the_last_step_is_no_error(zeros: int) -> None:
+    """It was not refused: isal reads what zlib does not."""
+    compressor = zlib.compressobj(wbits=-15)
+    front = compressor.compress(words(900_000, 1) + bytes(zeros)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    packed = bytes(10) + front + b"\xff" * 2000
+    run = Run(10, len(packed) - 8, 0, 10_000_000)
+    for offset in range(900_000, 600_000 + zeros, 100_000):
+        there = Walk(Nearby(MemorySource(packed)), Place.at_start(run), {}, Effort(1 << 30))
+        with suppress(NoWayIn):
+            assert there.last_before(offset).offset <= offset
