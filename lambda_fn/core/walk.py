@@ -76,7 +76,6 @@ class Nearby:
         self._source, self.size = source, source.size
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
-        self.stream = source.stream
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range."""
@@ -84,6 +83,14 @@ class Nearby:
         with self._lock:
             parts = [self._block(number)[max(0, start - number * READ) : stop - number * READ] for number in numbers]
         return b"".join(parts)
+
+    def stream(self, start: int, stop: int) -> Iterator[bytes]:
+        """A range in order, in chunks of which only few are kept."""
+        if stop - start > READ_KEPT * READ:
+            yield from self._source.stream(start, stop)
+            return
+        for at in range(start, stop, READ):
+            yield self.read(at, min(at + READ, stop))
 
     def _block(self, number: int) -> bytes:
         block = self._blocks.pop(number, None)
