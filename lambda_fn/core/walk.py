@@ -132,6 +132,7 @@ class Walk:
 
     def _begin(self, place: Place) -> None:
         self._began = place
+        """From where it begins again to look further back; no later than the offset that was asked for last."""
         self.run, self.offset, self._crc = place.run, place.offset, place.crc
         self._at, self._phase = divmod(place.bit, 8)
         self._decoder = decoder(place.window)
@@ -141,9 +142,10 @@ class Walk:
         """The 32 KiB before the first step that is kept."""
 
     def last_before(self, offset: int) -> Place:
-        """The last boundary that is no later than this offset of the tar; at the worst the place where this began.
+        """The last boundary that is no later than this offset of the tar, which is no smaller than those before.
 
-        Near the run's start it is that: what it would save is less work than to find another one.
+        At the worst it is the one that was told last, or the place where this began. Near the run's start it is that
+        start: what another one would save is less work than to find it.
         """
         if self._soon_encoded(offset - self.run.offset):
             return Place.at_start(self.run)
