@@ -103,7 +103,8 @@ class Relay:
         self._position += len(chunk)
         before = self._size
         for piece in self._runner.run(chunk, self._position):
-            self._know(self._origin, self._runner.boundaries)
+            while self._runner.boundaries:
+                self._know(self._runner.boundaries.popleft(), self._origin)
             self._size += len(piece.data)
             yield piece
         self._feed.portion = max(LEAST_IN, min(MOST_IN, len(chunk) * USUAL_OUT // max(1, self._size - before)))
@@ -113,10 +114,9 @@ class Relay:
         if self._runner.lookout:
             self._runner.lookout.every = self._every
 
-    def _know(self, origin: int, boundaries: deque[Boundary]) -> None:
-        while boundaries:
-            boundary = boundaries.popleft()
-            self.boundaries.append(boundary._replace(offset=origin + boundary.offset))
+    def _know(self, boundary: Boundary, origin: int) -> None:
+        """Tell of a boundary in output that begins at `origin` of the whole."""
+        self.boundaries.append(boundary._replace(offset=origin + boundary.offset))
 
     def _legs(self, helpers: Threads) -> Iterator[Piece]:
         """All that is left, in legs: of the runner's own as long as help is of no use, else of the helpers."""
@@ -201,7 +201,8 @@ class Relay:
             raise joint.error
         self._runner.made.extend(joint.made)
         number = len(joint.made)
-        self._know(self._size, deque([joint.begin] if joint.begin else []))
+        if joint.begin:
+            self._know(joint.begin, self._size)
         left = yield from self._through(leg.chunks[:number])
         if joint.agreed and leg.ahead:
             self._runner, self._misses = leg.ahead.behind(number), 0

@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.retries import standard
 from botocore.session import Session
+from moto import mock_aws
 
 from lambda_fn.core import survey
 from lambda_fn.stores.s3 import S3Access, checksum, multipart, parts, sending, source, witness
@@ -60,6 +61,18 @@ def s3_url(servers: Callable[[int], str], scale: int) -> str:
 def proxy(s3_url: str) -> Iterator[Proxy]:
     with Proxy(s3_url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Access]:
+    """Another S3 with a bucket called `bucket`: it knows access points, and gives no checksums."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        access = S3Access.default()
+        access.client.create_bucket(Bucket="bucket")
+        yield access
 
 
 def client(url: str, **options: Any) -> Any:

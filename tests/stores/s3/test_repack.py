@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from lambda_fn.contract import Request, Result
 from lambda_fn.core.errors import OutputChanged, SourceChanged
@@ -213,14 +212,8 @@ def test_the_same_request_twice_gives_the_same_bytes(s3: Any, bucket: str, model
     assert len(digests) == 1
 
 
-def test_a_store_that_gives_no_checksum_is_said_to_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        access = S3Access.default()
-        access.client.create_bucket(Bucket="bucket")
-        access.client.put_object(Bucket="bucket", Key="in", Body=SMALL)
-        result = repack("s3://bucket/in", "s3://bucket/out", {"hyperparameters.json": NEW}, s3=access)
-        assert hyperparameters_in(object_of(access.client, "bucket", "out")) == [NEW]
-        assert (result.method, result.output.proof) == ("graft", None)
+def test_a_store_that_gives_no_checksum_is_said_to_prove_nothing(moto: S3Access) -> None:
+    moto.client.put_object(Bucket="bucket", Key="in", Body=SMALL)
+    result = repack("s3://bucket/in", "s3://bucket/out", {"hyperparameters.json": NEW}, s3=moto)
+    assert hyperparameters_in(object_of(moto.client, "bucket", "out")) == [NEW]
+    assert (result.method, result.output.proof) == ("graft", None)
